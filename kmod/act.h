@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The access control table of a domain: what it may write.
+ *
+ * Pages by gfn, for the check: a page is wholly the domain's, or shared and
+ * has a byte map.  Objects by gva, for revocation and provenance; they may
+ * overlap.  Pure data: nothing here knows of KVM.
+ *
+ * Changes are serialised by the caller.  chariot_act_full() may run at any
+ * time under rcu_read_lock().
+ */
+#ifndef CHARIOT_ACT_H
+#define CHARIOT_ACT_H
+
+#include <linux/rbtree.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include <linux/chariot.h>
+
+struct chariot_obj {
+	struct rb_node rb;
+	u64 start, last, subtree_last;	/* gva, inclusive */
+	u64 gate, site;
+	u32 source;			/* CHARIOT_SRC_* */
+	u32 nr;
+	u64 gfns[];			/* of each page that it touches */
+};
+
+struct chariot_act {
+	struct xarray pages;
+	struct rb_root_cached objects;
+	u64 nr_objects, nr_full, nr_shared, memory;
+};
+
+/* Called for each page that was writable as a whole and no longer is. */
+typedef void (*chariot_act_lost_fn)(void *ctx, u64 gfn);
+
+void chariot_act_init(struct chariot_act *act);
+/* No reader may be left. */
+void chariot_act_destroy(struct chariot_act *act);
+
+struct chariot_obj *chariot_act_obj_alloc(u64 gva, u64 len);
+/* Takes @obj over, also on failure.  An object at the same start is replaced. */
+int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
+		      chariot_act_lost_fn lost, void *ctx);
+/* -ENOENT: no object starts at @gva. */
+int chariot_act_revoke(struct chariot_act *act, u64 gva,
+		       chariot_act_lost_fn lost, void *ctx);
+bool chariot_act_full(struct chariot_act *act, u64 gfn);
+bool chariot_act_covers(struct chariot_act *act, u64 gfn, unsigned int offset,
+			unsigned int len);
+/* First object that starts at or after @gva; last one that starts below. */
+struct chariot_obj *chariot_act_next(struct chariot_act *act, u64 gva);
+struct chariot_obj *chariot_act_prev(struct chariot_act *act, u64 gva);
+
+#endif

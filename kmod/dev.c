@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/chariot and the ioctls of its handles.  The contract is in the uapi
+ * header.
+ */
+#include "dev.h"
+#include "event.h"
+#include "watch.h"
+
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+/*
+ * Arguments are copied in, checked, worked on and copied out by one place:
+ * every ioctl is a row of a table.
+ */
+union args {
+	struct {
+		__u32 argsz, flags;
+	};
+	struct chariot_info info;
+	struct chariot_attach attach;
+	struct chariot_vm_info vm_info;
+	struct chariot_mem mem;
+	struct chariot_watch watch;
+	struct chariot_continue cont;
+	struct chariot_reset reset;
+	struct chariot_post post;
+	struct chariot_domain_create create;
+	struct chariot_domain_op domain;
+	struct chariot_domain_info domain_info;
+	struct chariot_grant grant;
+	struct chariot_act_read act_read;
+	struct chariot_stats stats;
+};
+
+struct call {
+	unsigned int cmd;
+	u32 flags;		/* known ones */
+	long (*fn)(struct chariot_handle *h, union args *a);
+};
+
+static long run_call(const struct call *calls, size_t nr,
+		     struct chariot_handle *h, unsigned int cmd,
+		     void __user *arg)
+{
+	const struct call *c = calls;
+	union args *a;
+	long r;
+
+	while (c < calls + nr && c->cmd != cmd)
+		c++;
+	if (c == calls + nr)
+		return -ENOTTY;
+	a = kzalloc(sizeof(*a), GFP_KERNEL_ACCOUNT);
+	if (!a)
+		return -ENOMEM;
+	r = -EFAULT;
+	if (copy_from_user(a, arg, _IOC_SIZE(cmd)))
+		goto free;
+	r = -EINVAL;
+	if (a->argsz < _IOC_SIZE(cmd) || a->flags & ~c->flags)
+		goto free;
+	r = c->fn(h, a);
+	if (r >= 0 && _IOC_DIR(cmd) & _IOC_READ &&
+	    copy_to_user(arg, a, _IOC_SIZE(cmd)))
+		r = -EFAULT;
+free:
+	kfree(a);
+	return r;
+}
+
+/* ---- calls that need no domain ------------------------------------------ */
+
+static long do_vm_info(struct chariot_handle *h, union args *a)
+{
+	struct chariot_vm_info *i = &a->vm_info;
+	struct chariot_vm *vm = h->vm;
+	struct list_head *pos;
+	u32 nr;
+
+	mutex_lock(&vm->lock);
+	i->state = vm->dead ? CHARIOT_VM_DEAD :
+		   vm->nr_domains ? CHARIOT_VM_ISOLATING : CHARIOT_VM_PLAIN;
+	i->nr_vcpus = atomic_read(&vm->kvm->online_vcpus);
+	i->vmm_pid = vm->pid;
+	i->domains = 0;
+	for (nr = 1; nr < CHARIOT_NR_VIEWS; nr++)
+		if (chariot_domain_of(vm, nr))
+			i->domains |= 1U << nr;
+	i->watch = vm->watch;
+	i->nr_handles = 0;
+	list_for_each(pos, &vm->handles)
+		i->nr_handles++;
+	i->cr3 = vm->cr.cr3;
+	i->cr4 = vm->cr.cr4;
+	i->lstar = vm->lstar;
+	spin_lock(&h->lock);
+	i->events_lost = h->lost;
+	spin_unlock(&h->lock);
+	mutex_unlock(&vm->lock);
+	return 0;
+}
+
+static long do_mem(struct chariot_handle *h, union args *a)
+{
+	struct chariot_mem *m = &a->mem;
+	bool write = m->flags & CHARIOT_MEM_WRITE;
+	void *page;
+	u64 at, n;
+	int err = 0;
+
+	if (m->len > CHARIOT_MEM_MAX || m->gpa + m->len < m->gpa)
+		return -EINVAL;
+	page = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return -ENOMEM;
+	for (at = 0; at < m->len && !err; at += n) {
+		void __user *buf = u64_to_user_ptr(m->buf + at);
+
+		n = min_t(u64, m->len - at,
+			  PAGE_SIZE - offset_in_page(m->gpa + at));
+		if (write && copy_from_user(page, buf, n))
+			err = -EFAULT;
+		else if (write)
+			err = chariot_guest_write(h->vm->kvm, m->gpa + at,
+						  page, n);
+		else
+			err = chariot_guest_read(h->vm->kvm, m->gpa + at, page,
+						 n);
+		if (!err && !write && copy_to_user(buf, page, n))
+			err = -EFAULT;
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
+		cond_resched();
+	}
+	free_page((unsigned long)page);
+	return err;
+}
+
+static long do_watch(struct chariot_handle *h, union args *a)
+{
+	struct chariot_watch *w = &a->watch;
+	long r;
+
+	if (w->reserved ||
+	    (w->flags && (!w->timeout_ms || w->timeout_ms > 600000)))
+		return -EINVAL;
+	mutex_lock(&h->vm->lock);
+	r = h->vm->dead && w->flags ? -ESHUTDOWN :
+	    chariot_watch_set(h->vm, h, w);
+	mutex_unlock(&h->vm->lock);
+	return r;
+}
+
+static long do_continue(struct chariot_handle *h, union args *a)
+{
+	long r;
+
+	mutex_lock(&h->vm->lock);
+	r = chariot_continue(h->vm, a->cont.seq);
+	mutex_unlock(&h->vm->lock);
+	return r;
+}
+
+static long do_reset(struct chariot_handle *h, union args *a)
+{
+	mutex_lock(&h->vm->lock);
+	chariot_vm_reset(h->vm);
+	h->vm->dead = false;
+	h->vm->cr = (struct chariot_cr){};
+	h->vm->lstar = 0;
+	mutex_unlock(&h->vm->lock);
+	return 0;
+}
+
+static bool name_ok(const char *name)
+{
+	return name[0] && strnlen(name, CHARIOT_NAME_LEN) < CHARIOT_NAME_LEN;
+}
+
+static long do_post(struct chariot_handle *h, union args *a)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_REQUEST, .vcpu = ~0U,
+	};
+	struct chariot_post *p = &a->post;
+
+	if (p->what >= CHARIOT_NR_REQUESTS || p->reserved || !name_ok(p->name))
+		return -EINVAL;
+	ev.u.request.what = p->what;
+	strscpy(ev.u.request.name, p->name, sizeof(ev.u.request.name));
+	mutex_lock(&h->vm->lock);
+	chariot_event_send(h->vm, &ev, h);
+	mutex_unlock(&h->vm->lock);
+	return 0;
+}
+
+/* ---- domains ------------------------------------------------------------ */
+
+static long do_create(struct chariot_handle *h, union args *a)
+{
+	long r;
+
+	mutex_lock(&h->vm->lock);
+	r = h->vm->dead ? -ESHUTDOWN : chariot_domain_create(h->vm, &a->create);
+	mutex_unlock(&h->vm->lock);
+	return r;
+}
+
+typedef long (*domain_fn)(struct chariot_domain *dom, union args *a);
+
+static long on_domain(struct chariot_handle *h, u32 nr, union args *a,
+		      domain_fn fn)
+{
+	struct chariot_domain *dom;
+	long r = -ENOENT;
+
+	mutex_lock(&h->vm->lock);
+	dom = chariot_domain_of(h->vm, nr);
+	if (dom)
+		r = fn(dom, a);
+	mutex_unlock(&h->vm->lock);
+	return r;
+}
+
+static long drop(struct chariot_domain *dom, union args *a)
+{
+	if (a->domain.verdict)
+		return -EINVAL;
+	chariot_domain_drop(dom);
+	return 0;
+}
+
+static long do_drop(struct chariot_handle *h, union args *a)
+{
+	return on_domain(h, a->domain.domain, a, drop);
+}
+
+static long set(struct chariot_domain *dom, union args *a)
+{
+	if (a->domain.verdict >= CHARIOT_NR_VERDICTS)
+		return -EINVAL;
+	if (a->domain.verdict == CHARIOT_VERDICT_RECOVER)
+		return -EOPNOTSUPP;
+	dom->verdict = a->domain.verdict;
+	return 0;
+}
+
+static long do_set(struct chariot_handle *h, union args *a)
+{
+	return on_domain(h, a->domain.domain, a, set);
+}
+
+static long info(struct chariot_domain *dom, union args *a)
+{
+	struct chariot_domain_info *i = &a->domain_info;
+
+	i->verdict = dom->verdict;
+	memcpy(i->name, dom->name, sizeof(i->name));
+	i->text = dom->nr_ranges ? dom->ranges[0].gva : 0;
+	i->text_len = dom->nr_ranges ? dom->ranges[0].len : 0;
+	i->nr_objects = dom->act.nr_objects;
+	i->nr_pages_full = dom->act.nr_full;
+	i->nr_pages_shared = dom->act.nr_shared;
+	i->nr_frames = dom->nr_frames;
+	i->memory = sizeof(*dom) + dom->tables + dom->act.memory +
+		    dom->nr_frames * (sizeof(struct chariot_frame) +
+				      sizeof(struct chariot_entry));
+	memset(i->reserved, 0, sizeof(i->reserved));
+	return 0;
+}
+
+static long do_info(struct chariot_handle *h, union args *a)
+{
+	return on_domain(h, a->domain_info.domain, a, info);
+}
+
+static long grant(struct chariot_domain *dom, union args *a)
+{
+	struct chariot_grant *g = &a->grant;
+
+	if (g->flags & CHARIOT_GRANT_REVOKE)
+		return g->len ? -EINVAL : chariot_domain_revoke(dom, g->gva);
+	if (g->source != CHARIOT_SRC_RULE && g->source != CHARIOT_SRC_LEARNED)
+		return -EINVAL;
+	return chariot_domain_grant(dom, g->gva, g->len, g->source, 0, 0);
+}
+
+static long do_grant(struct chariot_handle *h, union args *a)
+{
+	return on_domain(h, a->grant.domain, a, grant);
+}
+
+static long act_read(struct chariot_domain *dom, union args *a)
+{
+	struct chariot_act_read *q = &a->act_read;
+	struct chariot_object __user *buf = u64_to_user_ptr(q->buf);
+	struct chariot_obj *obj = chariot_act_next(&dom->act, q->start);
+	u32 n;
+
+	for (n = 0; obj && n < q->nr; n++) {
+		struct chariot_object row = {
+			.gva = obj->start, .len = obj->last - obj->start + 1,
+			.gate = obj->gate, .site = obj->site,
+			.source = obj->source,
+		};
+
+		if (copy_to_user(&buf[n], &row, sizeof(row)))
+			return -EFAULT;
+		obj = chariot_act_next(&dom->act, obj->start + 1);
+	}
+	q->start = obj ? obj->start : 0;
+	return n;
+}
+
+static long do_act_read(struct chariot_handle *h, union args *a)
+{
+	if (a->act_read.nr > INT_MAX)
+		return -EINVAL;
+	return on_domain(h, a->act_read.domain, a, act_read);
+}
+
+static void clear_stats(struct chariot_stats *st)
+{
+	*st = (struct chariot_stats){
+		.argsz = st->argsz, .domain = st->domain,
+	};
+}
+
+static long domain_stats(struct chariot_domain *dom, union args *a)
+{
+	clear_stats(&a->stats);
+	chariot_stats_add(&a->stats, &dom->stats);
+	return 0;
+}
+
+static long do_stats(struct chariot_handle *h, union args *a)
+{
+	struct chariot_vm *vm = h->vm;
+	struct chariot_domain *dom;
+	u32 nr;
+
+	if (a->stats.reserved)
+		return -EINVAL;
+	if (a->stats.domain)
+		return on_domain(h, a->stats.domain, a, domain_stats);
+	clear_stats(&a->stats);
+	mutex_lock(&vm->lock);
+	chariot_stats_add(&a->stats, &vm->stats);
+	for (nr = 1; nr < CHARIOT_NR_VIEWS; nr++) {
+		dom = chariot_domain_of(vm, nr);
+		if (dom)
+			chariot_stats_add(&a->stats, &dom->stats);
+	}
+	mutex_unlock(&vm->lock);
+	return 0;
+}
+
+/* ---- the handle's file -------------------------------------------------- */
+
+static const struct call vm_calls[] = {
+	{ CHARIOT_VM_INFO, 0, do_vm_info },
+	{ CHARIOT_MEM, CHARIOT_MEM_WRITE, do_mem },
+	{ CHARIOT_WATCH, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD, do_watch },
+	{ CHARIOT_CONTINUE, 0, do_continue },
+	{ CHARIOT_RESET, 0, do_reset },
+	{ CHARIOT_POST, 0, do_post },
+	{ CHARIOT_DOMAIN_CREATE, 0, do_create },
+	{ CHARIOT_DOMAIN_DROP, 0, do_drop },
+	{ CHARIOT_DOMAIN_SET, 0, do_set },
+	{ CHARIOT_DOMAIN_INFO, 0, do_info },
+	{ CHARIOT_GRANT, CHARIOT_GRANT_REVOKE, do_grant },
+	{ CHARIOT_ACT_READ, 0, do_act_read },
+	{ CHARIOT_STATS, 0, do_stats },
+};
+
+static long handle_ioctl(struct file *file, unsigned int cmd,
+			 unsigned long arg)
+{
+	return run_call(vm_calls, ARRAY_SIZE(vm_calls), file->private_data,
+			cmd, (void __user *)arg);
+}
+
+static bool handle_next(struct chariot_handle *h, struct chariot_event *ev)
+{
+	bool got;
+
+	spin_lock(&h->lock);
+	got = kfifo_get(&h->fifo, ev);
+	spin_unlock(&h->lock);
+	return got;
+}
+
+static bool handle_ready(struct chariot_handle *h)
+{
+	bool empty;
+
+	spin_lock(&h->lock);
+	empty = kfifo_is_empty(&h->fifo);
+	spin_unlock(&h->lock);
+	return !empty;
+}
+
+static ssize_t handle_read(struct file *file, char __user *buf, size_t len,
+			   loff_t *pos)
+{
+	struct chariot_handle *h = file->private_data;
+	struct chariot_event ev;
+	size_t done = 0;
+	int err;
+
+	if (len < sizeof(ev))
+		return -EINVAL;
+	while (len - done >= sizeof(ev)) {
+		if (handle_next(h, &ev)) {
+			if (copy_to_user(buf + done, &ev, sizeof(ev)))
+				return done ?: -EFAULT;
+			done += sizeof(ev);
+			continue;
+		}
+		if (done)
+			break;
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
+		err = wait_event_interruptible(h->readers, handle_ready(h));
+		if (err)
+			return err;
+	}
+	return done;
+}
+
+static __poll_t handle_poll(struct file *file, poll_table *wait)
+{
+	struct chariot_handle *h = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &h->readers, wait);
+	if (handle_ready(h))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (READ_ONCE(h->vm->dead))
+		mask |= EPOLLHUP;
+	return mask;
+}
+
+static int handle_release(struct inode *inode, struct file *file)
+{
+	struct chariot_handle *h = file->private_data;
+
+	chariot_vm_detach(h);
+	chariot_handle_uninit(h);
+	kfree(h);
+	return 0;
+}
+
+static const struct file_operations handle_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = handle_ioctl,
+	.read = handle_read,
+	.poll = handle_poll,
+	.release = handle_release,
+	.llseek = noop_llseek,
+};
+
+/* ---- the device --------------------------------------------------------- */
+
+static long do_dev_info(struct chariot_handle *unused, union args *a)
+{
+	struct chariot_info *i = &a->info;
+
+	i->api_version = CHARIOT_API_VERSION;
+	i->max_domains = CHARIOT_NR_VIEWS - 1;
+	i->nr_vms = chariot_vms_count();
+	i->reserved = 0;
+	if (!*chariot_tdp_enabled)
+		i->caps = CHARIOT_CAP_SHADOW;
+	else
+		i->caps = chariot_kvm_is_amd() ? CHARIOT_CAP_NPT :
+						 CHARIOT_CAP_EPT;
+	return 0;
+}
+
+static int handle_open(struct kvm *kvm)
+{
+	struct chariot_handle *h = kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);
+	int fd, err;
+
+	if (!h)
+		return -ENOMEM;
+	err = chariot_handle_init(h);
+	if (err)
+		goto free;
+	err = chariot_vm_attach(kvm, h);
+	if (err)
+		goto uninit;
+	fd = anon_inode_getfd("chariot-vm", &handle_fops, h,
+			      O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	err = fd;
+	chariot_vm_detach(h);
+uninit:
+	chariot_handle_uninit(h);
+free:
+	kfree(h);
+	return err;
+}
+
+static bool is_protected(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		if (vcpu->arch.guest_state_protected)
+			return true;
+	return false;
+}
+
+static long do_attach(struct chariot_handle *unused, union args *a)
+{
+	struct file *file;
+	long r = -ENOTTY;
+
+	if (a->attach.reserved)
+		return -EINVAL;
+	file = fget(a->attach.vm_fd);
+	if (!file)
+		return -EBADF;
+	if (kvm_call(file_is_kvm)(file)) {
+		struct kvm *kvm = file->private_data;
+
+		r = is_protected(kvm) ? -EOPNOTSUPP : handle_open(kvm);
+	}
+	fput(file);
+	return r;
+}
+
+static const struct call dev_calls[] = {
+	{ CHARIOT_INFO, 0, do_dev_info },
+	{ CHARIOT_ATTACH, 0, do_attach },
+};
+
+static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return run_call(dev_calls, ARRAY_SIZE(dev_calls), NULL, cmd,
+			(void __user *)arg);
+}
+
+static const struct file_operations dev_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = dev_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "chariot",
+	.fops = &dev_fops,
+	.mode = 0660,
+};
+
+int chariot_dev_init(void)
+{
+	return misc_register(&dev);
+}
+
+void chariot_dev_uninit(void)
+{
+	misc_deregister(&dev);
+}

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "vm.h"
+#include "event.h"
+#include "frame.h"
+#include "gate.h"
+#include "view.h"
+
+#include <linux/bsearch.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/uaccess.h>
+
+static struct workqueue_struct *free_wq;
+
+int chariot_domains_init(void)
+{
+	free_wq = alloc_workqueue("chariot", 0, 0);
+	return free_wq ? 0 : -ENOMEM;
+}
+
+void chariot_domains_uninit(void)
+{
+	rcu_barrier();
+	destroy_workqueue(free_wq);
+	rcu_barrier();	/* kfree_rcu() of what the work gave back */
+}
+
+/* ---- tables ------------------------------------------------------------- */
+
+static int gate_cmp(const void *a, const void *b)
+{
+	u64 x = ((const struct chariot_gate *)a)->gva;
+	u64 y = ((const struct chariot_gate *)b)->gva;
+
+	return x < y ? -1 : x > y;
+}
+
+const struct chariot_gate *
+chariot_gate_find(const struct chariot_gate *table, u32 nr, u64 gva)
+{
+	struct chariot_gate key = { .gva = gva };
+
+	return bsearch(&key, table, nr, sizeof(key), gate_cmp);
+}
+
+/* By kind: code of the driver, which is looked up most, comes first. */
+static int range_cmp(const void *a, const void *b)
+{
+	const struct chariot_range *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return x->gva < y->gva ? -1 : x->gva > y->gva;
+}
+
+u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva)
+{
+	u32 i;
+
+	for (i = 0; i < dom->nr_ranges; i++)
+		if (gva - dom->ranges[i].gva < dom->ranges[i].len)
+			return dom->ranges[i].kind;
+	return CHARIOT_NR_RANGE_KINDS;
+}
+
+bool chariot_domain_text(const struct chariot_domain *dom, u64 gva)
+{
+	return chariot_domain_range(dom, gva) <= CHARIOT_RANGE_INIT_TEXT;
+}
+
+static int check_range(const struct chariot_range *r)
+{
+	if (r->kind >= CHARIOT_NR_RANGE_KINDS || r->flags || !r->len ||
+	    r->len > CHARIOT_MAX_OBJECT || r->gva + r->len < r->gva)
+		return -EINVAL;
+	if (r->kind <= CHARIOT_RANGE_INIT_TEXT &&
+	    (offset_in_page(r->gva) || offset_in_page(r->len)))
+		return -EINVAL;
+	return 0;
+}
+
+static int check_op(const struct chariot_op *op)
+{
+	if (op->op >= CHARIOT_NR_OPS || op->phase > CHARIOT_POST ||
+	    op->base > CHARIOT_RET || op->nr_deref > 2 ||
+	    op->map >= CHARIOT_NR_MAPS || op->len_kind >= CHARIOT_NR_LENS ||
+	    op->len_a > CHARIOT_RET || op->len_mul > CHARIOT_MAX_OBJECT ||
+	    op->len_add > CHARIOT_MAX_OBJECT)
+		return -EINVAL;
+	if (op->len_kind == CHARIOT_LEN_FIELD ?
+	    op->len_b > 8 || !is_power_of_2(op->len_b) : op->len_b > 5)
+		return -EINVAL;
+	if (op->op == CHARIOT_OP_CHECK &&
+	    (op->phase || op->nr_deref > 1 || op->map ||
+	     op->deref[1] < 0 || op->deref[1] > CHARIOT_RET))
+		return -EINVAL;
+	return 0;
+}
+
+static int check_gates(const struct chariot_gate *g, u32 nr, u32 nr_ops,
+		       u16 flags)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (g[i].flags & ~flags || g[i].op > nr_ops ||
+		    g[i].nr_ops > nr_ops - g[i].op ||
+		    (i && g[i].gva <= g[i - 1].gva))
+			return -EINVAL;
+	return 0;
+}
+
+static void *copy_table(u64 ptr, u32 nr, size_t size, u32 max, size_t *sum)
+{
+	void *table;
+
+	if (nr > max)
+		return ERR_PTR(-E2BIG);
+	table = kvmalloc_array(nr + 1, size, GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(table, u64_to_user_ptr(ptr), nr * size)) {
+		kvfree(table);
+		return ERR_PTR(-EFAULT);
+	}
+	*sum += nr * size;
+	return table;
+}
+
+#define COPY_TABLE(dom, args, what, max)				\
+({									\
+	void *t = copy_table((args)->what, (args)->nr_##what,		\
+			     sizeof(*(dom)->what), max, &(dom)->tables);	\
+	if (!IS_ERR(t)) {						\
+		(dom)->what = t;					\
+		(dom)->nr_##what = (args)->nr_##what;			\
+	}								\
+	PTR_ERR_OR_ZERO(t);						\
+})
+
+static int copy_tables(struct chariot_domain *dom,
+		       const struct chariot_domain_create *a)
+{
+	u32 i;
+	int err;
+
+	err = COPY_TABLE(dom, a, ranges, CHARIOT_MAX_RANGES) ?:
+	      COPY_TABLE(dom, a, gates, CHARIOT_MAX_GATES) ?:
+	      COPY_TABLE(dom, a, entries, CHARIOT_MAX_GATES) ?:
+	      COPY_TABLE(dom, a, ops, CHARIOT_MAX_OPS);
+	for (i = 0; i < dom->nr_ranges && !err; i++)
+		err = check_range(&dom->ranges[i]);
+	for (i = 0; i < dom->nr_ops && !err; i++)
+		err = check_op(&dom->ops[i]);
+	if (err)
+		return err;
+	sort(dom->ranges, dom->nr_ranges, sizeof(*dom->ranges), range_cmp,
+	     NULL);
+	return check_gates(dom->gates, dom->nr_gates, dom->nr_ops, 0) ?:
+	       check_gates(dom->entries, dom->nr_entries, dom->nr_ops,
+			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT);
+}
+
+/* ---- grants ------------------------------------------------------------- */
+
+static void lost_page(void *ctx, u64 gfn)
+{
+	struct chariot_domain *dom = ctx;
+
+	chariot_view_zap(dom->vm, gfn);
+}
+
+int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
+			 u32 source, u64 gate, u64 site)
+{
+	struct chariot_obj *obj = chariot_act_obj_alloc(gva, len);
+	struct chariot_walk w;
+	u64 at = gva & PAGE_MASK;
+	u32 i;
+
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	for (i = 0; i < obj->nr; i++, at += PAGE_SIZE) {
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w)) {
+			kvfree(obj);
+			return -EFAULT;
+		}
+		obj->gfns[i] = w.gpa >> PAGE_SHIFT;
+		/* Before it can become writable as part of a larger page. */
+		chariot_view_split(dom->vm, obj->gfns[i]);
+	}
+	obj->source = source;
+	obj->gate = gate;
+	obj->site = site;
+	return chariot_act_grant(&dom->act, obj, lost_page, dom);
+}
+
+int chariot_domain_revoke(struct chariot_domain *dom, u64 gva)
+{
+	return chariot_act_revoke(&dom->act, gva, lost_page, dom);
+}
+
+static void fill_object(struct chariot_object *row,
+			const struct chariot_obj *obj)
+{
+	row->gva = obj->start;
+	row->len = obj->last - obj->start + 1;
+	row->gate = obj->gate;
+	row->site = obj->site;
+	row->source = obj->source;
+}
+
+void chariot_domain_near(struct chariot_domain *dom, u64 gva,
+			 struct chariot_object near[2])
+{
+	struct chariot_obj *below = chariot_act_prev(&dom->act, gva);
+	struct chariot_obj *above = chariot_act_next(&dom->act, gva);
+
+	if (below)
+		fill_object(&near[0], below);
+	if (above)
+		fill_object(&near[1], above);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static void domain_free(struct chariot_domain *dom)
+{
+	chariot_act_destroy(&dom->act);
+	xa_destroy(&dom->exec);
+	xa_destroy(&dom->open);
+	kvfree(dom->ranges);
+	kvfree(dom->gates);
+	kvfree(dom->entries);
+	kvfree(dom->ops);
+	kfree(dom);
+}
+
+static void domain_free_work(struct work_struct *work)
+{
+	domain_free(container_of(to_rcu_work(work), struct chariot_domain,
+				 free));
+}
+
+/* Text of a driver: fetched in its view, trapped in the kernel view. */
+static int map_text(struct chariot_domain *dom, const struct chariot_range *r)
+{
+	struct chariot_vm *vm = dom->vm;
+	struct chariot_walk w;
+	u64 at, gfn;
+	int err;
+
+	for (at = r->gva; at < r->gva + r->len; at += PAGE_SIZE) {
+		if (chariot_guest_walk(vm->kvm, dom->cr, at, &w))
+			return -EFAULT;
+		gfn = w.gpa >> PAGE_SHIFT;
+		if (xa_load(&vm->text, gfn))
+			return -EEXIST;
+		chariot_view_split(vm, gfn);
+		err = xa_err(xa_store(&dom->exec, gfn, xa_mk_value(1),
+				      GFP_KERNEL_ACCOUNT)) ?:
+		      xa_err(xa_store(&vm->text, gfn, xa_mk_value(dom->nr),
+				      GFP_KERNEL_ACCOUNT));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int map_inherit(struct chariot_domain *dom,
+		       const struct chariot_range *r)
+{
+	struct chariot_walk w;
+	u64 at;
+	int err;
+
+	for (at = r->gva & PAGE_MASK; at < r->gva + r->len; at += PAGE_SIZE) {
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
+			return -EFAULT;
+		chariot_view_split(dom->vm, w.gpa >> PAGE_SHIFT);
+		err = xa_err(xa_store(&dom->exec, w.gpa >> PAGE_SHIFT,
+				      xa_mk_value(1), GFP_KERNEL_ACCOUNT));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int map_range(struct chariot_domain *dom, const struct chariot_range *r)
+{
+	switch (r->kind) {
+	case CHARIOT_RANGE_TEXT:
+	case CHARIOT_RANGE_INIT_TEXT:
+		return map_text(dom, r);
+	case CHARIOT_RANGE_INHERIT:
+		return map_inherit(dom, r);
+	case CHARIOT_RANGE_DATA:
+	case CHARIOT_RANGE_INIT_DATA:
+		return chariot_domain_grant(dom, r->gva, r->len,
+					    CHARIOT_SRC_SECTION, 0, 0);
+	case CHARIOT_RANGE_RULE:
+		return chariot_domain_grant(dom, r->gva, r->len,
+					    CHARIOT_SRC_RULE, 0, 0);
+	}
+	return 0;
+}
+
+/* Take the domain's text out of the kernel view's trap. */
+static void unmap_text(struct chariot_domain *dom)
+{
+	struct chariot_vm *vm = dom->vm;
+	unsigned long gfn;
+	void *nr;
+
+	xa_for_each(&vm->text, gfn, nr)
+		if (xa_to_value(nr) == dom->nr)
+			xa_erase(&vm->text, gfn);
+}
+
+static struct chariot_domain *
+domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
+{
+	struct chariot_domain *dom = kzalloc(sizeof(*dom), GFP_KERNEL_ACCOUNT);
+
+	if (!dom)
+		return ERR_PTR(-ENOMEM);
+	dom->vm = vm;
+	dom->verdict = args->verdict;
+	dom->kernel = args->kernel;
+	dom->cr = (struct chariot_cr){ args->kernel.cr3, args->kernel.cr4 };
+	strscpy(dom->name, args->name, sizeof(dom->name));
+	xa_init(&dom->exec);
+	xa_init(&dom->open);
+	hash_init(dom->frames);
+	chariot_act_init(&dom->act);
+	INIT_RCU_WORK(&dom->free, domain_free_work);
+	return dom;
+}
+
+static int check_create(struct chariot_vm *vm,
+			const struct chariot_domain_create *args)
+{
+	if (strnlen(args->name, sizeof(args->name)) == sizeof(args->name) ||
+	    !args->name[0] || args->verdict >= CHARIOT_NR_VERDICTS ||
+	    args->reserved ||
+	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
+		return -EINVAL;
+	if (args->verdict == CHARIOT_VERDICT_RECOVER)
+		return -EOPNOTSUPP;
+	if (chariot_kvm_nx_huge_pages(vm->kvm)) {
+		pr_notice("VM of pid %d: kvm's nx_huge_pages is on: split pages would become executable in a driver's view; load kvm with nx_huge_pages=off\n",
+			  vm->pid);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+int chariot_domain_create(struct chariot_vm *vm,
+			  const struct chariot_domain_create *args)
+{
+	struct chariot_domain *dom;
+	u32 i;
+	int err;
+
+	lockdep_assert_held(&vm->lock);
+	err = check_create(vm, args);
+	if (err)
+		return err;
+	dom = domain_alloc(vm, args);
+	if (IS_ERR(dom))
+		return PTR_ERR(dom);
+	for (dom->nr = 1; chariot_domain_of(vm, dom->nr); dom->nr++)
+		;
+	err = dom->nr < CHARIOT_NR_VIEWS ? 0 : -EBUSY;
+	if (!err)
+		err = copy_tables(dom, args);
+	for (i = 0; i < dom->nr_ranges && !err; i++)
+		err = map_range(dom, &dom->ranges[i]);
+	if (err) {
+		unmap_text(dom);
+		domain_free(dom);
+		chariot_view_zap_all(vm);
+		return err;
+	}
+	rcu_assign_pointer(vm->domains[dom->nr], dom);
+	vm->nr_domains++;
+	/* From here on no vCPU has an old mapping of the driver's text, nor of
+	 * anything in a view of this number. */
+	chariot_view_zap_all(vm);
+	chariot_event_name(dom, CHARIOT_EV_DOMAIN_NEW);
+	return dom->nr;
+}
+
+void chariot_stats_add(struct chariot_stats *to,
+		       const struct chariot_stats *from)
+{
+	u64 *a = &to->entries;
+	const u64 *b = &from->entries;
+
+	while (a < &to->reserved2[0])
+		*a++ += *b++;
+}
+
+void chariot_domain_drop(struct chariot_domain *dom)
+{
+	struct chariot_vm *vm = dom->vm;
+	struct chariot_vcpu *vs;
+	unsigned long i;
+
+	lockdep_assert_held(&vm->lock);
+	chariot_event_name(dom, CHARIOT_EV_DOMAIN_GONE);
+	chariot_stats_add(&vm->stats, &dom->stats);
+	xa_for_each(&vm->vcpus, i, vs) {
+		if (vs->view != dom->nr)
+			continue;
+		/* The vCPU itself notices at its next fault. */
+		vs->view = 0;
+		kfree(vs->entry);
+		vs->entry = NULL;
+	}
+	unmap_text(dom);
+	chariot_frames_free(dom);
+	RCU_INIT_POINTER(vm->domains[dom->nr], NULL);
+	vm->nr_domains--;
+	chariot_view_zap_all(vm);
+	queue_rcu_work(free_wq, &dom->free);
+}
+
+static void drop_init_text(struct chariot_domain *dom, struct chariot_range *r)
+{
+	struct chariot_walk w;
+	u64 at;
+
+	for (at = r->gva; at < r->gva + r->len; at += PAGE_SIZE) {
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
+			continue;
+		xa_erase(&dom->vm->text, w.gpa >> PAGE_SHIFT);
+		xa_erase(&dom->exec, w.gpa >> PAGE_SHIFT);
+		chariot_view_zap(dom->vm, w.gpa >> PAGE_SHIFT);
+	}
+}
+
+void chariot_domain_init_done(struct chariot_domain *dom, s64 result)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_INIT_DONE, .vcpu = ~0U, .domain = dom->nr,
+		.verdict = dom->verdict,
+	};
+	u32 i;
+
+	strscpy(ev.u.init.name, dom->name, sizeof(ev.u.init.name));
+	ev.u.init.result = result;
+	chariot_event_send(dom->vm, &ev, NULL);
+	if (result < 0) {
+		chariot_domain_drop(dom);
+		return;
+	}
+	for (i = 0; i < dom->nr_ranges; i++) {
+		struct chariot_range *r = &dom->ranges[i];
+
+		if (r->kind == CHARIOT_RANGE_INIT_TEXT)
+			drop_init_text(dom, r);
+		else if (r->kind == CHARIOT_RANGE_INIT_DATA)
+			chariot_domain_revoke(dom, r->gva);
+		else
+			continue;
+		r->len = 0;
+	}
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "emulate.h"
+#include "event.h"
+#include "gate.h"
+#include "trace.h"
+#include "view.h"
+#include "violation.h"
+
+#include <asm/trapnr.h>
+
+struct x86_emulate_ctxt;
+
+typedef int (*write_fn)(struct x86_emulate_ctxt *, unsigned long, const void *,
+			unsigned int, struct x86_exception *);
+typedef int (*cmpxchg_fn)(struct x86_emulate_ctxt *, unsigned long,
+			  const void *, const void *, unsigned int,
+			  struct x86_exception *);
+
+/* A member of one of KVM's private structures. */
+#define AT(ptr, offset, type)	(*(type *)((char *)(ptr) + (offset)))
+
+static_assert(LAYOUT_OPS_WRITE + sizeof(void *) <= LAYOUT_OPS_SIZE);
+static_assert(LAYOUT_OPS_CMPXCHG + sizeof(void *) <= LAYOUT_OPS_SIZE);
+
+static void count(struct chariot_stats *st, enum chariot_may may)
+{
+	st->emulated_writes++;
+	if (may == CHARIOT_MAY_STACK)
+		st->stack_writes++;
+	else if (may == CHARIOT_MAY_ARGUMENT)
+		st->argument_writes++;
+}
+
+/* CHARIOT_NR_VERDICTS: the write is granted. */
+static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		 struct kvm_vcpu *vcpu, unsigned long gva, const void *bytes,
+		 unsigned int len)
+{
+	struct chariot_violation v = {
+		.why = CHARIOT_WHY_WRITE, .len = len, .gva = gva, .gpa = ~0ULL,
+		.bytes = bytes,
+	};
+	enum chariot_may may = chariot_may_write(dom, vs, gva, len);
+	struct chariot_walk w;
+
+	if (may) {
+		count(&dom->stats, may);
+		trace_chariot_write(dom->nr, vcpu->arch.regs[VCPU_REGS_RIP],
+				    gva, len, may);
+		return CHARIOT_NR_VERDICTS;
+	}
+	if (!chariot_guest_walk(dom->vm->kvm, dom->cr, gva, &w))
+		v.gpa = w.gpa;
+	return chariot_violation(dom, vs, vcpu, &v);
+}
+
+/* A #GP as if the address were not canonical. */
+static void fill_gp(struct x86_exception *fault)
+{
+	AT(fault, LAYOUT_EXC_VECTOR, u8) = X86_TRAP_GP;
+	AT(fault, LAYOUT_EXC_HAS_CODE, bool) = true;
+	AT(fault, LAYOUT_EXC_CODE, u16) = 0;
+	AT(fault, LAYOUT_EXC_NESTED, bool) = false;
+}
+
+/* Result of check(): pretend that the write was done.  Others are the emulator's. */
+#define DROP	(-1)
+
+static int check(struct x86_emulate_ctxt *ctxt, unsigned long gva,
+		 const void *bytes, unsigned int len,
+		 struct x86_exception *fault, const void **kvm_ops)
+{
+	struct kvm_vcpu *vcpu = AT(ctxt, LAYOUT_CTXT_VCPU, struct kvm_vcpu *);
+	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
+	struct chariot_domain *dom;
+	struct chariot_vcpu *vs;
+	u32 verdict = CHARIOT_NR_VERDICTS;
+
+	if (WARN_ON_ONCE(!vm))
+		return CHARIOT_EMUL_UNHANDLEABLE;
+	mutex_lock(&vm->lock);
+	vs = xa_load(&vm->vcpus, vcpu->vcpu_idx);
+	*kvm_ops = vs->kvm_ops;
+	dom = chariot_domain_of(vm, vs->view);
+	if (dom)
+		verdict = judge(dom, vs, vcpu, gva, bytes, len);
+	if (verdict == CHARIOT_VERDICT_PAUSE)
+		vs->pausing = true;
+	mutex_unlock(&vm->lock);
+	chariot_vm_put(vm);
+
+	switch (verdict) {
+	case CHARIOT_VERDICT_SKIP:
+		return DROP;
+	case CHARIOT_VERDICT_OOPS:
+		fill_gp(fault);
+		return CHARIOT_EMUL_PROPAGATE_FAULT;
+	case CHARIOT_VERDICT_PAUSE:
+		return CHARIOT_EMUL_UNHANDLEABLE;
+	}
+	return CHARIOT_EMUL_CONTINUE;
+}
+
+static int write_emulated(struct x86_emulate_ctxt *ctxt, unsigned long addr,
+			  const void *val, unsigned int bytes,
+			  struct x86_exception *fault)
+{
+	const void *ops;
+	int r = check(ctxt, addr, val, bytes, fault, &ops);
+
+	if (r)
+		return r == DROP ? CHARIOT_EMUL_CONTINUE : r;
+	return AT(ops, LAYOUT_OPS_WRITE, write_fn)(ctxt, addr, val, bytes,
+						   fault);
+}
+
+static int cmpxchg_emulated(struct x86_emulate_ctxt *ctxt, unsigned long addr,
+			    const void *old, const void *new,
+			    unsigned int bytes, struct x86_exception *fault)
+{
+	const void *ops;
+	int r = check(ctxt, addr, new, bytes, fault, &ops);
+
+	if (r)
+		return r == DROP ? CHARIOT_EMUL_CONTINUE : r;
+	return AT(ops, LAYOUT_OPS_CMPXCHG, cmpxchg_fn)(ctxt, addr, old, new,
+						       bytes, fault);
+}
+
+static void make_ops(struct chariot_vcpu *vs, const void *kvm_ops)
+{
+	if (vs->kvm_ops == kvm_ops)
+		return;
+	memcpy(vs->ops, kvm_ops, LAYOUT_OPS_SIZE);
+	AT(vs->ops, LAYOUT_OPS_WRITE, write_fn) = write_emulated;
+	AT(vs->ops, LAYOUT_OPS_CMPXCHG, cmpxchg_fn) = cmpxchg_emulated;
+	vs->kvm_ops = kvm_ops;
+}
+
+/* x86_emulate_instruction(), with our operations while a driver runs. */
+static int emulate(struct chariot_vcpu *vs, struct kvm_vcpu *vcpu,
+		   gpa_t cr2_or_gpa, int type, void *insn, int insn_len)
+{
+	void *ctxt = vcpu->arch.emulate_ctxt;
+	const void *kvm_ops = AT(ctxt, LAYOUT_CTXT_OPS, const void *);
+	int r;
+
+	make_ops(vs, kvm_ops);
+	AT(ctxt, LAYOUT_CTXT_OPS, const void *) = vs->ops;
+	r = kvm_call(x86_emulate_instruction)(vcpu, cr2_or_gpa, type, insn,
+					      insn_len);
+	AT(ctxt, LAYOUT_CTXT_OPS, const void *) = kvm_ops;
+	return r;
+}
+
+/* KVM emulates for reasons of its own too: device memory, port strings. */
+int chariot_emulate_instruction(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
+				int type, void *insn, int insn_len)
+{
+	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
+	struct chariot_vcpu *vs = NULL;
+	int r;
+
+	if (vm) {
+		mutex_lock(&vm->lock);
+		vs = xa_load(&vm->vcpus, vcpu->vcpu_idx);
+		if (vs && !chariot_domain_of(vm, vs->view))
+			vs = NULL;
+		mutex_unlock(&vm->lock);
+	}
+	if (vs)
+		r = emulate(vs, vcpu, cr2_or_gpa, type, insn, insn_len);
+	else
+		r = kvm_call(x86_emulate_instruction)(vcpu, cr2_or_gpa, type,
+						      insn, insn_len);
+	if (vm)
+		chariot_vm_put(vm);
+	return r;
+}
+
+/* Did KVM give up on the instruction and ask its VMM to end the VM? */
+static bool gave_up(struct kvm_vcpu *vcpu, int r)
+{
+	return !r && vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+	       vcpu->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
+}
+
+static void undo_give_up(struct kvm_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
+	vcpu->arch.exception.pending = false;	/* the #UD it queued */
+}
+
+/* The gva of @gpa, if it lies on the stack that the driver runs on. */
+static u64 stack_gva(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		     u64 gpa)
+{
+	struct chariot_walk w;
+	u64 at;
+
+	if (!vs->entry)
+		return 0;
+	for (at = chariot_entry_base(dom, vs->entry); at < vs->entry->slot;
+	     at += PAGE_SIZE)
+		if (!chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w) &&
+		    w.gpa >> PAGE_SHIFT == gpa >> PAGE_SHIFT)
+			return at + offset_in_page(gpa);
+	return 0;
+}
+
+static void open_page(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		      struct kvm_vcpu *vcpu, u64 gpa)
+{
+	chariot_view_split(dom->vm, gpa >> PAGE_SHIFT);
+	xa_store(&dom->open, gpa >> PAGE_SHIFT, xa_mk_value(1),
+		 GFP_KERNEL_ACCOUNT);
+	chariot_unemulated(dom, vs, vcpu, gpa);
+}
+
+/* Step over the instruction that the emulator has decoded; else #GP. */
+static void skip_insn(struct kvm_vcpu *vcpu)
+{
+	u64 rip = chariot_reg_read(vcpu, VCPU_REGS_RIP);
+	u64 next = AT(vcpu->arch.emulate_ctxt, LAYOUT_CTXT_NEXT_IP, u64);
+
+	if (next > rip && next - rip <= 15)
+		chariot_reg_write(vcpu, VCPU_REGS_RIP, next);
+	else
+		kvm_call(kvm_queue_exception_e)(vcpu, X86_TRAP_GP, 0);
+}
+
+/*
+ * KVM cannot emulate it, and only the place of its first byte is known.  That
+ * must not end the VM: open the page if the byte is granted.
+ */
+static int cannot_emulate(struct chariot_domain *dom, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu, u64 gpa)
+{
+	struct chariot_violation v = {
+		.why = CHARIOT_WHY_WRITE, .gpa = gpa,
+		.gva = stack_gva(dom, vs, gpa),
+	};
+
+	if (chariot_act_covers(&dom->act, gpa >> PAGE_SHIFT,
+			       offset_in_page(gpa), 1) ||
+	    (v.gva && chariot_may_write(dom, vs, v.gva, 1))) {
+		open_page(dom, vs, vcpu, gpa);
+		return 1;
+	}
+	switch (chariot_violation(dom, vs, vcpu, &v)) {
+	case CHARIOT_VERDICT_REPORT:
+		open_page(dom, vs, vcpu, gpa);
+		break;
+	case CHARIOT_VERDICT_SKIP:
+		skip_insn(vcpu);
+		break;
+	case CHARIOT_VERDICT_OOPS:
+		kvm_call(kvm_queue_exception_e)(vcpu, X86_TRAP_GP, 0);
+		break;
+	case CHARIOT_VERDICT_PAUSE:
+		vs->pausing = true;
+		break;
+	}
+	return 1;
+}
+
+int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 gpa,
+			  void *insn, int insn_len)
+{
+	struct chariot_domain *dom;
+	int r;
+
+	vs->pausing = false;
+	r = emulate(vs, vcpu, cr2_or_gpa, EMULTYPE_PF, insn, insn_len);
+	if (gave_up(vcpu, r)) {
+		undo_give_up(vcpu);
+		r = 1;
+		if (!vs->pausing) {
+			mutex_lock(&vm->lock);
+			dom = chariot_domain_of(vm, vs->view);
+			if (dom)
+				r = cannot_emulate(dom, vs, vcpu, gpa);
+			mutex_unlock(&vm->lock);
+		}
+	}
+	if (vs->pausing)
+		r = chariot_wait(vm, vs, vcpu) ?: 1;
+	return r;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Writes one by one: KVM's emulator with a check before each write.
+ */
+#ifndef CHARIOT_EMULATE_H
+#define CHARIOT_EMULATE_H
+
+#include "vm.h"
+
+/*
+ * Emulate the instruction that faulted in a driver view.  Not under vm->lock.
+ * Returns what kvm_mmu_page_fault() returns.
+ */
+int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 gpa,
+			  void *insn, int insn_len);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "event.h"
+
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+int chariot_handle_init(struct chariot_handle *h)
+{
+	spin_lock_init(&h->lock);
+	init_waitqueue_head(&h->readers);
+	return kfifo_alloc(&h->fifo, CHARIOT_EVENT_DEPTH, GFP_KERNEL_ACCOUNT);
+}
+
+void chariot_handle_uninit(struct chariot_handle *h)
+{
+	kfifo_free(&h->fifo);
+}
+
+void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
+			const struct chariot_handle *except)
+{
+	struct chariot_handle *h;
+
+	lockdep_assert_held(&vm->lock);
+	ev->size = sizeof(*ev);
+	ev->seq = ++vm->seq;
+	ev->time_ns = ktime_get_ns();
+	list_for_each_entry(h, &vm->handles, node) {
+		if (h == except)
+			continue;
+		spin_lock(&h->lock);
+		if (!kfifo_put(&h->fifo, *ev))
+			h->lost++;
+		spin_unlock(&h->lock);
+		wake_up_interruptible(&h->readers);
+	}
+}
+
+void chariot_event_name(struct chariot_domain *dom, u32 type)
+{
+	struct chariot_event ev = {
+		.type = type, .vcpu = ~0U, .domain = dom->nr,
+		.verdict = dom->verdict,
+	};
+
+	strscpy(ev.u.name.name, dom->name, sizeof(ev.u.name.name));
+	chariot_event_send(dom->vm, &ev, NULL);
+}
+
+void chariot_wait_begin(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			struct chariot_event *ev)
+{
+	ev->flags |= CHARIOT_EV_WAITS;
+	chariot_event_send(vm, ev, NULL);
+	vs->wait_seq = ev->seq;
+	vs->wait_done = false;
+	vs->wait_until = jiffies + msecs_to_jiffies(vm->timeout_ms);
+}
+
+static bool wait_over(struct chariot_vcpu *vs)
+{
+	return READ_ONCE(vs->wait_done);
+}
+
+/* Called without vm->lock, on the vCPU's thread, inside KVM_RUN. */
+int chariot_wait(struct chariot_vm *vm, struct chariot_vcpu *vs,
+		 struct kvm_vcpu *vcpu)
+{
+	long left = (long)(vs->wait_until - jiffies);
+	long r = 1;
+
+	/* Whoever changes memslots waits for this. */
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	if (!wait_over(vs) && left > 0)
+		r = wait_event_interruptible_timeout(vm->wait, wait_over(vs),
+						     left);
+	kvm_vcpu_srcu_read_lock(vcpu);
+	if (r == -ERESTARTSYS)
+		return -EINTR;
+
+	mutex_lock(&vm->lock);
+	if (!vs->wait_done)
+		chariot_vm_fail(vm, -ETIMEDOUT,
+				"nobody answered event %llu in %u ms",
+				vs->wait_seq, vm->timeout_ms);
+	vs->wait_seq = 0;
+	mutex_unlock(&vm->lock);
+	return 0;
+}
+
+int chariot_continue(struct chariot_vm *vm, u64 seq)
+{
+	struct chariot_vcpu *vs;
+	unsigned long i;
+
+	lockdep_assert_held(&vm->lock);
+	if (!seq)
+		return -ENOENT;
+	xa_for_each(&vm->vcpus, i, vs) {
+		if (vs->wait_seq != seq)
+			continue;
+		WRITE_ONCE(vs->wait_done, true);
+		wake_up_all(&vm->wait);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void chariot_continue_all(struct chariot_vm *vm)
+{
+	struct chariot_vcpu *vs;
+	unsigned long i;
+
+	xa_for_each(&vm->vcpus, i, vs)
+		if (vs->wait_seq)
+			WRITE_ONCE(vs->wait_done, true);
+	wake_up_all(&vm->wait);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Handles and the events that they read; vCPUs that wait for an answer.
+ */
+#ifndef CHARIOT_EVENT_H
+#define CHARIOT_EVENT_H
+
+#include <linux/kfifo.h>
+#include "vm.h"
+
+#define CHARIOT_EVENT_DEPTH	256	/* events that a slow reader is kept */
+
+struct chariot_handle {
+	struct list_head node;		/* vm->handles, under vm->lock */
+	struct chariot_vm *vm;
+	spinlock_t lock;		/* fifo, lost */
+	wait_queue_head_t readers;
+	u64 lost;
+	DECLARE_KFIFO_PTR(fifo, struct chariot_event);
+};
+
+int chariot_handle_init(struct chariot_handle *h);
+void chariot_handle_uninit(struct chariot_handle *h);
+
+/* Under vm->lock: number @ev and give it to all handles but @except. */
+void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
+			const struct chariot_handle *except);
+void chariot_event_name(struct chariot_domain *dom, u32 type);
+
+/*
+ * Hold this vCPU until CONTINUE answers the event that chariot_wait_begin()
+ * sent, or @vm->timeout_ms has passed.  -EINTR: the VMM wants its thread back;
+ * the caller returns that to KVM and comes here again when the guest retries.
+ */
+void chariot_wait_begin(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			struct chariot_event *ev);
+int chariot_wait(struct chariot_vm *vm, struct chariot_vcpu *vs,
+		 struct kvm_vcpu *vcpu);
+int chariot_continue(struct chariot_vm *vm, u64 seq);
+void chariot_continue_all(struct chariot_vm *vm);
+
+#endif

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every second-stage fault of a VM with Chariot arrives here first.  This is
+ * the decision table of Documentation/design.rst, row by row.
+ */
+#include "emulate.h"
+#include "event.h"
+#include "frame.h"
+#include "gate.h"
+#include "view.h"
+#include "violation.h"
+#include "watch.h"
+
+#include <asm/trapnr.h>
+#include <linux/slab.h>
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+#define KERNEL_CS	0x10	/* __KERNEL_CS of every x86-64 Linux */
+
+enum action {
+	PASS,			/* KVM's business */
+	RETRY,			/* done; let the guest try again */
+	EMULATE,		/* a write that has to be looked at */
+	WAIT,			/* for CONTINUE, then try again */
+};
+
+struct fault {
+	struct chariot_vm *vm;
+	struct chariot_vcpu *vs;
+	struct kvm_vcpu *vcpu;
+	struct chariot_domain *dom;
+	u64 code;		/* PFERR_* */
+	u64 gpa;
+	u64 rip, rsp;
+};
+
+/* ---- moving between views ----------------------------------------------- */
+
+static enum action to_view(struct fault *f, unsigned int view, const char *why)
+{
+	trace_chariot_gate(f->vcpu->vcpu_idx, f->dom->nr, why, f->rip, f->rsp);
+	f->vs->view = view;
+	chariot_view_set(f->vcpu, view);
+	return RETRY;
+}
+
+static enum action fail(struct fault *f, int err, const char *what)
+{
+	chariot_vm_fail(f->vm, err, "%s", what);
+	return RETRY;
+}
+
+static void end_entry(struct fault *f)
+{
+	kfree(f->vs->entry);
+	f->vs->entry = NULL;
+}
+
+static void read_values(struct fault *f, struct chariot_values *val)
+{
+	static const int regs[7] = {
+		VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDX, VCPU_REGS_RCX,
+		VCPU_REGS_R8, VCPU_REGS_R9, VCPU_REGS_RAX,
+	};
+	int i;
+
+	for (i = 0; i < 7; i++)
+		val->v[i] = chariot_reg_read(f->vcpu, regs[i]);
+}
+
+/* Let driver code wait until the guest comes back to (rip, rsp). */
+static struct chariot_frame *push(struct fault *f, u64 rip, u64 rsp,
+				  bool interrupt)
+{
+	struct chariot_frame *frame = kzalloc(sizeof(*frame),
+					      GFP_KERNEL_ACCOUNT);
+
+	if (!frame)
+		return NULL;
+	frame->rip = rip;
+	frame->rsp = rsp;
+	frame->interrupt = interrupt;
+	frame->entry = f->vs->entry;
+	f->vs->entry = NULL;
+	chariot_frame_push(f->dom, frame);
+	return frame;
+}
+
+static u32 violate(struct fault *f, u32 why, u64 gva, u32 len)
+{
+	struct chariot_violation v = {
+		.why = why, .gva = gva, .len = len, .gpa = ~0ULL,
+	};
+
+	return chariot_violation(f->dom, f->vs, f->vcpu, &v);
+}
+
+/* ---- kernel view, fetch in driver text ---------------------------------- */
+
+static enum action enter(struct fault *f, const struct chariot_gate *gate)
+{
+	struct chariot_entry *e;
+	struct chariot_values val;
+	u64 ret;
+
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &ret,
+				  sizeof(ret)))
+		return PASS;
+	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return fail(f, -ENOMEM, "no memory for an entry");
+	read_values(f, &val);
+	memcpy(e->args, val.v, sizeof(e->args));
+	e->gate = gate;
+	e->rip = f->rip;
+	e->ret = ret;
+	e->slot = f->rsp;
+	kfree(f->vs->entry);
+	f->vs->entry = e;
+	f->dom->stats.entries++;
+	return to_view(f, f->dom->nr, "entry");
+}
+
+static enum action resume(struct fault *f, struct chariot_frame *frame)
+{
+	struct chariot_domain *dom = f->dom;
+	struct chariot_values val;
+	int err = 0;
+
+	kfree(f->vs->entry);
+	f->vs->entry = frame->entry;
+	if (frame->interrupt)
+		dom->stats.interrupt_returns++;
+	else
+		dom->stats.call_returns++;
+	if (frame->gate) {
+		read_values(f, &val);
+		memcpy(val.v, frame->args, sizeof(frame->args));
+		err = chariot_gate_run(dom, f->vs, frame->gate, CHARIOT_POST,
+				       &val, frame->rip, NULL);
+	}
+	kfree(frame);
+	if (err)
+		return fail(f, err, "a gate action failed");
+	return to_view(f, dom->nr, "resume");
+}
+
+/*
+ * A call inside the driver that went through a retpoline, and was interrupted
+ * there: the caller's frame waits for the return, but first the callee runs.
+ */
+static bool resume_callee(struct fault *f)
+{
+	struct chariot_frame *frame;
+	u64 ret;
+
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &ret,
+				  sizeof(ret)) ||
+	    !chariot_domain_text(f->dom, ret))
+		return false;
+	frame = chariot_frame_pop(f->dom, ret, f->rsp + 8);
+	if (!frame)
+		return false;
+	kfree(f->vs->entry);
+	f->vs->entry = frame->entry;
+	kfree(frame);
+	f->dom->stats.call_returns++;
+	to_view(f, f->dom->nr, "callee");
+	return true;
+}
+
+static enum action bad_entry(struct fault *f)
+{
+	switch (violate(f, CHARIOT_WHY_ENTRY, f->rip, 0)) {
+	case CHARIOT_VERDICT_OOPS:
+		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
+		return RETRY;
+	case CHARIOT_VERDICT_PAUSE:
+		return WAIT;
+	}
+	/* Nothing to skip to: let it run, isolated, from here. */
+	return enter(f, NULL);
+}
+
+static enum action kernel_fetch(struct fault *f)
+{
+	const struct chariot_gate *gate;
+	struct chariot_frame *frame;
+
+	frame = chariot_frame_pop(f->dom, f->rip, f->rsp);
+	if (frame)
+		return resume(f, frame);
+	if (resume_callee(f))
+		return RETRY;
+	gate = chariot_gate_find(f->dom->entries, f->dom->nr_entries, f->rip);
+	if (gate)
+		return enter(f, gate);
+	return bad_entry(f);
+}
+
+/* ---- driver view, fetch outside the driver ------------------------------ */
+
+static enum action leave(struct fault *f)
+{
+	const struct chariot_gate *gate = f->vs->entry->gate;
+	s64 result = (s32)chariot_reg_read(f->vcpu, VCPU_REGS_RAX);
+
+	f->dom->stats.returns++;
+	end_entry(f);
+	to_view(f, 0, "return");
+	if (gate && gate->flags & CHARIOT_GATE_INIT)
+		chariot_domain_init_done(f->dom, result);
+	else if (gate && gate->flags & CHARIOT_GATE_EXIT)
+		chariot_domain_drop(f->dom);
+	return RETRY;
+}
+
+/* A CHECK found that the function would write where the driver may not. */
+static enum action refuse(struct fault *f, const struct chariot_refusal *r,
+			  u64 ret)
+{
+	switch (violate(f, CHARIOT_WHY_WRITE, r->gva,
+			min_t(u64, r->len, U32_MAX))) {
+	case CHARIOT_VERDICT_SKIP:
+		chariot_reg_write(f->vcpu, VCPU_REGS_RAX, r->result);
+		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, ret);
+		chariot_reg_write(f->vcpu, VCPU_REGS_RSP, f->rsp + 8);
+		return RETRY;
+	case CHARIOT_VERDICT_OOPS:
+		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
+		if (!push(f, ret, f->rsp + 8, false))
+			return fail(f, -ENOMEM, "no memory for a frame");
+		return to_view(f, 0, "oops");
+	case CHARIOT_VERDICT_PAUSE:
+		return WAIT;
+	}
+	return EMULATE;	/* here: go on with the call */
+}
+
+static enum action call(struct fault *f, u64 ret)
+{
+	const struct chariot_gate *gate;
+	struct chariot_refusal refusal;
+	struct chariot_frame *frame;
+	struct chariot_values val;
+	enum action a;
+	int r = 0;
+
+	gate = chariot_gate_find(f->dom->gates, f->dom->nr_gates, f->rip);
+	if (gate && gate->nr_ops) {
+		read_values(f, &val);
+		r = chariot_gate_run(f->dom, f->vs, gate, CHARIOT_PRE, &val,
+				     ret, &refusal);
+	} else {
+		gate = NULL;
+	}
+	if (r < 0)
+		return fail(f, r, "a gate action failed");
+	if (r) {
+		a = refuse(f, &refusal, ret);
+		if (a != EMULATE)
+			return a;
+	}
+	frame = push(f, ret, f->rsp + 8, false);
+	if (!frame)
+		return fail(f, -ENOMEM, "no memory for a frame");
+	frame->gate = gate;
+	if (gate)
+		memcpy(frame->args, val.v, sizeof(frame->args));
+	f->dom->stats.calls++;
+	return to_view(f, 0, "call");
+}
+
+/*
+ * Leave the driver view at (rip, rsp), to come back there.  Inherit functions
+ * are not trapped in the kernel view: when one is left, what comes back is its
+ * caller in the driver, if it does not return straight to the kernel.
+ */
+static enum action suspend(struct fault *f, u64 rip, u64 rsp, bool interrupt,
+			   const char *why)
+{
+	u64 slot;
+
+	if (!chariot_domain_text(f->dom, rip)) {
+		interrupt = false;
+		f->dom->stats.inherit_interrupted++;
+		rip = chariot_find_caller(f->dom, f->vs->entry, rsp, &slot);
+		if (!rip) {
+			end_entry(f);
+			return to_view(f, 0, why);
+		}
+		rsp = slot + 8;
+	}
+	if (!push(f, rip, rsp, interrupt))
+		return fail(f, -ENOMEM, "no memory for a frame");
+	return to_view(f, 0, why);
+}
+
+/* The CPU has pushed [error code] rip cs rflags rsp ss. */
+static enum action interrupt(struct fault *f)
+{
+	u64 w[6];
+
+	f->dom->stats.interrupts++;
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, w,
+				  sizeof(w)))
+		return fail(f, -EFAULT, "an interrupt frame is not mapped");
+	if (w[1] == KERNEL_CS)
+		return suspend(f, w[0], w[3], true, "interrupt");
+	if (w[2] == KERNEL_CS)
+		return suspend(f, w[1], w[4], true, "exception");
+	return fail(f, -EINVAL, "an interrupt frame is not understood");
+}
+
+static enum action bad_fetch(struct fault *f)
+{
+	switch (violate(f, CHARIOT_WHY_FETCH, f->rip, 0)) {
+	case CHARIOT_VERDICT_OOPS:
+		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
+		break;
+	case CHARIOT_VERDICT_PAUSE:
+		return WAIT;
+	}
+	end_entry(f);
+	return to_view(f, 0, "bad fetch");
+}
+
+static enum action driver_fetch(struct fault *f)
+{
+	struct chariot_entry *e = f->vs->entry;
+	u64 top = 0, slot;
+
+	if (f->rip == e->ret && f->rsp == e->slot + 8)
+		return leave(f);
+	if (chariot_domain_range(f->dom, f->rip) == CHARIOT_RANGE_INTR)
+		return interrupt(f);
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &top,
+				  sizeof(top)))
+		return bad_fetch(f);
+	if (chariot_domain_text(f->dom, top))
+		return call(f, top);
+	/* The driver's function ends in a jump to a kernel function. */
+	if (f->rsp == e->slot && top == e->ret) {
+		f->dom->stats.calls++;
+		return leave(f);
+	}
+	/* Code beside an inherit function goes on elsewhere. */
+	if (chariot_find_caller(f->dom, e, f->rsp, &slot))
+		return suspend(f, f->rip, f->rsp, false, "beside");
+	return bad_fetch(f);
+}
+
+/* ---- driver view, write ------------------------------------------------- */
+
+/* The CPU itself writes, on the way to an interrupt or exception handler. */
+static bool delivering(const struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.exception.injected || vcpu->arch.interrupt.injected ||
+	       vcpu->arch.nmi_injected;
+}
+
+static enum action walk_write(struct fault *f)
+{
+	gfn_t gfn = f->gpa >> PAGE_SHIFT;
+
+	if (chariot_act_full(&f->dom->act, gfn) || xa_load(&f->dom->open, gfn))
+		return PASS;
+	chariot_view_split(f->vm, gfn);
+	if (xa_err(xa_store(&f->dom->open, gfn, xa_mk_value(1),
+			    GFP_KERNEL_ACCOUNT)))
+		return fail(f, -ENOMEM, "no memory for a page-walk grant");
+	f->dom->stats.walk_grants++;
+	return PASS;
+}
+
+static enum action driver_write(struct fault *f)
+{
+	gfn_t gfn = f->gpa >> PAGE_SHIFT;
+
+	if (delivering(f->vcpu)) {
+		f->dom->stats.interrupts++;
+		return suspend(f, f->rip, f->rsp, true, "delivery");
+	}
+	if (chariot_act_full(&f->dom->act, gfn) ||
+	    xa_load(&f->dom->open, gfn)) {
+		f->dom->stats.page_grants++;
+		return PASS;
+	}
+	switch (chariot_domain_range(f->dom, f->rip)) {
+	case CHARIOT_RANGE_TEXT:
+	case CHARIOT_RANGE_INIT_TEXT:
+	case CHARIOT_RANGE_INHERIT:
+		return EMULATE;
+	}
+	/* A kernel function that shares a page with an inherit function. */
+	return suspend(f, f->rip, f->rsp, false, "beside");
+}
+
+/* ---- the fault ---------------------------------------------------------- */
+
+static bool out_of_scope(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK);
+}
+
+/* gva to gpa under shadow paging; false if the guest itself forbids it. */
+static bool resolve(struct fault *f, u64 cr2_or_gpa)
+{
+	struct chariot_walk w;
+
+	f->gpa = cr2_or_gpa;
+	if (f->vcpu->arch.mmu->root_role.direct)
+		return true;
+	if (f->code & PFERR_USER_MASK ||
+	    chariot_guest_walk(f->vm->kvm, chariot_vcpu_cr(f->vcpu),
+			       cr2_or_gpa, &w))
+		return false;
+	f->gpa = w.gpa;
+	return !(f->code & PFERR_WRITE_MASK && !w.writable) &&
+	       !(f->code & PFERR_FETCH_MASK && !w.executable);
+}
+
+static enum action in_kernel_view(struct fault *f)
+{
+	void *nr;
+
+	if (!(f->code & PFERR_FETCH_MASK))
+		return PASS;
+	nr = xa_load(&f->vm->text, f->gpa >> PAGE_SHIFT);
+	if (!nr)
+		return PASS;
+	f->dom = chariot_domain_of(f->vm, xa_to_value(nr));
+	f->dom->stats.exits++;
+	return kernel_fetch(f);
+}
+
+static enum action in_driver_view(struct fault *f)
+{
+	enum action a = PASS;
+
+	f->dom->stats.exits++;
+	if (f->code & PFERR_GUEST_PAGE_MASK) {
+		if (f->code & PFERR_WRITE_MASK)
+			a = walk_write(f);
+	} else if (f->code & PFERR_FETCH_MASK) {
+		if (!xa_load(&f->dom->exec, f->gpa >> PAGE_SHIFT))
+			a = driver_fetch(f);
+	} else if (f->code & PFERR_WRITE_MASK) {
+		a = driver_write(f);
+	}
+	if (a == PASS)
+		f->dom->stats.exits_kvm++;
+	return a;
+}
+
+static enum action decide(struct fault *f, u64 cr2_or_gpa)
+{
+	struct chariot_vcpu *vs = f->vs;
+
+	lockdep_assert_held(&f->vm->lock);
+	if (vs->wait_seq || chariot_watch_kernel(f->vm, vs, f->vcpu))
+		return WAIT;
+	if (out_of_scope(f->vcpu))
+		return PASS;
+	f->dom = chariot_domain_of(f->vm, vs->view);
+	if (vs->view != chariot_view_get(f->vcpu)) {
+		/* The domain went, or KVM made the role anew. */
+		chariot_view_set(f->vcpu, vs->view);
+		return RETRY;
+	}
+	if (!f->vm->nr_domains || !resolve(f, cr2_or_gpa) ||
+	    !kvm_call(kvm_is_visible_gfn)(f->vm->kvm, f->gpa >> PAGE_SHIFT))
+		return PASS;
+	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
+	f->rsp = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);
+	return vs->view ? in_driver_view(f) : in_kernel_view(f);
+}
+
+static int to_kvm(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
+		  void *insn, int insn_len)
+{
+	int r = kvm_call(kvm_mmu_page_fault)(vcpu, cr2_or_gpa, code, insn,
+					     insn_len);
+
+	/* Not a tail call: redirect() knows our calls by their return address. */
+	barrier();
+	return r;
+}
+
+int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
+		       void *insn, int insn_len)
+{
+	struct fault f = { .vcpu = vcpu, .code = code };
+	enum action a = PASS;
+	int r = 1;
+
+	f.vm = chariot_vm_get(vcpu->kvm);
+	if (!f.vm)
+		return to_kvm(vcpu, cr2_or_gpa, code, insn, insn_len);
+
+	mutex_lock(&f.vm->lock);
+	f.vs = chariot_vcpu_of(f.vm, vcpu);
+	if (f.vs)
+		a = decide(&f, cr2_or_gpa);
+	mutex_unlock(&f.vm->lock);
+
+	switch (a) {
+	case PASS:
+		r = to_kvm(vcpu, cr2_or_gpa, code, insn, insn_len);
+		break;
+	case EMULATE:
+		r = chariot_emulate_write(f.vm, f.vs, vcpu, cr2_or_gpa, f.gpa,
+					  insn, insn_len);
+		break;
+	case WAIT:
+		r = chariot_wait(f.vm, f.vs, vcpu) ?: 1;
+		break;
+	case RETRY:
+		break;
+	}
+	chariot_vm_put(f.vm);
+	return r;
+}

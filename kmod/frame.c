@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "frame.h"
+
+#include <linux/slab.h>
+
+static void frame_free(struct chariot_domain *dom, struct chariot_frame *f)
+{
+	hash_del(&f->node);
+	dom->nr_frames--;
+	kfree(f->entry);
+	kfree(f);
+}
+
+void chariot_frame_push(struct chariot_domain *dom, struct chariot_frame *frame)
+{
+	struct chariot_frame *f;
+	struct hlist_node *tmp;
+
+	lockdep_assert_held(&dom->vm->lock);
+	hash_for_each_possible_safe(dom->frames, f, tmp, node, frame->rsp)
+		if (f->rsp == frame->rsp)
+			frame_free(dom, f);
+	hash_add(dom->frames, &frame->node, frame->rsp);
+	dom->nr_frames++;
+}
+
+/*
+ * An exception may resume elsewhere than where it came from: behind an int3
+ * that the guest's text patching emulates, or at a fixup.  The stack pointer
+ * is the same.
+ */
+static bool resumes(const struct chariot_domain *dom,
+		    const struct chariot_frame *f, u64 rip, u64 rsp)
+{
+	if (f->rsp != rsp)
+		return false;
+	return f->rip == rip ||
+	       (f->interrupt && chariot_domain_text(dom, f->rip));
+}
+
+struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
+					u64 rsp)
+{
+	struct chariot_frame *f;
+
+	lockdep_assert_held(&dom->vm->lock);
+	hash_for_each_possible(dom->frames, f, node, rsp) {
+		if (!resumes(dom, f, rip, rsp))
+			continue;
+		hash_del(&f->node);
+		dom->nr_frames--;
+		return f;
+	}
+	return NULL;
+}
+
+void chariot_frames_free(struct chariot_domain *dom)
+{
+	struct chariot_frame *f;
+	struct hlist_node *tmp;
+	int i;
+
+	hash_for_each_safe(dom->frames, i, tmp, f, node)
+		frame_free(dom, f);
+}
+
+bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u32 len)
+{
+	struct chariot_frame *f;
+	int i;
+
+	hash_for_each(dom->frames, i, f, node)
+		if (gva >= f->rsp && gva + len <= f->entry->slot)
+			return true;
+	return false;
+}

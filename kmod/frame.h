@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Frames: driver code that waits somewhere in the guest for its turn.
+ *
+ * A frame belongs to a guest thread, not to a vCPU: it is found by the stack
+ * pointer at which the driver will run again.  All under vm->lock.
+ */
+#ifndef CHARIOT_FRAME_H
+#define CHARIOT_FRAME_H
+
+#include "vm.h"
+
+/* Takes @frame over; an older frame at the same place is stale and goes. */
+void chariot_frame_push(struct chariot_domain *dom,
+			struct chariot_frame *frame);
+/* Take out the frame that runs on at (rip, rsp); NULL if none does. */
+struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
+					u64 rsp);
+void chariot_frames_free(struct chariot_domain *dom);
+/* Is [gva, gva + len) on the part of a stack that waiting driver code uses? */
+bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u32 len);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Gate actions: what a call between driver and kernel does to the ACT.  To add
+ * one, see Documentation/gates.rst.
+ */
+#ifndef CHARIOT_GATE_H
+#define CHARIOT_GATE_H
+
+#include "vm.h"
+
+/* Values that an op can name: six arguments and the return value. */
+struct chariot_values {
+	u64 v[7];
+};
+
+/* Where a CHECK refused. */
+struct chariot_refusal {
+	u64 gva, len;
+	u64 result;		/* what the function returns if it is not run */
+};
+
+/* What was found for a write. */
+enum chariot_may {
+	CHARIOT_MAY_NOT,
+	CHARIOT_MAY_ACT,
+	CHARIOT_MAY_STACK,
+	CHARIOT_MAY_ARGUMENT,
+	CHARIOT_MAY_DEVICE,	/* no memory */
+};
+
+/*
+ * Run the ops of @gate that are due.  1: a CHECK refused, nothing was done;
+ * -errno: our own failure.
+ */
+int chariot_gate_run(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		     const struct chariot_gate *gate, unsigned int phase,
+		     const struct chariot_values *val, u64 site,
+		     struct chariot_refusal *refusal);
+/* May the driver code that runs on @vs write [gva, gva + len)? */
+enum chariot_may chariot_may_write(struct chariot_domain *dom,
+				   struct chariot_vcpu *vs, u64 gva, u64 len);
+/* Lowest address of the stack of @e. */
+u64 chariot_entry_base(struct chariot_domain *dom, struct chariot_entry *e);
+
+#endif

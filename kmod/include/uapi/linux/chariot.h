@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Chariot: isolation of guest kernel drivers by the KVM host.
+ *
+ * This header is the manual of /dev/chariot.  Every structure starts with
+ * @argsz, the size of the structure as the caller knows it, and @flags.  A
+ * call fails with
+ *
+ *   EINVAL  @argsz is too small, an unknown flag is set, a reserved field is
+ *           not zero, or a value is out of range;
+ *   EFAULT  a pointer does not lead to memory of the caller, or a guest
+ *           address is not mapped by the guest;
+ *   E2BIG   a table has more rows than CHARIOT_MAX_* allows;
+ *   ENOENT  no such domain, vCPU or event;
+ *   ESHUTDOWN  the isolation of this VM was switched off, after a failure of
+ *           our own or because the VM is going away.
+ *
+ * and a call that fails changes nothing.  Guest addresses are guest-virtual
+ * (gva) in the guest kernel's address space, or guest-physical (gpa); lengths
+ * are in bytes.
+ *
+ * Words: a *VM* is a KVM virtual machine.  A *domain* is one isolated driver
+ * in one VM; its number, 1 and up, is also the number of its *view*, the
+ * second-stage page tables it runs in.  View 0 is the *kernel view*.
+ */
+#ifndef _UAPI_LINUX_CHARIOT_H
+#define _UAPI_LINUX_CHARIOT_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define CHARIOT_API_VERSION	1
+#define CHARIOT_NAME_LEN	56	/* MODULE_NAME_LEN of Linux, 64-bit */
+
+#define CHARIOT_MAX_RANGES	4096
+#define CHARIOT_MAX_GATES	65536
+#define CHARIOT_MAX_OPS		65536
+#define CHARIOT_MAX_OBJECT	(1ULL << 30)	/* bytes in one grant */
+
+#define CHARIOT_IOC		0xCB
+
+/* ---- /dev/chariot ------------------------------------------------------ */
+
+/* CHARIOT_INFO: what this host can do. */
+struct chariot_info {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u32 api_version;		/* out: CHARIOT_API_VERSION */
+	__u32 max_domains;		/* out: views beside the kernel view */
+	__u32 nr_vms;			/* out: VMs that are attached now */
+	__u32 reserved;
+	__u64 caps;			/* out: CHARIOT_CAP_* */
+};
+#define CHARIOT_CAP_NPT		(1ULL << 0)	/* AMD nested paging */
+#define CHARIOT_CAP_EPT		(1ULL << 1)	/* Intel EPT */
+#define CHARIOT_CAP_SHADOW	(1ULL << 2)	/* shadow paging */
+
+/*
+ * CHARIOT_ATTACH: a handle on a VM.  @vm_fd is a KVM VM descriptor
+ * ("anon_inode:kvm-vm"): who has it controls the VM already.  Returns a new
+ * descriptor, the *handle*; a second attach to the same VM gives a second
+ * handle on the same state.  Nothing in the VM changes by attaching.  When
+ * the last handle is closed all domains of the VM are dropped.
+ *
+ * EBADF   @vm_fd is no open file
+ * ENOTTY  @vm_fd is not a KVM VM
+ * EOPNOTSUPP  the VM is protected (SEV)
+ */
+struct chariot_attach {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__s32 vm_fd;
+	__u32 reserved;
+};
+
+#define CHARIOT_INFO		_IOWR(CHARIOT_IOC, 0x00, struct chariot_info)
+#define CHARIOT_ATTACH		_IOW(CHARIOT_IOC, 0x01, struct chariot_attach)
+
+/* ---- the VM handle ----------------------------------------------------- */
+
+/* CHARIOT_VM_INFO: state of the VM. */
+struct chariot_vm_info {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u32 state;			/* out: CHARIOT_VM_* */
+	__u32 nr_vcpus;			/* out */
+	__u32 vmm_pid;			/* out: pid of the VMM, as the caller sees it */
+	__u32 domains;			/* out: bit n: domain n exists */
+	__u32 watch;			/* out: CHARIOT_WATCH_* armed */
+	__u32 nr_handles;		/* out */
+	/* Kernel registers that the last KERNEL or LOAD event carried, 0 before. */
+	__u64 cr3, cr4, lstar;		/* out */
+	__u64 events_lost;		/* out: of this handle */
+};
+enum {
+	CHARIOT_VM_PLAIN,		/* attached, nothing isolated */
+	CHARIOT_VM_ISOLATING,		/* at least one domain */
+	CHARIOT_VM_DEAD,		/* isolation switched off, see the ERROR event */
+};
+
+/*
+ * CHARIOT_MEM: read or write guest-physical memory.  Bytes are copied between
+ * @gpa and @buf; the call fails with EFAULT when not all could be copied.
+ * Works from every process that has the handle.
+ */
+struct chariot_mem {
+	__u32 argsz;
+	__u32 flags;			/* CHARIOT_MEM_WRITE or 0 */
+	__u64 gpa;
+	__u64 len;			/* at most CHARIOT_MEM_MAX */
+	__u64 buf;			/* pointer */
+};
+#define CHARIOT_MEM_WRITE	(1U << 0)
+#define CHARIOT_MEM_MAX		(1U << 26)
+
+/*
+ * CHARIOT_WATCH: what to stop the guest for.  Replaces the handle's earlier
+ * request; @flags 0 disarms.
+ *
+ * KERNEL: the next vCPU that is seen to run a 64-bit kernel with its system
+ *   call entry set (LSTAR) waits, once, and a KERNEL event is sent.
+ * LOAD: a vCPU that arrives at @load_gva, the 5-byte nop at the start of the
+ *   guest's do_init_module(), waits, each time, and a LOAD event is sent.
+ *   The nop is replaced by a hypercall instruction while the watch is armed.
+ *   @cr3 and @cr4 say with which page tables @load_gva is looked up.
+ *
+ * A waiting vCPU goes on after CHARIOT_CONTINUE, or after @timeout_ms (an
+ * ERROR event tells).  ENOEXEC: there is no 5-byte nop at @load_gva.
+ */
+struct chariot_watch {
+	__u32 argsz;
+	__u32 flags;			/* CHARIOT_WATCH_* */
+	__u32 timeout_ms;		/* 1 .. 600000 */
+	__u32 reserved;
+	__u64 load_gva;
+	__u64 cr3, cr4;
+};
+#define CHARIOT_WATCH_KERNEL	(1U << 0)
+#define CHARIOT_WATCH_LOAD	(1U << 1)
+
+/* CHARIOT_CONTINUE: let the vCPU go on that waits for event @seq. */
+struct chariot_continue {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u64 seq;
+};
+
+/*
+ * Guest constants that gate actions need; all found by the caller in the
+ * guest's own symbols and types.  Zero where the guest has none.
+ */
+struct chariot_kernel {
+	__u64 cr3, cr4;			/* page tables that map the kernel */
+	__u64 page_offset;		/* direct map: virtual address of gpa 0 */
+	__u64 vmemmap_base;		/* struct page of pfn 0 */
+	__u64 page_struct_size;		/* sizeof(struct page) */
+	__u64 percpu_offsets;		/* gva of __per_cpu_offset[] */
+	__u64 nr_cpus;			/* entries in use there */
+	__u64 preempt_count;		/* per-CPU offset of the preempt count */
+	__u64 stack_size;		/* THREAD_SIZE */
+	__u64 text_start, text_end;	/* kernel text */
+	__u64 reserved[4];
+};
+
+/* A range of guest-virtual memory and what it is to a domain. */
+struct chariot_range {
+	__u64 gva;
+	__u64 len;
+	__u32 kind;			/* CHARIOT_RANGE_* */
+	__u32 flags;			/* 0 */
+};
+enum {
+	CHARIOT_RANGE_TEXT,		/* the driver's code; whole pages */
+	CHARIOT_RANGE_INIT_TEXT,	/* same, until init has returned */
+	CHARIOT_RANGE_DATA,		/* section that the driver may write */
+	CHARIOT_RANGE_INIT_DATA,	/* same, until init has returned */
+	CHARIOT_RANGE_INHERIT,		/* kernel code that runs in the driver view */
+	CHARIOT_RANGE_INTR,		/* the guest's interrupt and exception entry */
+	CHARIOT_RANGE_RULE,		/* bytes granted by a rule of the policy */
+	CHARIOT_NR_RANGE_KINDS
+};
+
+/*
+ * One step of a gate action.  At a call, values are the six integer arguments
+ * and the return value of the called function:
+ *
+ *   base = value[base]; for each deref: base = *(u64 *)(base + deref[i]);
+ *   base += offset; then @map;
+ *   len  = len_mul * V + len_add, where V is by @len_kind.
+ *
+ * A base that is NULL or an ERR_PTR() makes the step do nothing; so does a
+ * dereference that the guest does not map.
+ */
+struct chariot_op {
+	__u8  op;			/* CHARIOT_OP_* */
+	__u8  phase;			/* CHARIOT_PRE or CHARIOT_POST the function */
+	__u8  base;			/* CHARIOT_ARG(0..5) or CHARIOT_RET */
+	__u8  nr_deref;			/* 0..2 */
+	__u8  map;			/* CHARIOT_MAP_* */
+	__u8  len_kind;			/* CHARIOT_LEN_* */
+	__u8  len_a, len_b;
+	__s32 deref[2];
+	__s32 offset;
+	__s32 len_off;
+	__u64 len_mul;
+	__u64 len_add;
+};
+enum {
+	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
+	CHARIOT_OP_REVOKE,		/* the object that starts at base is gone */
+	CHARIOT_OP_CHECK,		/* the function writes [base, base + len) for the
+					 * driver: all of it must be granted.  PRE only, at
+					 * most one deref.  Where the verdict skips, the
+					 * function is not run and returns value[deref[1]],
+					 * or 0 when deref[1] is CHARIOT_RET. */
+	CHARIOT_NR_OPS
+};
+enum { CHARIOT_PRE, CHARIOT_POST };
+#define CHARIOT_ARG(n)		(n)
+#define CHARIOT_RET		6
+enum {
+	CHARIOT_MAP_NONE,		/* base is the address */
+	CHARIOT_MAP_PAGE,		/* struct page *: the page in the direct map */
+	CHARIOT_MAP_PERCPU,		/* per-CPU pointer: one object for each CPU */
+	CHARIOT_NR_MAPS
+};
+enum {
+	CHARIOT_LEN_CONST,		/* V = 0 */
+	CHARIOT_LEN_ARG,		/* V = arg[len_a] */
+	CHARIOT_LEN_ARG_MUL,		/* V = arg[len_a] * arg[len_b] */
+	CHARIOT_LEN_ORDER,		/* V = 1 << arg[len_a] */
+	CHARIOT_LEN_FIELD,		/* V = (len_b bytes, 1 2 4 8) at value[len_a] + len_off */
+	CHARIOT_NR_LENS
+};
+
+/*
+ * A point where driver and kernel meet.  In the domain's gate table it is a
+ * kernel function that the driver may call, in its entry table a function of
+ * the driver that the kernel may call; there every GRANT is for the time of
+ * the call, and PRE only.
+ */
+struct chariot_gate {
+	__u64 gva;
+	__u32 op;			/* index of its first op */
+	__u16 nr_ops;
+	__u16 flags;			/* CHARIOT_GATE_* */
+};
+#define CHARIOT_GATE_INIT	(1U << 0)	/* entry: the module's init */
+#define CHARIOT_GATE_EXIT	(1U << 1)	/* entry: the module's exit */
+
+/*
+ * CHARIOT_DOMAIN_CREATE: isolate a driver.  Returns the domain's number.
+ * Allowed at any time; a driver is isolated from its first instruction when
+ * this is called while its LOAD event waits.
+ *
+ * EBUSY   all views are in use
+ * EEXIST  a domain has text at these addresses already
+ */
+struct chariot_domain_create {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	char  name[CHARIOT_NAME_LEN];	/* NUL-terminated */
+	__u32 verdict;			/* CHARIOT_VERDICT_* */
+	__u32 nr_ranges;
+	__u32 nr_gates;
+	__u32 nr_entries;
+	__u32 nr_ops;
+	__u32 reserved;
+	__u64 ranges;			/* struct chariot_range[] */
+	__u64 gates;			/* struct chariot_gate[] */
+	__u64 entries;			/* struct chariot_gate[] */
+	__u64 ops;			/* struct chariot_op[], of both tables */
+	struct chariot_kernel kernel;
+};
+enum {
+	CHARIOT_VERDICT_REPORT,		/* let the write happen */
+	CHARIOT_VERDICT_SKIP,		/* drop the write, go on behind it */
+	CHARIOT_VERDICT_OOPS,		/* #GP at the instruction; in a context where
+					 * that would panic the guest, skip */
+	CHARIOT_VERDICT_PAUSE,		/* hold the vCPU until CHARIOT_CONTINUE, then
+					 * try the write again */
+	CHARIOT_VERDICT_RECOVER,	/* reserved: EOPNOTSUPP in this version */
+	CHARIOT_NR_VERDICTS
+};
+
+/* CHARIOT_DOMAIN_DROP: end the isolation of a driver; it runs on, unisolated. */
+/* CHARIOT_DOMAIN_SET: change the verdict of a domain. */
+struct chariot_domain_op {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u32 domain;
+	__u32 verdict;			/* DOMAIN_SET; else 0 */
+};
+
+/* CHARIOT_DOMAIN_INFO */
+struct chariot_domain_info {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u32 domain;			/* in */
+	__u32 verdict;			/* out */
+	char  name[CHARIOT_NAME_LEN];	/* out */
+	__u64 text, text_len;		/* out */
+	__u64 nr_objects;		/* out: grants in the ACT */
+	__u64 nr_pages_full;		/* out: pages wholly the domain's */
+	__u64 nr_pages_shared;		/* out: pages with a byte map */
+	__u64 nr_frames;		/* out: calls and interrupts under way */
+	__u64 memory;			/* out: host bytes used for this domain */
+	__u64 reserved[4];
+};
+
+/* CHARIOT_GRANT: add [gva, gva + len) to a domain's ACT, or revoke. */
+struct chariot_grant {
+	__u32 argsz;
+	__u32 flags;			/* CHARIOT_GRANT_REVOKE or 0 */
+	__u32 domain;
+	__u32 source;			/* CHARIOT_SRC_RULE or CHARIOT_SRC_LEARNED */
+	__u64 gva;
+	__u64 len;			/* 0 with REVOKE */
+};
+#define CHARIOT_GRANT_REVOKE	(1U << 0)
+
+/* CHARIOT_ACT_READ: the ACT by address.  Returns the number of rows filled. */
+struct chariot_object {
+	__u64 gva;
+	__u64 len;
+	__u64 gate;			/* gva of the gate function, or 0 */
+	__u64 site;			/* gva that the gate returned to, or 0 */
+	__u32 source;			/* CHARIOT_SRC_* */
+	__u32 flags;			/* 0 */
+};
+enum {
+	CHARIOT_SRC_NONE,
+	CHARIOT_SRC_SECTION,
+	CHARIOT_SRC_ALLOCATION,
+	CHARIOT_SRC_STACK,		/* only named in events */
+	CHARIOT_SRC_ARGUMENT,		/* only named in events */
+	CHARIOT_SRC_WALK,		/* page written by an AMD guest page walk */
+	CHARIOT_SRC_RULE,
+	CHARIOT_SRC_LEARNED,
+	CHARIOT_NR_SRCS
+};
+struct chariot_act_read {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u32 domain;
+	__u32 nr;			/* rows that @buf has room for */
+	__u64 start;			/* in: first gva; out: where to go on, 0: end */
+	__u64 buf;			/* struct chariot_object[] */
+};
+
+/* CHARIOT_STATS: counters of a domain, or with @domain 0 of the whole VM. */
+struct chariot_stats {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u32 domain;
+	__u32 reserved;
+	__u64 entries;			/* kernel -> driver */
+	__u64 returns;			/* driver -> kernel, of an entry */
+	__u64 calls;			/* driver -> kernel function */
+	__u64 call_returns;
+	__u64 interrupts;		/* taken in driver code */
+	__u64 interrupt_returns;
+	__u64 emulated_writes;		/* on shared pages, granted */
+	__u64 stack_writes;		/* of these, on the entry's stack page */
+	__u64 argument_writes;		/* of these, granted by an argument */
+	__u64 page_grants;		/* write faults on pages wholly the domain's */
+	__u64 walk_grants;		/* pages opened for AMD page walks */
+	__u64 unemulated_grants;	/* pages opened since KVM cannot emulate */
+	__u64 violations;
+	__u64 bad_control_flow;		/* of these */
+	__u64 allocations;		/* objects granted at gates */
+	__u64 frees;			/* objects revoked at gates */
+	__u64 unknown_frees;		/* frees of what was not granted */
+	__u64 inherit_interrupted;	/* inherit functions that went on in the kernel view */
+	__u64 exits;			/* second-stage faults seen by Chariot */
+	__u64 exits_kvm;		/* of these, passed on to KVM */
+	__u64 reserved2[8];
+};
+
+/* CHARIOT_POST: send a REQUEST event to the other handles of this VM. */
+struct chariot_post {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u32 what;			/* CHARIOT_REQUEST_* */
+	__u32 reserved;
+	char  name[CHARIOT_NAME_LEN];
+};
+enum {
+	CHARIOT_REQUEST_ISOLATE,
+	CHARIOT_REQUEST_RELEASE,
+	CHARIOT_NR_REQUESTS
+};
+
+/* CHARIOT_RESET: the guest was reset: drop all domains and watches. */
+struct chariot_reset {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+};
+
+#define CHARIOT_VM_INFO		_IOWR(CHARIOT_IOC, 0x10, struct chariot_vm_info)
+#define CHARIOT_MEM		_IOWR(CHARIOT_IOC, 0x11, struct chariot_mem)
+#define CHARIOT_WATCH		_IOW(CHARIOT_IOC, 0x12, struct chariot_watch)
+#define CHARIOT_CONTINUE	_IOW(CHARIOT_IOC, 0x13, struct chariot_continue)
+#define CHARIOT_RESET		_IOW(CHARIOT_IOC, 0x14, struct chariot_reset)
+#define CHARIOT_POST		_IOW(CHARIOT_IOC, 0x15, struct chariot_post)
+#define CHARIOT_DOMAIN_CREATE	_IOW(CHARIOT_IOC, 0x20, struct chariot_domain_create)
+#define CHARIOT_DOMAIN_DROP	_IOW(CHARIOT_IOC, 0x21, struct chariot_domain_op)
+#define CHARIOT_DOMAIN_SET	_IOW(CHARIOT_IOC, 0x22, struct chariot_domain_op)
+#define CHARIOT_DOMAIN_INFO	_IOWR(CHARIOT_IOC, 0x23, struct chariot_domain_info)
+#define CHARIOT_GRANT		_IOW(CHARIOT_IOC, 0x24, struct chariot_grant)
+#define CHARIOT_ACT_READ	_IOWR(CHARIOT_IOC, 0x25, struct chariot_act_read)
+#define CHARIOT_STATS		_IOWR(CHARIOT_IOC, 0x26, struct chariot_stats)
+
+/* ---- events ------------------------------------------------------------ */
+
+/*
+ * read() on the handle gives whole events, as many as fit; EAGAIN when
+ * O_NONBLOCK and none is there; EINVAL when not even one fits.  poll() tells
+ * POLLIN when one is there, POLLHUP when the VM's isolation is dead.  When a
+ * reader is too slow the newest events are dropped and counted.
+ */
+enum {
+	CHARIOT_EV_ERROR,		/* u.error: our part failed, the guest goes on */
+	CHARIOT_EV_KERNEL,		/* u.kernel: watch KERNEL, waits */
+	CHARIOT_EV_LOAD,		/* u.load: watch LOAD, waits */
+	CHARIOT_EV_DOMAIN_NEW,		/* u.name */
+	CHARIOT_EV_INIT_DONE,		/* u.init: the driver's init has returned */
+	CHARIOT_EV_DOMAIN_GONE,		/* u.name */
+	CHARIOT_EV_VIOLATION,		/* u.violation; waits with verdict PAUSE */
+	CHARIOT_EV_UNEMULATED,		/* u.violation: page granted, KVM cannot emulate */
+	CHARIOT_EV_REQUEST,		/* u.request */
+	CHARIOT_NR_EVENTS
+};
+#define CHARIOT_EV_WAITS	(1U << 0)	/* a vCPU waits for CHARIOT_CONTINUE */
+
+enum {
+	CHARIOT_WHY_WRITE,		/* a write that no grant covers */
+	CHARIOT_WHY_FETCH,		/* a jump to kernel code that is no function call */
+	CHARIOT_WHY_ENTRY,		/* the kernel came into the driver at a bad place */
+	CHARIOT_NR_WHYS
+};
+
+struct chariot_event {
+	__u32 size;			/* sizeof(struct chariot_event) */
+	__u32 type;			/* CHARIOT_EV_* */
+	__u64 seq;			/* of this VM, from 1 */
+	__u64 time_ns;			/* CLOCK_MONOTONIC */
+	__u32 vcpu;			/* ~0: none */
+	__u32 domain;			/* 0: none */
+	__u32 flags;			/* CHARIOT_EV_WAITS */
+	__u32 verdict;			/* what was done: CHARIOT_VERDICT_* */
+	union {
+		struct {
+			__s32 error;	/* -errno */
+			__u32 reserved;
+			char  text[184];
+		} error;
+		struct {
+			__u64 cr3, cr4, lstar, rip;
+		} kernel;
+		struct {
+			__u64 module;	/* gva of struct module */
+			__u64 cr3, cr4;
+		} load;
+		struct {
+			char  name[CHARIOT_NAME_LEN];
+		} name;
+		struct {
+			char  name[CHARIOT_NAME_LEN];
+			__s64 result;	/* what init returned */
+		} init;
+		struct {
+			__u32 why;	/* CHARIOT_WHY_* */
+			__u32 len;	/* bytes of the write; 0: not known */
+			__u64 rip, rsp;
+			__u64 entry;	/* gva of the driver function the kernel called */
+			__u64 caller;	/* driver address, when rip is in an inherit function */
+			__u64 gva;	/* what was to be written or jumped to; 0: not known */
+			__u64 gpa;	/* ~0: not known */
+			__u8  bytes[16];/* what was to be written, as far as known */
+			__u64 cr3;
+			struct chariot_object near[2]; /* grants below and above */
+		} violation;
+		struct {
+			__u32 what;	/* CHARIOT_REQUEST_* */
+			__u32 reserved;
+			char  name[CHARIOT_NAME_LEN];
+		} request;
+		__u8 pad[208];
+	} u;
+};
+
+#endif

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "kvm.h"
+
+#include <linux/ftrace.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/delay.h>
+#include <linux/rcupdate.h>
+
+struct kvm_x86_ops *chariot_x86_ops;
+bool *chariot_tdp_enabled;
+static int *nx_huge_pages;
+
+#define DEFINE_CALL(ret, name, args...)					\
+	DEFINE_STATIC_CALL_NULL(chariot_##name, chariot_proto_##name);
+CHARIOT_KVM_CALLS(DEFINE_CALL)
+CHARIOT_CORE_CALLS(DEFINE_CALL)
+
+unsigned long chariot_proto_lookup(const char *name);
+DEFINE_STATIC_CALL_NULL(chariot_lookup, chariot_proto_lookup);
+
+/* ---- symbols ------------------------------------------------------------ */
+
+/* kallsyms_lookup_name() is not exported, but a kprobe can find it. */
+static int find_lookup(void)
+{
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+	int err = register_kprobe(&kp);
+	void *addr;
+
+	if (err) {
+		pr_err("cannot find kallsyms_lookup_name by a kprobe: %d\n",
+		       err);
+		return err;
+	}
+	addr = kp.addr;
+	unregister_kprobe(&kp);
+	static_call_update(chariot_lookup, addr);
+	return 0;
+}
+
+static void *find(const char *name)
+{
+	unsigned long addr = static_call(chariot_lookup)(name);
+
+	if (!addr)
+		pr_err("this kernel has no symbol %s: it is not supported\n",
+		       name);
+	return (void *)addr;
+}
+
+static int find_symbols(void)
+{
+	void *addr;
+
+#define FIND_KVM(ret, name, args...)					\
+	addr = find("kvm:" #name);					\
+	if (!addr)							\
+		return -ENOENT;						\
+	static_call_update(chariot_##name, addr);
+#define FIND_CORE(ret, name, args...)					\
+	addr = find(#name);						\
+	if (!addr)							\
+		return -ENOENT;						\
+	static_call_update(chariot_##name, addr);
+	CHARIOT_KVM_CALLS(FIND_KVM)
+	CHARIOT_CORE_CALLS(FIND_CORE)
+
+	chariot_x86_ops = find("kvm:kvm_x86_ops");
+	chariot_tdp_enabled = find("kvm:tdp_enabled");
+	nx_huge_pages = find("kvm:nx_huge_pages");
+	if (!chariot_x86_ops || !chariot_tdp_enabled || !nx_huge_pages)
+		return -ENOENT;
+	return 0;
+}
+
+/*
+ * The layouts were taken from one kvm.ko.  The module loader has compared the
+ * kernel's version and the exported types; this compares kvm.ko itself.
+ */
+static int check_layout(void)
+{
+	struct module *kvm;
+	int err = 0;
+
+	preempt_disable();
+	kvm = kvm_call(__module_address)((unsigned long)chariot_x86_ops);
+	if (!kvm || !kvm->srcversion)
+		err = -ENOENT;
+	else if (strcmp(kvm->srcversion, LAYOUT_SRCVERSION))
+		err = -ENOEXEC;
+	if (err)
+		pr_err("built for kvm.ko with srcversion %s, loaded is %s: build again for this kernel\n",
+		       LAYOUT_SRCVERSION,
+		       kvm && kvm->srcversion ? kvm->srcversion : "none");
+	preempt_enable();
+	return err;
+}
+
+bool chariot_kvm_is_amd(void)
+{
+	return boot_cpu_has(X86_FEATURE_SVM);
+}
+
+bool chariot_kvm_nx_huge_pages(struct kvm *kvm)
+{
+	return READ_ONCE(*nx_huge_pages) && !kvm->arch.disable_nx_huge_pages;
+}
+
+/* ---- hooks -------------------------------------------------------------- */
+
+/*
+ * A hooked call runs code of ours that can sleep.  The counter goes up where
+ * the call is still inside ftrace and comes down in our code, so that unload
+ * knows when nobody is left in it.
+ */
+static DEFINE_PER_CPU(long, in_flight);
+
+static long flights(void)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu(in_flight, cpu);
+	return sum;
+}
+
+/* ret name(vcpu, ...): what the hooked function is replaced by. */
+#define LANDING(name, target, params, ...)				\
+static noinline __noclone int land_##name params			\
+{									\
+	int r = target(__VA_ARGS__);					\
+									\
+	this_cpu_dec(in_flight);					\
+	return r;							\
+}
+LANDING(page_fault, chariot_page_fault,
+	(struct kvm_vcpu *vcpu, gpa_t gpa, u64 code, void *insn, int len),
+	vcpu, gpa, code, insn, len)
+LANDING(emulate, chariot_emulate_instruction,
+	(struct kvm_vcpu *vcpu, gpa_t gpa, int type, void *insn, int len),
+	vcpu, gpa, type, insn, len)
+LANDING(hypercall, chariot_hypercall, (struct kvm_vcpu *vcpu), vcpu)
+
+/* The first argument of every redirected function is the vCPU. */
+static void notrace redirect(unsigned long ip, unsigned long parent_ip,
+			     struct ftrace_ops *op, struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct kvm_vcpu *vcpu = (void *)regs->di;
+	bool ours;
+
+	/* Our own call of the original must reach it. */
+	if (within_module(parent_ip, THIS_MODULE))
+		return;
+	rcu_read_lock();
+	ours = chariot_vm_attached(vcpu->kvm);
+	rcu_read_unlock();
+	if (!ours)
+		return;
+	this_cpu_inc(in_flight);
+	regs->ip = (unsigned long)op->private;
+}
+
+/* make_spte(vcpu, sp, slot, pte_access, gfn, ...): edit pte_access. */
+static void notrace edit_access(unsigned long ip, unsigned long parent_ip,
+				struct ftrace_ops *op,
+				struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct kvm_vcpu *vcpu = (void *)regs->di;
+	u32 role = *(u32 *)((char *)regs->si + LAYOUT_PAGE_ROLE);
+
+	rcu_read_lock();
+	if (chariot_vm_attached(vcpu->kvm))
+		regs->cx = chariot_spte_access(vcpu->kvm,
+					       chariot_role_view(role),
+					       regs->r8, regs->cx);
+	rcu_read_unlock();
+}
+
+#define REDIRECT_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY)
+
+static struct hook {
+	const char *name;
+	struct ftrace_ops ops;
+	bool on;
+} hooks[] = {
+	{ "kvm:make_spte", {
+		.func = edit_access,
+		.flags = FTRACE_OPS_FL_SAVE_REGS,
+	} },
+	{ "kvm:kvm_mmu_page_fault", {
+		.func = redirect,
+		.flags = REDIRECT_FLAGS,
+		.private = land_page_fault,
+	} },
+	{ "kvm:x86_emulate_instruction", {
+		.func = redirect,
+		.flags = REDIRECT_FLAGS,
+		.private = land_emulate,
+	} },
+	{ "kvm:kvm_emulate_hypercall", {
+		.func = redirect,
+		.flags = REDIRECT_FLAGS,
+		.private = land_hypercall,
+	} },
+};
+
+static int hook_install(struct hook *h)
+{
+	unsigned long addr = (unsigned long)find(h->name);
+	int err;
+
+	if (!addr)
+		return -ENOENT;
+	err = ftrace_set_filter_ip(&h->ops, addr, 0, 0);
+	if (err) {
+		pr_err("%s cannot be traced: %d\n", h->name, err);
+		return err;
+	}
+	err = register_ftrace_function(&h->ops);
+	if (err) {
+		pr_err("%s cannot be hooked: %d%s\n", h->name, err,
+		       err == -EBUSY ? ", someone else has (livepatch?)" : "");
+		ftrace_free_filter(&h->ops);
+		return err;
+	}
+	h->on = true;
+	return 0;
+}
+
+static void hooks_remove(void)
+{
+	int i;
+
+	for (i = ARRAY_SIZE(hooks) - 1; i >= 0; i--) {
+		if (!hooks[i].on)
+			continue;
+		unregister_ftrace_function(&hooks[i].ops);
+		ftrace_free_filter(&hooks[i].ops);
+		hooks[i].on = false;
+	}
+	/* Who was sent to a landing before the hook went is still there ... */
+	while (flights())
+		msleep(20);
+	/* ... and may have yet to execute its last instructions. */
+	synchronize_rcu_tasks();
+}
+
+int chariot_kvm_init(void)
+{
+	int i, err;
+
+	err = find_lookup() ?: find_symbols() ?: check_layout();
+	if (err)
+		return err;
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		err = hook_install(&hooks[i]);
+		if (err) {
+			hooks_remove();
+			return err;
+		}
+	}
+	return 0;
+}
+
+void chariot_kvm_uninit(void)
+{
+	hooks_remove();
+}

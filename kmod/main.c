@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "dev.h"
+#include "kvm.h"
+#include "vm.h"
+
+#include <linux/module.h>
+
+static int __init chariot_init(void)
+{
+	int err;
+
+	err = chariot_domains_init();
+	if (err)
+		return err;
+	err = chariot_kvm_init();
+	if (err)
+		goto domains;
+	err = chariot_dev_init();
+	if (err)
+		goto kvm;
+	pr_info("%u domains for each VM, %s\n", CHARIOT_NR_VIEWS - 1,
+		!*chariot_tdp_enabled ? "shadow paging" :
+		chariot_kvm_is_amd() ? "NPT" : "EPT");
+	return 0;
+kvm:
+	chariot_kvm_uninit();
+domains:
+	chariot_domains_uninit();
+	return err;
+}
+
+static void __exit chariot_exit(void)
+{
+	chariot_dev_uninit();
+	chariot_kvm_uninit();
+	chariot_domains_uninit();
+}
+
+module_init(chariot_init);
+module_exit(chariot_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Isolation of guest kernel drivers");
+MODULE_SOFTDEP("pre: kvm");

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Views: two or more sets of second-stage permissions inside KVM's own MMU.
+ *
+ * A view's number lives in bits of the MMU page role that KVM does not use.
+ * KVM then keeps a root, and all tables below it, for each view.
+ */
+#ifndef CHARIOT_VIEW_H
+#define CHARIOT_VIEW_H
+
+#include "vm.h"
+
+unsigned int chariot_view_get(struct kvm_vcpu *vcpu);
+/* On the vCPU's own thread, outside the guest. */
+void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view);
+/* Have @gfn mapped by a 4K SPTE of its own from now on, in every view. */
+void chariot_view_split(struct chariot_vm *vm, gfn_t gfn);
+/* Permissions of @gfn shrank. */
+void chariot_view_zap(struct chariot_vm *vm, gfn_t gfn);
+void chariot_view_zap_all(struct chariot_vm *vm);
+
+#endif

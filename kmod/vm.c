@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "vm.h"
+#include "event.h"
+#include "view.h"
+#include "watch.h"
+
+#include <linux/slab.h>
+
+static DEFINE_HASHTABLE(vms, 5);
+static DEFINE_MUTEX(vms_lock);		/* the table and attach/detach */
+static unsigned int nr_vms;
+
+unsigned int chariot_vms_count(void)
+{
+	return READ_ONCE(nr_vms);
+}
+
+struct chariot_vm *chariot_vm_find(const struct kvm *kvm)
+{
+	struct chariot_vm *vm;
+
+	if (!READ_ONCE(nr_vms))
+		return NULL;
+	hash_for_each_possible_rcu_notrace(vms, vm, node, (unsigned long)kvm)
+		if (vm->kvm == kvm)
+			return vm;
+	return NULL;
+}
+
+bool chariot_vm_attached(const struct kvm *kvm)
+{
+	return chariot_vm_find(kvm);
+}
+
+struct chariot_vm *chariot_vm_get(struct kvm *kvm)
+{
+	struct chariot_vm *vm;
+
+	rcu_read_lock();
+	vm = chariot_vm_find(kvm);
+	if (vm && !kref_get_unless_zero(&vm->ref))
+		vm = NULL;
+	rcu_read_unlock();
+	return vm;
+}
+
+static void vm_release(struct kref *ref)
+{
+	struct chariot_vm *vm = container_of(ref, struct chariot_vm, ref);
+	struct chariot_vcpu *vs;
+	unsigned long i;
+
+	xa_for_each(&vm->vcpus, i, vs) {
+		kfree(vs->ops);
+		kfree(vs);
+	}
+	xa_destroy(&vm->vcpus);
+	xa_destroy(&vm->text);
+	xa_destroy(&vm->blocks);
+	kvm_call(kvm_put_kvm)(vm->kvm);
+	kfree_rcu(vm, rcu);
+}
+
+void chariot_vm_put(struct chariot_vm *vm)
+{
+	kref_put(&vm->ref, vm_release);
+}
+
+static struct chariot_vm *vm_alloc(struct kvm *kvm)
+{
+	struct chariot_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	if (!kvm_call(kvm_get_kvm_safe)(kvm)) {
+		kfree(vm);
+		return ERR_PTR(-ESHUTDOWN);
+	}
+	kref_init(&vm->ref);
+	mutex_init(&vm->lock);
+	init_waitqueue_head(&vm->wait);
+	INIT_LIST_HEAD(&vm->handles);
+	xa_init(&vm->text);
+	xa_init(&vm->blocks);
+	xa_init(&vm->vcpus);
+	vm->kvm = kvm;
+	vm->pid = kvm->userspace_pid;
+	vm->timeout_ms = 60000;
+	return vm;
+}
+
+/* Every handle has a reference; the table has none of its own. */
+int chariot_vm_attach(struct kvm *kvm, struct chariot_handle *h)
+{
+	struct chariot_vm *vm;
+
+	mutex_lock(&vms_lock);
+	vm = chariot_vm_get(kvm);
+	if (!vm) {
+		vm = vm_alloc(kvm);
+		if (IS_ERR(vm)) {
+			mutex_unlock(&vms_lock);
+			return PTR_ERR(vm);
+		}
+		hash_add_rcu(vms, &vm->node, (unsigned long)kvm);
+		WRITE_ONCE(nr_vms, nr_vms + 1);
+	}
+	mutex_lock(&vm->lock);
+	h->vm = vm;
+	list_add_tail(&h->node, &vm->handles);
+	mutex_unlock(&vm->lock);
+	mutex_unlock(&vms_lock);
+	return 0;
+}
+
+void chariot_vm_detach(struct chariot_handle *h)
+{
+	struct chariot_vm *vm = h->vm;
+	bool last;
+
+	mutex_lock(&vms_lock);
+	mutex_lock(&vm->lock);
+	list_del(&h->node);
+	last = list_empty(&vm->handles);
+	if (last) {
+		chariot_vm_reset(vm);
+	} else if (vm->watcher == h) {
+		/* Who answered is gone: nobody may wait for him. */
+		chariot_watch_disarm(vm);
+		chariot_continue_all(vm);
+	}
+	mutex_unlock(&vm->lock);
+	if (last) {
+		hash_del_rcu(&vm->node);
+		WRITE_ONCE(nr_vms, nr_vms - 1);
+		/* chariot_spte_access() may still look at it. */
+		synchronize_rcu();
+	}
+	mutex_unlock(&vms_lock);
+	chariot_vm_put(vm);
+}
+
+struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
+				     struct kvm_vcpu *vcpu)
+{
+	struct chariot_vcpu *vs = xa_load(&vm->vcpus, vcpu->vcpu_idx);
+
+	lockdep_assert_held(&vm->lock);
+	if (vs)
+		return vs;
+	vs = kzalloc(sizeof(*vs), GFP_KERNEL_ACCOUNT);
+	if (!vs)
+		return NULL;
+	vs->ops = kmalloc(LAYOUT_OPS_SIZE, GFP_KERNEL_ACCOUNT);
+	if (!vs->ops || xa_err(xa_store(&vm->vcpus, vcpu->vcpu_idx, vs,
+					GFP_KERNEL_ACCOUNT))) {
+		kfree(vs->ops);
+		kfree(vs);
+		return NULL;
+	}
+	return vs;
+}
+
+struct chariot_domain *chariot_domain_of(struct chariot_vm *vm, u32 nr)
+{
+	if (!nr || nr >= CHARIOT_NR_VIEWS)
+		return NULL;
+	return rcu_dereference_protected(vm->domains[nr],
+					 lockdep_is_held(&vm->lock));
+}
+
+struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu)
+{
+	if (!test_bit(VCPU_EXREG_CR3, (unsigned long *)&vcpu->arch.regs_avail))
+		chariot_x86_ops->cache_reg(vcpu, VCPU_EXREG_CR3);
+	return (struct chariot_cr){ vcpu->arch.cr3, vcpu->arch.cr4 };
+}
+
+static void drop_all(struct chariot_vm *vm)
+{
+	struct chariot_domain *dom;
+	u32 i;
+
+	for (i = 1; i < CHARIOT_NR_VIEWS; i++) {
+		dom = chariot_domain_of(vm, i);
+		if (dom)
+			chariot_domain_drop(dom);
+	}
+}
+
+void chariot_vm_reset(struct chariot_vm *vm)
+{
+	lockdep_assert_held(&vm->lock);
+	drop_all(vm);
+	chariot_watch_disarm(vm);
+	chariot_continue_all(vm);
+}
+
+void chariot_vm_fail(struct chariot_vm *vm, int err, const char *fmt, ...)
+{
+	struct chariot_event ev = { .type = CHARIOT_EV_ERROR, .vcpu = ~0U };
+	va_list ap;
+
+	lockdep_assert_held(&vm->lock);
+	ev.u.error.error = err;
+	va_start(ap, fmt);
+	vsnprintf(ev.u.error.text, sizeof(ev.u.error.text), fmt, ap);
+	va_end(ap);
+	chariot_event_send(vm, &ev, NULL);
+	if (vm->dead)
+		return;
+	vm->dead = true;
+	pr_notice("VM of pid %d: isolation is off: %s\n", vm->pid,
+		  ev.u.error.text);
+	chariot_vm_reset(vm);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * VM, vCPU and domain: what exists and for how long.
+ *
+ * A VM lives as long as a handle on it (dev.c) or a hooked call in it.  All
+ * that is not marked otherwise is protected by chariot_vm.lock.
+ * Documentation/locking.rst has the order of the locks.
+ */
+#ifndef CHARIOT_VM_H
+#define CHARIOT_VM_H
+
+#include <linux/hashtable.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <linux/chariot.h>
+
+#include "act.h"
+#include "guest.h"
+#include "kvm.h"
+
+/* A call of a driver function by the kernel. */
+struct chariot_entry {
+	const struct chariot_gate *gate;	/* NULL: entered at a bad place */
+	u64 rip;		/* the function */
+	u64 ret;		/* where it returns to */
+	u64 slot;		/* address of the return address */
+	u64 base;		/* lowest address of the stack, 0: not yet known */
+	u64 args[6];
+};
+
+/* Driver code that waits on a stack: for a function that it has called, or for
+ * the end of an interrupt.  It owns the entry it belongs to. */
+struct chariot_frame {
+	struct hlist_node node;
+	struct chariot_entry *entry;
+	const struct chariot_gate *gate;	/* NULL: no actions */
+	bool interrupt;
+	u64 rip, rsp;		/* when the driver runs again */
+	u64 args[6];
+};
+
+struct chariot_domain {
+	struct chariot_vm *vm;
+	unsigned int nr;		/* also its view */
+	char name[CHARIOT_NAME_LEN];
+	u32 verdict;
+
+	struct xarray exec;		/* gfns executable in the view; RCU */
+	struct xarray open;		/* gfns opened for page walks; RCU */
+	struct chariot_act act;
+
+	struct chariot_range *ranges;
+	struct chariot_gate *gates, *entries;	/* sorted by gva */
+	struct chariot_op *ops;
+	u32 nr_ranges, nr_gates, nr_entries, nr_ops;
+	struct chariot_kernel kernel;
+	struct chariot_cr cr;
+	size_t tables;			/* bytes */
+
+	DECLARE_HASHTABLE(frames, 8);	/* by rsp */
+	u64 nr_frames;
+	struct chariot_stats stats;
+	struct rcu_work free;
+};
+
+/* One for each vCPU; only its own thread uses what is not under the lock. */
+struct chariot_vcpu {
+	unsigned int view;		/* 0: kernel view */
+	struct chariot_entry *entry;	/* of the driver code that runs */
+
+	u64 wait_seq;			/* event that it waits for, 0: none */
+	bool wait_done;
+	unsigned long wait_until;	/* jiffies */
+
+	/* Own thread only. */
+	const void *kvm_ops;		/* KVM's emulator operations */
+	void *ops;			/* ours */
+	bool pausing;			/* the emulator was stopped to wait */
+};
+
+struct chariot_vm {
+	struct hlist_node node;		/* in the table of VMs; RCU */
+	struct kref ref;
+	struct rcu_head rcu;
+	struct kvm *kvm;
+	struct mutex lock;
+	bool dead;
+	pid_t pid;			/* of the VMM, in the initial namespace */
+
+	struct chariot_domain __rcu *domains[CHARIOT_NR_VIEWS];
+	unsigned int nr_domains;
+	struct xarray text;		/* gfn -> domain number; RCU */
+	struct xarray blocks;		/* 2M blocks that are mapped 4K */
+	struct xarray vcpus;		/* vcpu_idx -> struct chariot_vcpu */
+
+	/* watch.c */
+	struct chariot_handle *watcher;
+	u32 watch;			/* CHARIOT_WATCH_* */
+	u32 timeout_ms;
+	u64 load_gva, load_gpa;
+	struct chariot_cr cr;		/* of the kernel, seen last */
+	u64 lstar;
+
+	/* event.c */
+	struct list_head handles;
+	u64 seq;
+	wait_queue_head_t wait;		/* vCPUs that wait for CONTINUE */
+
+	struct chariot_stats stats;	/* of domains that are gone */
+};
+
+unsigned int chariot_vms_count(void);
+
+/* Give @h, which is all zero but for its FIFO, to the VM of @kvm. */
+int chariot_vm_attach(struct kvm *kvm, struct chariot_handle *h);
+/* NULL: not attached.  find() needs rcu_read_lock() while the result is used. */
+struct chariot_vm *chariot_vm_find(const struct kvm *kvm);
+struct chariot_vm *chariot_vm_get(struct kvm *kvm);
+void chariot_vm_put(struct chariot_vm *vm);
+void chariot_vm_detach(struct chariot_handle *h);
+
+/* Under vm->lock from here on. */
+struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
+				     struct kvm_vcpu *vcpu);
+struct chariot_domain *chariot_domain_of(struct chariot_vm *vm, u32 nr);
+/* A failure of our own: drop all domains, tell, let the guest go on. */
+__printf(3, 4)
+void chariot_vm_fail(struct chariot_vm *vm, int err, const char *fmt, ...);
+void chariot_vm_reset(struct chariot_vm *vm);
+
+struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu);
+
+/* domain.c */
+int chariot_domain_create(struct chariot_vm *vm,
+			  const struct chariot_domain_create *args);
+void chariot_domain_drop(struct chariot_domain *dom);
+/* The driver's init has returned: what only it needed is no longer the driver's. */
+void chariot_domain_init_done(struct chariot_domain *dom, s64 result);
+/* Kind of the first range with @gva, CHARIOT_NR_RANGE_KINDS if none. */
+u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva);
+bool chariot_domain_text(const struct chariot_domain *dom, u64 gva);
+const struct chariot_gate *
+chariot_gate_find(const struct chariot_gate *table, u32 nr, u64 gva);
+int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
+			 u32 source, u64 gate, u64 site);
+int chariot_domain_revoke(struct chariot_domain *dom, u64 gva);
+void chariot_domain_near(struct chariot_domain *dom, u64 gva,
+			 struct chariot_object near[2]);
+void chariot_stats_add(struct chariot_stats *to,
+		       const struct chariot_stats *from);
+
+int chariot_domains_init(void);
+void chariot_domains_uninit(void);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "watch.h"
+#include "event.h"
+#include "view.h"
+
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+
+#define KERNEL_HALF	0xffff800000000000ULL
+
+static const u8 nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+/* A hypercall of this CPU's kind, and a two-byte nop. */
+static void trap_insn(u8 insn[5])
+{
+	static const u8 vmmcall[5] = { 0x0f, 0x01, 0xd9, 0x66, 0x90 };
+	static const u8 vmcall[5] = { 0x0f, 0x01, 0xc1, 0x66, 0x90 };
+
+	memcpy(insn, chariot_kvm_is_amd() ? vmmcall : vmcall, 5);
+}
+
+static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
+{
+	struct chariot_cr cr = { w->cr3, w->cr4 };
+	struct chariot_walk walk;
+	u8 insn[5];
+
+	if (chariot_guest_walk(vm->kvm, cr, w->load_gva, &walk) ||
+	    walk.left < sizeof(insn) ||
+	    chariot_guest_read(vm->kvm, walk.gpa, insn, sizeof(insn)))
+		return -EFAULT;
+	if (memcmp(insn, nop5, sizeof(nop5)))
+		return -ENOEXEC;
+	trap_insn(insn);
+	if (chariot_guest_write(vm->kvm, walk.gpa, insn, sizeof(insn)))
+		return -EFAULT;
+	vm->load_gva = w->load_gva;
+	vm->load_gpa = walk.gpa;
+	vm->watch |= CHARIOT_WATCH_LOAD;
+	return 0;
+}
+
+static void load_disarm(struct chariot_vm *vm)
+{
+	u8 ours[5], insn[5];
+
+	if (!(vm->watch & CHARIOT_WATCH_LOAD))
+		return;
+	vm->watch &= ~CHARIOT_WATCH_LOAD;
+	trap_insn(ours);
+	/* After a reset of the guest something else may be there. */
+	if (!chariot_guest_read(vm->kvm, vm->load_gpa, insn, sizeof(insn)) &&
+	    !memcmp(insn, ours, sizeof(insn)))
+		chariot_guest_write(vm->kvm, vm->load_gpa, nop5, sizeof(nop5));
+}
+
+void chariot_watch_disarm(struct chariot_vm *vm)
+{
+	load_disarm(vm);
+	vm->watch = 0;
+	vm->watcher = NULL;
+}
+
+int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
+		      const struct chariot_watch *w)
+{
+	bool same = vm->watch & CHARIOT_WATCH_LOAD &&
+		    vm->load_gva == w->load_gva;
+	int err;
+
+	lockdep_assert_held(&vm->lock);
+	if (vm->watcher && vm->watcher != h)
+		return w->flags ? -EBUSY : 0;
+	if (w->flags & CHARIOT_WATCH_LOAD && !same) {
+		if (vm->watch & CHARIOT_WATCH_LOAD)
+			return -EBUSY;
+		err = load_arm(vm, w);
+		if (err)
+			return err;
+	} else if (!(w->flags & CHARIOT_WATCH_LOAD)) {
+		load_disarm(vm);
+	}
+	vm->watch &= ~CHARIOT_WATCH_KERNEL;
+	vm->watch |= w->flags & CHARIOT_WATCH_KERNEL;
+	vm->watcher = vm->watch ? h : NULL;
+	if (w->flags)
+		vm->timeout_ms = w->timeout_ms;
+	/* Make a guest that runs from mapped memory alone fault once. */
+	if (w->flags & CHARIOT_WATCH_KERNEL)
+		chariot_view_zap_all(vm);
+	return 0;
+}
+
+bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_KERNEL, .vcpu = vcpu->vcpu_idx,
+	};
+	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu), lstar;
+
+	lockdep_assert_held(&vm->lock);
+	if (!(vm->watch & CHARIOT_WATCH_KERNEL) || vs->wait_seq)
+		return false;
+	if (!(vcpu->arch.efer & EFER_LMA) || rip < KERNEL_HALF ||
+	    chariot_x86_ops->get_cpl(vcpu) ||
+	    kvm_call(kvm_get_msr)(vcpu, MSR_LSTAR, &lstar) ||
+	    lstar < KERNEL_HALF)
+		return false;
+	vm->watch &= ~CHARIOT_WATCH_KERNEL;
+	vm->cr = chariot_vcpu_cr(vcpu);
+	vm->lstar = lstar;
+	ev.u.kernel.cr3 = vm->cr.cr3;
+	ev.u.kernel.cr4 = vm->cr.cr4;
+	ev.u.kernel.lstar = lstar;
+	ev.u.kernel.rip = rip;
+	chariot_wait_begin(vm, vs, &ev);
+	return true;
+}
+
+/* kvm_emulate_hypercall(): is it the one that we planted? */
+static bool at_load_point(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_LOAD, .vcpu = vcpu->vcpu_idx,
+	};
+
+	if (!vm->load_gva ||
+	    kvm_call(kvm_get_linear_rip)(vcpu) != vm->load_gva ||
+	    chariot_x86_ops->get_cpl(vcpu))
+		return false;
+	if (vs->wait_seq || !(vm->watch & CHARIOT_WATCH_LOAD))
+		return true;
+	vm->cr = chariot_vcpu_cr(vcpu);
+	ev.u.load.module = chariot_reg_read(vcpu, VCPU_REGS_RDI);
+	ev.u.load.cr3 = vm->cr.cr3;
+	ev.u.load.cr4 = vm->cr.cr4;
+	chariot_wait_begin(vm, vs, &ev);
+	return true;
+}
+
+int chariot_hypercall(struct kvm_vcpu *vcpu)
+{
+	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
+	struct chariot_vcpu *vs = NULL;
+	bool ours = false;
+	int err = 0;
+
+	if (vm) {
+		mutex_lock(&vm->lock);
+		vs = chariot_vcpu_of(vm, vcpu);
+		ours = vs && at_load_point(vm, vs, vcpu);
+		mutex_unlock(&vm->lock);
+	}
+	if (ours) {
+		if (vs->wait_seq)
+			err = chariot_wait(vm, vs, vcpu);
+		/* The nop that the guest meant to execute. */
+		if (!err)
+			chariot_reg_write(vcpu, VCPU_REGS_RIP,
+					  vm->load_gva + sizeof(nop5));
+		chariot_vm_put(vm);
+		return err ?: 1;
+	}
+	if (vm)
+		chariot_vm_put(vm);
+	err = kvm_call(kvm_emulate_hypercall)(vcpu);
+	/* Not a tail call: redirect() knows our calls by their return address. */
+	barrier();
+	return err;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Watches: see the guest kernel come up, and see it load a module, before the
+ * module's first instruction.
+ */
+#ifndef CHARIOT_WATCH_H
+#define CHARIOT_WATCH_H
+
+#include "vm.h"
+
+/* All under vm->lock, except where said. */
+int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
+		      const struct chariot_watch *w);
+void chariot_watch_disarm(struct chariot_vm *vm);
+/* At a fault: true if this vCPU has to wait for an answer to KERNEL. */
+bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu);
+
+#endif

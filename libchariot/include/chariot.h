@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libchariot: isolate drivers of KVM guests with kvm_chariot.ko.
+ *
+ * The module knows addresses, pages and a table of gates.  This library knows
+ * what they mean: it finds the guest kernel's symbols and types in guest
+ * memory (the *profile*), reads the driver that the guest is loading, turns a
+ * *policy* into the module's tables, and answers the module's events.
+ *
+ * Conventions: functions return 0 or a positive result, or -errno; functions
+ * that return a pointer return NULL and set errno.  Nothing is ever printed:
+ * what went wrong, with names and places, goes to the log callback.  Opaque
+ * objects are freed by the function named *__free; all *__free take NULL.
+ * An object may be used by one thread at a time, except where said otherwise.
+ * Addresses are guest-virtual (gva) or guest-physical (gpa); lengths bytes.
+ */
+#ifndef CHARIOT_H
+#define CHARIOT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <linux/chariot.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CHARIOT_API __attribute__((visibility("default")))
+
+/* ---- log ---------------------------------------------------------------- */
+
+enum chariot_log_level {
+	CHARIOT_LOG_ERROR,	/* something asked for cannot be done */
+	CHARIOT_LOG_WARN,	/* done, but not as well as it could be */
+	CHARIOT_LOG_INFO,	/* milestones */
+	CHARIOT_LOG_DEBUG,
+};
+typedef void (*chariot_log_fn)(void *ctx, enum chariot_log_level level,
+			       const char *text);	/* text: one line, no \n */
+
+/* One callback for the whole process; thread-safe.  NULL: silence (default). */
+CHARIOT_API void chariot_set_log(chariot_log_fn fn, void *ctx);
+/* "1.0.0" */
+CHARIOT_API const char *chariot_version(void);
+
+/* ---- guest memory ------------------------------------------------------- */
+
+/* A source of guest-physical memory.  All or nothing: 0 or -errno. */
+struct chariot_mem_ops {
+	size_t sz;		/* sizeof(struct chariot_mem_ops) */
+	int (*read)(void *ctx, uint64_t gpa, void *buf, size_t len);
+	int (*write)(void *ctx, uint64_t gpa, const void *buf, size_t len);
+};
+
+/* An address space: a memory source and the page tables to look through. */
+struct chariot_space {
+	const struct chariot_mem_ops *ops;
+	void *ctx;
+	uint64_t cr3, cr4;
+};
+
+/* Translate; *@left gets the bytes up to the end of the mapping's page.
+ * -EFAULT: not mapped. */
+CHARIOT_API int chariot_space__translate(const struct chariot_space *s,
+					 uint64_t gva, uint64_t *gpa,
+					 uint64_t *left);
+/* Crosses pages.  -EFAULT when any part is not mapped; nothing is promised
+ * about @buf then. */
+CHARIOT_API int chariot_space__read(const struct chariot_space *s,
+				    uint64_t gva, void *buf, size_t len);
+CHARIOT_API int chariot_space__write(const struct chariot_space *s,
+				     uint64_t gva, const void *buf, size_t len);
+
+/* ---- profile: symbols and types of a guest kernel ----------------------- */
+
+struct chariot_profile;
+struct btf;			/* libbpf's */
+
+/* From guest memory: @lstar is any address in the kernel's text. */
+CHARIOT_API struct chariot_profile *
+chariot_profile__from_guest(const struct chariot_space *s, uint64_t lstar);
+/* From a vmlinuz or an uncompressed vmlinux; addresses are without KASLR. */
+CHARIOT_API struct chariot_profile *
+chariot_profile__from_file(const char *path);
+CHARIOT_API void chariot_profile__free(struct chariot_profile *p);
+
+/* "6.1.0-43-amd64", from linux_banner. */
+CHARIOT_API const char *chariot_profile__release(const struct chariot_profile *p);
+/* Build-id as lower-case hex, "" when there is none. */
+CHARIOT_API const char *chariot_profile__build_id(const struct chariot_profile *p);
+/* Number of kernel symbols. */
+CHARIOT_API size_t chariot_profile__nr_symbols(const struct chariot_profile *p);
+/* Address of a kernel symbol, 0 if there is none. */
+CHARIOT_API uint64_t chariot_profile__symbol(const struct chariot_profile *p,
+					     const char *name);
+/* The symbol at or below @addr, inside [_text, _end); NULL if none. */
+CHARIOT_API const char *
+chariot_profile__name(const struct chariot_profile *p, uint64_t addr,
+		      uint64_t *offset);
+/* Address of the next symbol above @addr (the end of the function there). */
+CHARIOT_API uint64_t chariot_profile__next(const struct chariot_profile *p,
+					   uint64_t addr);
+/* The kernel's BTF; owned by the profile. */
+CHARIOT_API const struct btf *chariot_profile__btf(const struct chariot_profile *p);
+/* sizeof(struct|union NAME); -ENOENT. */
+CHARIOT_API int64_t chariot_profile__type_size(const struct chariot_profile *p,
+					       const char *name);
+/* Byte offset and size of a member, through anonymous structs and dotted
+ * paths ("core_layout.base", "mem[2].base"); -ENOENT.  @size may be NULL. */
+CHARIOT_API int64_t chariot_profile__member(const struct chariot_profile *p,
+					    const char *type, const char *path,
+					    uint64_t *size);
+/* Value of an enumerator ("MOD_TEXT"); -ENOENT. */
+CHARIOT_API int chariot_profile__enumerator(const struct chariot_profile *p,
+					    const char *type, const char *name,
+					    int64_t *value);
+/* What the module wants to know of the kernel; @s as for from_guest(). */
+CHARIOT_API int chariot_profile__kernel(const struct chariot_profile *p,
+					const struct chariot_space *s,
+					struct chariot_kernel *k);
+/* Address of the 5-byte nop at the start of do_init_module(), 0 if unknown. */
+CHARIOT_API uint64_t
+chariot_profile__load_point(const struct chariot_profile *p,
+			    const struct chariot_space *s);
+
+/* ---- driver: a module as the guest has it in memory, or as a file ------- */
+
+struct chariot_driver;
+
+struct chariot_section {	/* a piece of the module's memory */
+	uint64_t gva, len;
+	uint32_t kind;		/* CHARIOT_RANGE_TEXT, INIT_TEXT, DATA, INIT_DATA,
+				 * or CHARIOT_NR_RANGE_KINDS: read-only */
+	const char *name;	/* "text", "data", "percpu", ... */
+};
+struct chariot_symbol {
+	const char *name;
+	uint64_t gva;
+	uint64_t size;		/* 0: not known */
+	bool func;
+};
+
+/* From guest memory; @module is the gva of its struct module. */
+CHARIOT_API struct chariot_driver *
+chariot_driver__from_guest(const struct chariot_profile *p,
+			   const struct chariot_space *s, uint64_t module);
+/* From a .ko file (also .ko.xz, .ko.zst); addresses are section offsets. */
+CHARIOT_API struct chariot_driver *chariot_driver__from_file(const char *path);
+CHARIOT_API void chariot_driver__free(struct chariot_driver *d);
+CHARIOT_API const char *chariot_driver__name(const struct chariot_driver *d);
+/* gva of the init and exit functions, 0 when it has none. */
+CHARIOT_API uint64_t chariot_driver__init(const struct chariot_driver *d);
+CHARIOT_API uint64_t chariot_driver__exit(const struct chariot_driver *d);
+CHARIOT_API const struct chariot_section *
+chariot_driver__sections(const struct chariot_driver *d, size_t *nr);
+/* Defined symbols by address, and imported ones (gva: what they resolved to). */
+CHARIOT_API const struct chariot_symbol *
+chariot_driver__symbols(const struct chariot_driver *d, size_t *nr);
+CHARIOT_API const struct chariot_symbol *
+chariot_driver__imports(const struct chariot_driver *d, size_t *nr);
+/* Split BTF over the kernel's; NULL when the module has none. */
+CHARIOT_API const struct btf *chariot_driver__btf(const struct chariot_driver *d);
+CHARIOT_API const char *
+chariot_driver__name_of(const struct chariot_driver *d, uint64_t addr,
+			uint64_t *offset);
+
+/* Find a loaded module by name in the guest's list of modules: gva of its
+ * struct module, or 0 with errno ENOENT. */
+CHARIOT_API uint64_t chariot_driver__find(const struct chariot_profile *p,
+					  const struct chariot_space *s,
+					  const char *name);
+
+/* ---- policy: which function is which gate ------------------------------- */
+
+struct chariot_policy;
+
+/* The built-in policy and then each of @paths (NULL-terminated, may be NULL)
+ * on top.  Errors name file, line and what is wrong; errno EINVAL. */
+CHARIOT_API struct chariot_policy *
+chariot_policy__load(const char *const *paths);
+CHARIOT_API void chariot_policy__free(struct chariot_policy *p);
+
+/* The tables for one driver, ready for CHARIOT_DOMAIN_CREATE (@create's
+ * pointers lead into the tables). */
+struct chariot_tables;
+CHARIOT_API struct chariot_tables *
+chariot_tables__build(const struct chariot_policy *policy,
+		      const struct chariot_profile *p,
+		      const struct chariot_space *s,
+		      const struct chariot_driver *d);
+CHARIOT_API void chariot_tables__free(struct chariot_tables *t);
+CHARIOT_API const struct chariot_domain_create *
+chariot_tables__create(const struct chariot_tables *t);
+
+/* ---- VM: a handle of the module ----------------------------------------- */
+
+struct chariot_vm;
+
+/* By KVM VM descriptor of this process. */
+CHARIOT_API struct chariot_vm *chariot_vm__attach_fd(int vm_fd);
+/* By probing this process's descriptors for the one KVM VM in it. */
+CHARIOT_API struct chariot_vm *chariot_vm__attach_self(void);
+/* The VM of another process, through pidfd_getfd(2). */
+CHARIOT_API struct chariot_vm *chariot_vm__attach_pid(pid_t pid);
+CHARIOT_API void chariot_vm__free(struct chariot_vm *vm);
+CHARIOT_API int chariot_vm__fd(const struct chariot_vm *vm);
+/* Memory of the VM, with the kernel page tables seen last. */
+CHARIOT_API const struct chariot_space *chariot_vm__space(struct chariot_vm *vm);
+/* The profile, made when first asked for; waits for the guest's kernel to be
+ * seen for at most @timeout_ms.  Owned by the VM. */
+CHARIOT_API const struct chariot_profile *
+chariot_vm__profile(struct chariot_vm *vm, int timeout_ms);
+
+/* argsz and flags are filled in by these. */
+CHARIOT_API int chariot_vm__info(struct chariot_vm *vm, struct chariot_vm_info *i);
+CHARIOT_API int chariot_vm__domain_info(struct chariot_vm *vm, uint32_t domain,
+					struct chariot_domain_info *i);
+CHARIOT_API int chariot_vm__domain_by_name(struct chariot_vm *vm, const char *name);
+CHARIOT_API int chariot_vm__stats(struct chariot_vm *vm, uint32_t domain,
+				  struct chariot_stats *st);
+CHARIOT_API int chariot_vm__set_verdict(struct chariot_vm *vm, uint32_t domain,
+					uint32_t verdict);
+CHARIOT_API int chariot_vm__drop(struct chariot_vm *vm, uint32_t domain);
+/* Rows of the ACT; *@rows is malloc()ed.  Number of rows, or -errno. */
+CHARIOT_API ssize_t chariot_vm__act(struct chariot_vm *vm, uint32_t domain,
+				    struct chariot_object **rows);
+CHARIOT_API int chariot_vm__request(struct chariot_vm *vm, uint32_t what,
+				    const char *name);
+/* Next event: 1, 0 on timeout, -errno.  @timeout_ms -1: wait. */
+CHARIOT_API int chariot_vm__next_event(struct chariot_vm *vm,
+				       struct chariot_event *ev, int timeout_ms);
+
+/* "e1000_xmit_frame+0x41c", "init_uts_ns+0x45", "0xffff888001234560": into
+ * @buf; also drivers that are loaded are looked at. */
+CHARIOT_API const char *chariot_vm__symbolize(struct chariot_vm *vm,
+					      uint64_t addr, char *buf, size_t len);
+/* One line for people: what happened, where, to what, and what was done. */
+CHARIOT_API const char *chariot_vm__describe(struct chariot_vm *vm,
+					     const struct chariot_event *ev,
+					     char *buf, size_t len);
+
+CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
+CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
+CHARIOT_API const char *chariot_source_name(uint32_t source);
+CHARIOT_API const char *chariot_event_name(uint32_t type);
+
+/* ---- guard: isolate named drivers of a VM as the guest loads them ------- */
+
+struct chariot_guard;
+
+struct chariot_guard_opts {
+	size_t sz;			/* sizeof(struct chariot_guard_opts) */
+	const char *drivers;		/* "e1000,nvme"; may be "" */
+	const char *const *policies;	/* files; NULL-terminated or NULL */
+	uint32_t verdict;		/* CHARIOT_VERDICT_* */
+	bool fail_stop;			/* on failure of ours: 1 pause the VM through
+					 * @on_event's ERROR, 0 let it go on (both say so) */
+	uint32_t timeout_ms;		/* vCPU waits at most; 0: 60000 */
+	/* Called in the guard's thread for every event, after it was handled. */
+	void (*on_event)(void *ctx, const struct chariot_event *ev,
+			 const char *text);
+	void *ctx;
+};
+
+/* Starts a thread that serves @vm (which it owns from then on). */
+CHARIOT_API struct chariot_guard *
+chariot_guard__start(struct chariot_vm *vm, const struct chariot_guard_opts *o);
+/* Stops the thread, drops the domains, frees @vm. */
+CHARIOT_API void chariot_guard__stop(struct chariot_guard *g);
+/* The guest was reset: forget its kernel, isolate again when it boots.
+ * Any thread. */
+CHARIOT_API int chariot_guard__reset(struct chariot_guard *g);
+/* Statistics of domain NAME, of the whole VM with NULL.  Any thread. */
+CHARIOT_API int chariot_guard__stats(struct chariot_guard *g, const char *name,
+				     struct chariot_stats *st);
+CHARIOT_API int chariot_guard__set_verdict(struct chariot_guard *g,
+					   uint32_t verdict);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# vm-smoke.sh: the test harness tests itself. Run by l1.sh.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. selftests/vm.sh
+
+failed=0
+
+check()
+{
+	if [ "$2" = "$3" ]; then
+		echo "ok - $1"
+	else
+		echo "not ok - $1: got '$2', not '$3'"
+		failed=1
+	fi
+}
+
+uptime() { cut -d' ' -f1 /proc/uptime; }
+
+mkdir -p /tmp/www
+echo "hello from L1" >/tmp/www/index.html
+busybox httpd -p 127.0.0.1:8080 -h /tmp/www
+
+t0=$(uptime)
+vm_start smoke -netdev user,id=n0 -device e1000,netdev=n0 || exit 1
+vm_wait smoke || exit 1
+t1=$(uptime)
+check release "$(vm_run smoke uname -r)" "$(cat ".cache/kernels/$GUEST/release")"
+check cpus "$(vm_run smoke nproc)" "${VCPUS:-1}"
+vm_run smoke 'exit 7'
+check status $? 7
+check binary "$(vm_run smoke 'printf "a\r\n\000\377b"' | od -An -tx1)" " 61 0d 0a 00 ff 62"
+check 'no driver' "$(vm_run smoke 'lsmod | grep -c e1000')" 0
+vm_run smoke 'modprobe e1000 && ip link set eth0 up &&
+	ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2'
+check e1000 $? 0
+check fetch "$(vm_run smoke 'wget -q -O - http://10.0.2.2:8080/')" "hello from L1"
+vm_run smoke -t 2 'echo begun; sleep 1000' >/tmp/partial
+check timeout $? 124
+check partial "$(cat /tmp/partial)" begun
+seq 20000 >/tmp/many
+check 'long output' "$(vm_run smoke 'seq 20000' | md5sum)" "$(md5sum </tmp/many)"
+head -c 60000 /dev/urandom >/tmp/blob
+vm_put smoke /tmp/blob /tmp/blob
+check put "$(vm_run smoke 'md5sum </tmp/blob')" "$(md5sum </tmp/blob)"
+case $(vm_qmp smoke query-status) in
+*'"running"'*)	check qmp running running ;;
+*)		check qmp other running ;;
+esac
+t2=$(uptime)
+vm_stop smoke
+check stop $? 0
+t3=$(uptime)
+vm_run smoke true 2>/dev/null
+check 'gone guest' $? 125
+echo "# L2 up $(echo "$t1 - $t0" | bc) s, tests $(echo "$t2 - $t1" | bc) s," \
+	"down $(echo "$t3 - $t2" | bc) s; L1 had needed $t0 s"
+exit $failed

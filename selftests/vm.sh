@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# vm.sh: start L2 guests and talk to them. Source it, in L1.
+#
+#	vm_start NAME [QEMU ARG...]	start a guest in the background
+#	vm_wait NAME [SECONDS]		until its agent answers (120)
+#	vm_run NAME [-t SECONDS] CMD	run CMD with the guest's sh: its output, its
+#					status; 124 on timeout (60), 125 if the guest
+#					is gone. It ends when CMD ends.
+#	vm_put NAME FILE PATH		copy a small file into the guest
+#	vm_qmp NAME JSON|COMMAND	one QMP command; 1 if it answers with an error
+#	vm_stop NAME			power off; kill after 20 s
+#	vm_kill NAME			end QEMU at once
+#	vm_alive NAME			is its QEMU there?
+#	vm_pid NAME			QEMU's process id
+#	vm_log NAME			the path of its console log
+#
+# What vm_start takes from the environment:
+#
+#	GUEST		kernel, 6.1 or 6.12	VCPUS		1
+#	VM_MEM		256 (MB)		VM_MACHINE	pc,smm=off
+#	VM_MODULES	modules in the guest's initramfs, if not the usual
+#	VM_FILES	SOURCE:DEST... to have in the guest from the start
+#	VM_APPEND	more kernel arguments	VM_QEMU		qemu-system-x86_64
+#	VM_CPU		host
+#
+# A guest has no network, no disk, and no driver module loaded at first. With
+# "-netdev user,id=n0 -device e1000,netdev=n0", the guest is 10.0.2.15/24 and
+# 10.0.2.2 is L1's 127.0.0.1. One vm_run at a time per guest: others wait.
+
+VM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VM_DIR=/tmp/vm
+VM_SH=$VM_TOP/.cache/bin/vmsh
+OUT=${OUT:-$VM_DIR}
+
+vm_log() { echo "$OUT/$1.log"; }
+
+vm_pid() { cat "$VM_DIR/$1/pid" 2>/dev/null; }
+
+vm_alive()
+{
+	local pid state
+
+	pid=$(vm_pid "$1") && [ -n "$pid" ] || return 1
+	# a process that nobody waited for yet is dead, too
+	state=$(sed 's/.*) \(.\).*/\1/' "/proc/$pid/stat" 2>/dev/null) &&
+		[ "$state" != Z ]
+}
+
+# The cache is read-only here; what is missing there is built in RAM.
+vm_initramfs()
+{
+	local base extra
+
+	# shellcheck disable=SC2086 # lists
+	base=$("$VM_TOP/selftests/initramfs.sh" guest "$1" ${VM_MODULES:-}) ||
+		base=$(INITRAMFS_CACHE=/tmp/initramfs "$VM_TOP/selftests/initramfs.sh" \
+			guest "$1" ${VM_MODULES:-}) || return 1
+	[ -n "${VM_FILES:-}" ] || { echo "$base"; return; }
+	# shellcheck disable=SC2086 # a list
+	extra=$(INITRAMFS_CACHE=/tmp/initramfs "$VM_TOP/selftests/initramfs.sh" \
+		files $VM_FILES) || return 1
+	cat "$base" "$extra" >"$2" && echo "$2"
+}
+
+vm_start()
+{
+	local name=$1 dir=$VM_DIR/$1 guest=${GUEST:-${HOST:-6.1}} initrd pid
+	local append="console=ttyS0 no_timer_check panic=-1 quiet"
+
+	shift
+	if vm_alive "$name"; then
+		echo "vm: $name is running" >&2
+		return 1
+	fi
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	initrd=$(vm_initramfs "$guest" "$dir/initrd") || return 1
+	"${VM_QEMU:-qemu-system-x86_64}" -accel kvm -cpu "${VM_CPU:-host}" \
+		-M "${VM_MACHINE:-pc,smm=off}" -m "${VM_MEM:-256}" -smp "${VCPUS:-1}" \
+		-nodefaults -no-user-config -no-reboot -display none \
+		-global pci-device.romfile= \
+		-name "guest=$name,process=vm-$name" \
+		-kernel "$VM_TOP/.cache/kernels/$guest/vmlinuz" -initrd "$initrd" \
+		-append "$append ${VM_APPEND:-}" \
+		-serial "file:$OUT/$name.log" \
+		-serial "unix:$dir/cmd,server=on,wait=off" \
+		-qmp "unix:$dir/qmp,server=on,wait=off" \
+		"$@" </dev/null >"$dir/qemu" 2>&1 &
+	pid=$!
+	# no word from bash about its end
+	disown $pid
+	echo $pid >"$dir/pid"
+	# the sockets are there when QEMU has understood its arguments
+	while [ ! -S "$dir/qmp" ] || [ ! -S "$dir/cmd" ]; do
+		vm_alive "$name" || break
+		sleep 0.05
+	done
+	vm_alive "$name" && return
+	echo "vm: $name: QEMU failed:" >&2
+	cat "$dir/qemu" >&2
+	return 1
+}
+
+vm_wait()
+{
+	local status
+
+	"$VM_SH" wait "$VM_DIR/$1/cmd" "${2:-120}"
+	status=$?
+	[ $status -eq 0 ] && return
+	echo "vm: $1 is not up (status $status):" >&2
+	{ cat "$VM_DIR/$1/qemu"; tail -n 30 "$(vm_log "$1")"; } >&2
+	return $status
+}
+
+vm_run()
+{
+	local name=$1 limit=60
+
+	shift
+	if [ "$1" = -t ]; then
+		limit=$2
+		shift 2
+	fi
+	"$VM_SH" run "$VM_DIR/$name/cmd" "$limit" "$*"
+}
+
+# The channel is slow; VM_FILES is the way for anything big.
+vm_put()
+{
+	local name=$1 src=$2 dst=$3 off=0 size step=24576 data
+
+	size=$(stat -Lc %s "$src") || return 1
+	vm_run "$name" ": >'$dst' && chmod $(stat -Lc %a "$src") '$dst'" || return
+	while [ "$off" -lt "$size" ]; do
+		data=$(tail -c +$((off + 1)) "$src" | head -c $step | base64 -w 0)
+		vm_run "$name" "echo $data | base64 -d >>'$dst'" || return
+		off=$((off + step))
+	done
+}
+
+vm_qmp() { "$VM_SH" qmp "$VM_DIR/$1/qmp" 20 "$2"; }
+
+vm_kill()
+{
+	local pid
+
+	pid=$(vm_pid "$1") || return 0
+	kill -KILL "$pid" 2>/dev/null
+	vm_gone "$1" 20
+}
+
+# vm_gone NAME SECONDS: wait for the end of QEMU
+vm_gone()
+{
+	local n=0
+
+	while vm_alive "$1"; do
+		[ $n -lt $(($2 * 20)) ] || return 1
+		sleep 0.05
+		n=$((n + 1))
+	done
+}
+
+vm_stop()
+{
+	vm_alive "$1" || return 0
+	vm_run "$1" -t 10 'poweroff -f' >/dev/null 2>&1
+	vm_gone "$1" 20 && return
+	echo "vm: $1 did not power off: killed" >&2
+	vm_kill "$1"
+	return 1
+}
