@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "kvm.h"
 
+#include <linux/fs.h>
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -74,27 +75,39 @@ static int find_symbols(void)
 	return 0;
 }
 
+#define BUILD_ID_FILE	"/sys/module/kvm/notes/.note.gnu.build-id"
+#define BUILD_ID_OFFSET	16	/* behind the header and "GNU" of the note */
+#define BUILD_ID_LEN	20
+
 /*
  * The layouts were taken from one kvm.ko.  The module loader has compared the
  * kernel's version and the exported types; this compares kvm.ko itself.
  */
 static int check_layout(void)
 {
-	struct module *kvm;
-	int err = 0;
+	struct file *file = filp_open(BUILD_ID_FILE, O_RDONLY, 0);
+	u8 note[BUILD_ID_OFFSET + BUILD_ID_LEN];
+	char id[2 * BUILD_ID_LEN + 1];
+	loff_t pos = 0;
+	ssize_t n;
 
-	preempt_disable();
-	kvm = kvm_call(__module_address)((unsigned long)chariot_x86_ops);
-	if (!kvm || !kvm->srcversion)
-		err = -ENOENT;
-	else if (strcmp(kvm->srcversion, LAYOUT_SRCVERSION))
-		err = -ENOEXEC;
-	if (err)
-		pr_err("built for kvm.ko with srcversion %s, loaded is %s: build again for this kernel\n",
-		       LAYOUT_SRCVERSION,
-		       kvm && kvm->srcversion ? kvm->srcversion : "none");
-	preempt_enable();
-	return err;
+	if (IS_ERR(file)) {
+		pr_err("cannot open %s: %ld\n", BUILD_ID_FILE, PTR_ERR(file));
+		return PTR_ERR(file);
+	}
+	n = kernel_read(file, note, sizeof(note), &pos);
+	filp_close(file, NULL);
+	if (n != sizeof(note)) {
+		pr_err("cannot read %s: %zd\n", BUILD_ID_FILE, n);
+		return n < 0 ? n : -EIO;
+	}
+	snprintf(id, sizeof(id), "%*phN", BUILD_ID_LEN, note + BUILD_ID_OFFSET);
+	if (strcmp(id, LAYOUT_BUILD_ID)) {
+		pr_err("built for the kvm.ko with build-id %s, loaded is %s: build again for this kernel\n",
+		       LAYOUT_BUILD_ID, id);
+		return -ENOEXEC;
+	}
+	return 0;
 }
 
 bool chariot_kvm_is_amd(void)

@@ -40,7 +40,6 @@ struct x86_exception;
 
 /* Functions of the kernel proper that are not exported. */
 #define CHARIOT_CORE_CALLS(X)						\
-	X(struct module *, __module_address, unsigned long)		\
 	X(int, access_remote_vm, struct mm_struct *, unsigned long,	\
 	  void *, int, unsigned int)
 

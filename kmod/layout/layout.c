@@ -4,14 +4,16 @@
  * structures.  They are in no header package; the BTF of the very kvm.ko that
  * the module is built for has them.
  *
- * usage: layout VMLINUX KVM.KO SRCVERSION
+ * usage: layout VMLINUX KVM.KO
  *
  * VMLINUX is raw BTF (/sys/kernel/btf/vmlinux), a vmlinux or a vmlinuz.
  */
-#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <bpf/btf.h>
 #include <chariot.h>
 #include <bpf/libbpf.h>
@@ -97,6 +99,35 @@ static void role(void)
 	printf("#define LAYOUT_ROLE_BITS\t%d\n", best);
 }
 
+/* Which kvm.ko this is. */
+static void build_id(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	size_t shstrndx, at = 0, name, desc;
+	Elf_Scn *scn = NULL;
+	GElf_Shdr sh;
+	GElf_Nhdr n;
+	Elf_Data *d;
+
+	if (!elf || elf_getshdrstrndx(elf, &shstrndx))
+		die("is no ELF file", path);
+	while ((scn = elf_nextscn(elf, scn)))
+		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_NOTE &&
+		    !strcmp(elf_strptr(elf, shstrndx, sh.sh_name),
+			    ".note.gnu.build-id"))
+			break;
+	d = scn ? elf_getdata(scn, NULL) : NULL;
+	if (!d || !gelf_getnote(d, at, &n, &name, &desc) || n.n_descsz != 20)
+		die("has no build-id", path);
+	printf("#define LAYOUT_BUILD_ID\t\"");
+	for (int i = 0; i < 20; i++)
+		printf("%02x", ((unsigned char *)d->d_buf)[desc + i]);
+	printf("\"\n");
+	elf_end(elf);
+	close(fd);
+}
+
 static struct btf *vmlinux_btf(const char *path)
 {
 	struct btf *base = btf__parse(path, NULL);
@@ -112,17 +143,18 @@ static struct btf *vmlinux_btf(const char *path)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4) {
-		fprintf(stderr, "usage: layout VMLINUX KVM.KO SRCVERSION\n");
+	if (argc != 3) {
+		fprintf(stderr, "usage: layout VMLINUX KVM.KO\n");
 		return 2;
 	}
+	elf_version(EV_CURRENT);
 	libbpf_set_print(NULL);
 	btf = btf__parse_split(argv[2], vmlinux_btf(argv[1]));
 	if (!btf)
 		die("cannot read its BTF", argv[2]);
 
 	printf("/* Made by kmod/layout from the BTF of %s. */\n", argv[2]);
-	printf("#define LAYOUT_SRCVERSION\t\"%s\"\n", argv[3]);
+	build_id(argv[2]);
 	printf("#define LAYOUT_PAGE_ROLE\t%u\n", member("kvm_mmu_page", "role"));
 	printf("#define LAYOUT_CTXT_VCPU\t%u\n",
 	       member("x86_emulate_ctxt", "vcpu"));
