@@ -81,7 +81,7 @@ static int check_range(const struct chariot_range *r)
 
 static int check_op(const struct chariot_op *op)
 {
-	if (op->op >= CHARIOT_NR_OPS || op->phase > CHARIOT_POST ||
+	if (op->op >= CHARIOT_NR_OPS || op->phase > CHARIOT_PHASE_POST ||
 	    op->base > CHARIOT_RET || op->nr_deref > 2 ||
 	    op->map >= CHARIOT_NR_MAPS || op->len_kind >= CHARIOT_NR_LENS ||
 	    op->len_a > CHARIOT_RET || op->len_mul > CHARIOT_MAX_OBJECT ||

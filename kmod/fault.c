@@ -138,7 +138,7 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 	if (frame->gate) {
 		read_values(f, &val);
 		memcpy(val.v, frame->args, sizeof(frame->args));
-		err = chariot_gate_run(dom, f->vs, frame->gate, CHARIOT_POST,
+		err = chariot_gate_run(dom, f->vs, frame->gate, CHARIOT_PHASE_POST,
 				       &val, frame->rip, NULL);
 	}
 	kfree(frame);
@@ -251,7 +251,7 @@ static enum action call(struct fault *f, u64 ret)
 	gate = chariot_gate_find(f->dom->gates, f->dom->nr_gates, f->rip);
 	if (gate && gate->nr_ops) {
 		read_values(f, &val);
-		r = chariot_gate_run(f->dom, f->vs, gate, CHARIOT_PRE, &val,
+		r = chariot_gate_run(f->dom, f->vs, gate, CHARIOT_PHASE_PRE, &val,
 				     ret, &refusal);
 	} else {
 		gate = NULL;

@@ -163,7 +163,7 @@ int chariot_gate_run(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	lockdep_assert_held(&dom->vm->lock);
 	op = dom->ops + gate->op;
 	end = op + gate->nr_ops;
-	for (; phase == CHARIOT_PRE && op < end; op++)
+	for (; phase == CHARIOT_PHASE_PRE && op < end; op++)
 		if (op->op == CHARIOT_OP_CHECK &&
 		    check_refuses(dom, vs, op, val, refusal))
 			return 1;

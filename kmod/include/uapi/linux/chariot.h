@@ -193,7 +193,7 @@ enum {
  */
 struct chariot_op {
 	__u8  op;			/* CHARIOT_OP_* */
-	__u8  phase;			/* CHARIOT_PRE or CHARIOT_POST the function */
+	__u8  phase;			/* CHARIOT_PHASE_* */
 	__u8  base;			/* CHARIOT_ARG(0..5) or CHARIOT_RET */
 	__u8  nr_deref;			/* 0..2 */
 	__u8  map;			/* CHARIOT_MAP_* */
@@ -215,7 +215,7 @@ enum {
 					 * or 0 when deref[1] is CHARIOT_RET. */
 	CHARIOT_NR_OPS
 };
-enum { CHARIOT_PRE, CHARIOT_POST };
+enum { CHARIOT_PHASE_PRE, CHARIOT_PHASE_POST };
 #define CHARIOT_ARG(n)		(n)
 #define CHARIOT_RET		6
 enum {
