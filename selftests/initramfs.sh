@@ -133,12 +133,26 @@ need_kernel()
 		die "no kernel $1 here: run selftests/kernels.sh $1"
 }
 
-# Both kinds differ in their /init and modules only.
+# In L1 the cache is read-only, but there the program was built before.
+add_agent()
+{
+	local src=$TOP/selftests/guest-agent.c bin=$TOP/.cache/bin/guest-agent
+
+	if [ ! "$bin" -nt "$src" ] || [ ! "$bin" -nt "${src%/*}/b64.h" ]; then
+		mkdir -p "${bin%/*}"
+		${CC:-gcc} -static -O2 -Wall -Wextra -o "$bin.$$" "$src" ||
+			die "cannot build guest-agent (a static libc is needed)"
+		mv "$bin.$$" "$bin" || exit 1
+	fi
+	install -m 755 -s "$bin" "$1/bin/guest-agent" || die "no guest-agent"
+}
+
 build_image()
 {
 	local init=$1 ver=$2 mods=$3 root=$4
 
 	add_base "$root" "$init"
+	[ "$init" != guest-init.sh ] || add_agent "$root"
 	# shellcheck disable=SC2086 # a list
 	add_modules "$ver" "$root" $mods
 }
@@ -149,6 +163,7 @@ image()
 
 	need_kernel "$ver"
 	key=$({ cat "$KERNELS/$ver/release" "$TOP/selftests/$init" \
+			"$TOP"/selftests/{guest-agent.c,b64.h} \
 			"${BASH_SOURCE[0]}"; echo "$mods"
 		stat -Lc '%s %Y' "$BUSYBOX"; } | hash)
 	cached "$kind-$ver-$key" build_image "$init" "$ver" "$mods"

@@ -53,7 +53,7 @@ build_vmsh()
 {
 	local bin=$TOP/.cache/bin/vmsh
 
-	[ "$bin" -nt "$ST/vmsh.c" ] && return
+	[ "$bin" -nt "$ST/vmsh.c" ] && [ "$bin" -nt "$ST/b64.h" ] && return
 	mkdir -p "${bin%/*}"
 	${CC:-gcc} -O2 -Wall -Wextra -o "$bin.$$" "$ST/vmsh.c" &&
 		mv "$bin.$$" "$bin" || die "cannot build vmsh"

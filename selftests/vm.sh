@@ -16,6 +16,9 @@
 #	vm_pid NAME			QEMU's process id
 #	vm_log NAME			the path of its console log
 #
+# Beside $OUT/NAME.log, the console, there are NAME.events, all that QMP told
+# (the last SHUTDOWN says why a guest went), and NAME.qemu, QEMU's own messages.
+#
 # What vm_start takes from the environment:
 #
 #	GUEST		kernel, 6.1 or 6.12	VCPUS		1
@@ -87,19 +90,24 @@ vm_start()
 		-serial "file:$OUT/$name.log" \
 		-serial "unix:$dir/cmd,server=on,wait=off" \
 		-qmp "unix:$dir/qmp,server=on,wait=off" \
-		"$@" </dev/null >"$dir/qemu" 2>&1 &
+		-qmp "unix:$dir/events,server=on,wait=off" \
+		"$@" </dev/null >"$OUT/$name.qemu" 2>&1 &
 	pid=$!
 	# no word from bash about its end
 	disown $pid
 	echo $pid >"$dir/pid"
 	# the sockets are there when QEMU has understood its arguments
-	while [ ! -S "$dir/qmp" ] || [ ! -S "$dir/cmd" ]; do
+	while [ ! -S "$dir/events" ]; do
 		vm_alive "$name" || break
 		sleep 0.05
 	done
-	vm_alive "$name" && return
+	if vm_alive "$name"; then
+		"$VM_SH" events "$dir/events" 100000 >"$OUT/$name.events" 2>&1 &
+		disown $!
+		return
+	fi
 	echo "vm: $name: QEMU failed:" >&2
-	cat "$dir/qemu" >&2
+	cat "$OUT/$name.qemu" >&2
 	return 1
 }
 
@@ -111,7 +119,7 @@ vm_wait()
 	status=$?
 	[ $status -eq 0 ] && return
 	echo "vm: $1 is not up (status $status):" >&2
-	{ cat "$VM_DIR/$1/qemu"; tail -n 30 "$(vm_log "$1")"; } >&2
+	{ cat "$OUT/$1.qemu"; tail -n 30 "$(vm_log "$1")"; } >&2
 	return $status
 }
 

@@ -5,11 +5,14 @@
  *	vmsh wait SOCKET SECONDS		until the guest's agent answers
  *	vmsh run SOCKET SECONDS COMMAND		run COMMAND with the guest's sh
  *	vmsh qmp SOCKET SECONDS JSON|COMMAND	one QMP command, print the answer
+ *	vmsh events SOCKET SECONDS		print QMP's events until QEMU ends
  *
  * The status of "run" is the command's; 124 is a timeout, 125 a guest that
- * went away (or this program's own failure). guest-init.sh is the other side
+ * went away (or this program's own failure). guest-agent.c is the other side
  * and explains the lines that go over the socket.
  */
+#include "b64.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -27,9 +30,6 @@
 /* What a guest that works gets to say how far a timed out command came */
 #define GRACE_MS	5000
 #define PING_MS		2000
-
-static const char b64[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 struct chan {
 	int fd;
@@ -65,57 +65,19 @@ static void *xrealloc(void *p, size_t size)
 	return p;
 }
 
-static char *encode(const char *s)
-{
-	size_t n = strlen(s), i, o = 0;
-	char *out = xrealloc(NULL, (n + 2) / 3 * 4 + 1);
-
-	for (i = 0; i < n; i += 3) {
-		uint32_t v = (uint8_t)s[i] << 16;
-
-		if (i + 1 < n)
-			v |= (uint8_t)s[i + 1] << 8;
-		if (i + 2 < n)
-			v |= (uint8_t)s[i + 2];
-		out[o++] = b64[v >> 18];
-		out[o++] = b64[v >> 12 & 63];
-		out[o++] = i + 1 < n ? b64[v >> 6 & 63] : '=';
-		out[o++] = i + 2 < n ? b64[v & 63] : '=';
-	}
-	out[o] = '\0';
-	return out;
-}
-
-static void decode(const char *s, size_t n, FILE *out)
-{
-	uint32_t v = 0;
-	int bits = 0;
-
-	for (; n; n--, s++) {
-		const char *p = *s ? strchr(b64, *s) : NULL;
-
-		if (!p)
-			continue;
-		v = v << 6 | (uint32_t)(p - b64);
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			putc(v >> bits & 0xff, out);
-		}
-	}
-}
-
 static void print_decoded(const char *s, size_t n, int compressed)
 {
+	char *data = xrealloc(NULL, n + 1);
 	FILE *out = stdout;
 
 	if (compressed)
 		out = popen("gzip -dc", "w");
 	if (!out)
 		die("gzip: %s", strerror(errno));
-	decode(s, n, out);
+	fwrite(data, 1, b64_decode(s, n, data), out);
 	if (compressed ? pclose(out) : fflush(out))
 		die("cannot write the output");
+	free(data);
 }
 
 static void chan_open(struct chan *c, const char *path)
@@ -211,13 +173,14 @@ static void make_id(char id[32])
 
 static char *make_request(const char *id, const char *command)
 {
-	char *data = encode(command);
-	size_t size = strlen(data) + 128;
-	char *req = xrealloc(NULL, size);
+	size_t n = strlen(command);
+	char *req = xrealloc(NULL, B64_LEN(n) + 128);
+	int head;
 
 	/* the first newline ends what an earlier client may have left */
-	snprintf(req, size, "\nR %s %zu %s\n", id, strlen(data), data);
-	free(data);
+	head = sprintf(req, "\nR %s %zu ", id, B64_LEN(n));
+	b64_encode(command, n, req + head);
+	strcpy(req + head + B64_LEN(n), "\n");
 	return req;
 }
 
@@ -270,30 +233,44 @@ static int cmd_run(struct chan *c, int64_t deadline, const char *command)
 	return status == STATUS_GONE ? STATUS_GONE : STATUS_TIMEOUT;
 }
 
-/* The agent speaks up when it starts, but it may have done so long ago. */
+/*
+ * The agent speaks up when it starts, but it may have done so long ago; then
+ * it answers. What it says does not matter.
+ */
 static int cmd_wait(struct chan *c, int64_t deadline)
 {
-	char id[32], *req;
-	int status = STATUS_TIMEOUT;
-
-	make_id(id);
-	req = make_request(id, ":");
-	while (status == STATUS_TIMEOUT && now_ms() < deadline) {
+	while (now_ms() < deadline) {
 		int64_t next = now_ms() + PING_MS;
+		char id[32], *req;
 		const char *line;
 
 		if (next > deadline)
 			next = deadline;
+		make_id(id);
+		req = make_request(id, ":");
 		chan_write(c, req, next);
+		free(req);
 		while ((line = chan_line(c, next)))
-			if (!strcmp(line, "@ ready") ||
-			    parse_answer(line, id, &status))
+			if (!strncmp(line, "@ ", 2))
 				return 0;
 		if (errno != ETIMEDOUT)
-			status = STATUS_GONE;
+			return STATUS_GONE;
 	}
-	free(req);
-	return status;
+	return STATUS_TIMEOUT;
+}
+
+/* All that QMP says until QEMU ends: why it did is the last event. */
+static int cmd_events(struct chan *c, int64_t deadline)
+{
+	const char *line;
+
+	if (!chan_write(c, "{\"execute\":\"qmp_capabilities\"}\n", deadline))
+		return STATUS_GONE;
+	while ((line = chan_line(c, deadline))) {
+		puts(line);
+		fflush(stdout);
+	}
+	return errno == ETIMEDOUT ? STATUS_TIMEOUT : 0;
 }
 
 static int cmd_qmp(struct chan *c, int64_t deadline, const char *command)
@@ -327,12 +304,14 @@ int main(int argc, char **argv)
 	int64_t deadline;
 
 	if (argc < 4)
-		die("usage: vmsh wait|run|qmp SOCKET SECONDS [COMMAND]");
+		die("usage: vmsh wait|run|qmp|events SOCKET SECONDS [COMMAND]");
 	deadline = now_ms() + (int64_t)(atof(argv[3]) * 1000);
 	c.buf = xrealloc(NULL, c.size);
 	chan_open(&c, argv[2]);
 	if (!strcmp(argv[1], "wait") && argc == 4)
 		return cmd_wait(&c, deadline);
+	if (!strcmp(argv[1], "events") && argc == 4)
+		return cmd_events(&c, deadline);
 	if (!strcmp(argv[1], "run") && argc == 5)
 		return cmd_run(&c, deadline, argv[4]);
 	if (!strcmp(argv[1], "qmp") && argc == 5)

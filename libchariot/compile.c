@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Actions of a policy into operations of the module: names of types and
+ * members become offsets and sizes of one guest kernel.
+ */
+#include <bpf/btf.h>
+#include <stdlib.h>
+
+#include "policy.h"
+
+/* ---- types, by name ------------------------------------------------------- */
+
+/* Types of other modules (sound, ATA) are only in the driver's own BTF. */
+static int64_t driver_type_size(const struct btf *btf, const char *name)
+{
+	int32_t id;
+
+	if (!btf)
+		return -ENOENT;
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
+	if (id < 0)
+		id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	return id < 0 ? -ENOENT : btf__resolve_size(btf, id);
+}
+
+static int type_size(const struct compiler *c, const char *name, uint64_t *size)
+{
+	int64_t n;
+
+	*size = 1;
+	if (!c->profile)
+		return 0;
+	n = chariot_profile__type_size(c->profile, name);
+	if (n < 0)
+		n = driver_type_size(c->btf, name);
+	if (n < 0)
+		return -ENOENT;
+	*size = n;
+	return 0;
+}
+
+static int type_member(const struct compiler *c, const char *type,
+		       const char *member, int32_t *offset, uint64_t *size)
+{
+	int64_t n;
+	int32_t id;
+
+	*offset = 0;
+	*size = 8;
+	if (!c->profile)
+		return 0;
+	n = chariot_profile__member(c->profile, type, member, size);
+	if (n < 0 && c->btf) {
+		id = btf__find_by_name_kind(c->btf, type, BTF_KIND_STRUCT);
+		if (id > 0)
+			n = btf_member_path(c->btf, id, member, size, NULL);
+	}
+	if (n < 0 || n > INT32_MAX)
+		return -ENOENT;
+	*offset = n;
+	return 0;
+}
+
+/* ---- expressions ------------------------------------------------------------ */
+
+static int refuse(struct compiler *c, const char *why)
+{
+	c->why = why;
+	return -EINVAL;
+}
+
+int compile_const(struct compiler *c, const struct expr *e, uint64_t *value)
+{
+	uint64_t a, b;
+	int32_t offset;
+	int err;
+
+	switch (e->kind) {
+	case EXPR_NUM:
+		*value = e->num;
+		return 0;
+	case EXPR_SIZEOF:
+		return type_size(c, e->name, value);
+	case EXPR_OFFSETOF:
+		err = type_member(c, e->name, e->member, &offset, &a);
+		*value = offset;
+		return err;
+	case EXPR_ALIGN:
+		err = compile_const(c, e->a, &a);
+		*value = (a + e->num - 1) & -e->num;
+		return err;
+	case EXPR_ADD:
+	case EXPR_MUL:
+	case EXPR_SHIFT:
+		err = compile_const(c, e->a, &a) ?: compile_const(c, e->b, &b);
+		if (err)
+			return err;
+		*value = e->kind == EXPR_ADD ? a + b :
+			 e->kind == EXPR_MUL ? a * b : b < 64 ? a << b : 0;
+		return 0;
+	default:
+		return refuse(c, "not constant");
+	}
+}
+
+struct scope {			/* what "this" is, in an object */
+	const struct expr *this_is;
+	const char *this_type;
+};
+
+static int compile_base(struct compiler *c, const struct scope *sc,
+			const struct expr *e, struct chariot_op *op);
+
+/* One more dereference: what was added before it becomes its displacement. */
+static int add_deref(struct compiler *c, struct chariot_op *op, int32_t offset)
+{
+	if (op->nr_deref == 2)
+		return refuse(c, "more than two dereferences");
+	op->deref[op->nr_deref++] = op->offset + offset;
+	op->offset = 0;
+	return 0;
+}
+
+static int compile_field(struct compiler *c, const struct scope *sc,
+			 const struct expr *e, struct chariot_op *op)
+{
+	const char *type = e->name;
+	uint64_t size;
+	int32_t offset;
+	int err = compile_base(c, sc, e->a, op);
+
+	if (err)
+		return err;
+	if (!type && e->a->kind == EXPR_THIS)
+		type = sc->this_type;
+	if (!type)
+		return refuse(c, "member without its type: write ->TYPE.MEMBER");
+	err = type_member(c, type, e->member, &offset, &size);
+	return err ?: add_deref(c, op, offset);
+}
+
+/* value, its dereferences, and a constant behind: op->base .. op->offset. */
+static int compile_base(struct compiler *c, const struct scope *sc,
+			const struct expr *e, struct chariot_op *op)
+{
+	static const struct scope none;
+	uint64_t n;
+	int err;
+
+	switch (e->kind) {
+	case EXPR_VALUE:
+		op->base = e->num;
+		return 0;
+	case EXPR_THIS:
+		if (!sc->this_is)
+			return refuse(c, "'this' is for objects");
+		return compile_base(c, &none, sc->this_is, op);
+	case EXPR_FIELD:
+		return compile_field(c, sc, e, op);
+	case EXPR_DEREF:
+		return compile_base(c, sc, e->a, op) ?: add_deref(c, op, 0);
+	case EXPR_ADD:
+		err = compile_base(c, sc, e->a, op) ?:
+		      compile_const(c, e->b, &n);
+		if (!err && n > INT32_MAX / 2)
+			return refuse(c, "offset too large");
+		op->offset += err ? 0 : n;
+		return err;
+	case EXPR_PAGE:
+	case EXPR_PERCPU:
+		return refuse(c, "page() and percpu() go around the whole base");
+	default:
+		return refuse(c, "not an address");
+	}
+}
+
+static int compile_address(struct compiler *c, const struct scope *sc,
+			   const struct expr *e, struct chariot_op *op)
+{
+	if (e->kind == EXPR_PAGE)
+		op->map = CHARIOT_MAP_PAGE;
+	else if (e->kind == EXPR_PERCPU)
+		op->map = CHARIOT_MAP_PERCPU;
+	return compile_base(c, sc, op->map ? e->a : e, op);
+}
+
+/* len = len_mul * V + len_add, with at most one V. */
+static int compile_len(struct compiler *c, const struct scope *sc,
+		       const struct expr *e, struct chariot_op *op);
+
+static int len_field(struct compiler *c, const struct scope *sc,
+		     const struct expr *e, struct chariot_op *op)
+{
+	struct chariot_op at = {};
+	const char *type = e->name;
+	uint64_t size;
+	int err = compile_base(c, sc, e->a, &at);
+
+	if (err)
+		return err;
+	if (at.nr_deref)
+		return refuse(c, "a length is read at argN, ret or this only");
+	if (!type && e->a->kind == EXPR_THIS)
+		type = sc->this_type;
+	if (!type)
+		return refuse(c, "member without its type: write ->TYPE.MEMBER");
+	err = type_member(c, type, e->member, &at.deref[0], &size);
+	if (err)
+		return err;
+	if (size != 1 && size != 2 && size != 4 && size != 8)
+		return -ENOENT;
+	op->len_kind = CHARIOT_LEN_FIELD;
+	op->len_a = at.base;
+	op->len_b = size;
+	op->len_off = at.offset + at.deref[0];
+	op->len_mul = 1;
+	return 0;
+}
+
+static bool unit_arg(const struct chariot_op *op)
+{
+	return op->len_kind == CHARIOT_LEN_ARG && op->len_mul == 1 &&
+	       !op->len_add;
+}
+
+static int len_product(struct compiler *c, const struct scope *sc,
+		       const struct expr *e, struct chariot_op *op)
+{
+	struct chariot_op a = {}, b = {};
+	uint64_t k;
+	int err = compile_len(c, sc, e->a, &a) ?: compile_len(c, sc, e->b, &b);
+
+	if (err)
+		return err;
+	if (unit_arg(&a) && unit_arg(&b)) {
+		*op = a;
+		op->len_kind = CHARIOT_LEN_ARG_MUL;
+		op->len_b = b.len_a;
+		return 0;
+	}
+	if (a.len_kind && b.len_kind)
+		return refuse(c, "only two arguments can be multiplied");
+	*op = a.len_kind ? a : b;
+	k = a.len_kind ? b.len_add : a.len_add;
+	op->len_mul *= k;
+	op->len_add *= k;
+	return 0;
+}
+
+static int len_sum(struct compiler *c, const struct scope *sc,
+		   const struct expr *e, struct chariot_op *op)
+{
+	struct chariot_op a = {}, b = {};
+	int err = compile_len(c, sc, e->a, &a) ?: compile_len(c, sc, e->b, &b);
+
+	if (err)
+		return err;
+	if (a.len_kind && b.len_kind)
+		return refuse(c, "two variable parts in a length");
+	*op = a.len_kind ? a : b;
+	op->len_add = a.len_add + b.len_add;
+	return 0;
+}
+
+/* CONST << arg: pages by their order. */
+static int len_shift(struct compiler *c, const struct scope *sc,
+		     const struct expr *e, struct chariot_op *op)
+{
+	struct chariot_op b = {};
+	uint64_t k;
+	int err;
+
+	if (!compile_const(c, e, &k)) {
+		op->len_add = k;
+		return 0;
+	}
+	c->why = NULL;
+	err = compile_const(c, e->a, &k);
+	if (err == -EINVAL)
+		return refuse(c, "only a constant can be shifted");
+	err = err ?: compile_len(c, sc, e->b, &b);
+	if (err)
+		return err;
+	if (!unit_arg(&b))
+		return refuse(c, "a shift is by an argument");
+	*op = b;
+	op->len_kind = CHARIOT_LEN_ORDER;
+	op->len_mul = k;
+	return 0;
+}
+
+static int compile_len(struct compiler *c, const struct scope *sc,
+		       const struct expr *e, struct chariot_op *op)
+{
+	uint64_t k = 0;
+	int err;
+
+	switch (e->kind) {
+	case EXPR_VALUE:
+		op->len_kind = CHARIOT_LEN_ARG;
+		op->len_a = e->num;
+		op->len_mul = 1;
+		return e->num > 5 ? refuse(c, "ret is no length") : 0;
+	case EXPR_FIELD:
+		return len_field(c, sc, e, op);
+	case EXPR_ADD:
+		return len_sum(c, sc, e, op);
+	case EXPR_MUL:
+		return len_product(c, sc, e, op);
+	case EXPR_SHIFT:
+		return len_shift(c, sc, e, op);
+	default:
+		err = compile_const(c, e, &k);
+		op->len_add = k;
+		return err;
+	}
+}
+
+/* ---- actions ------------------------------------------------------------------ */
+
+static int emit(struct compiler *c, const struct chariot_op *op)
+{
+	struct chariot_op *ops;
+
+	if (c->nr == c->room) {
+		ops = realloc(c->ops, (2 * c->room + 8) * sizeof(*ops));
+		if (!ops)
+			return -ENOMEM;
+		c->ops = ops;
+		c->room = 2 * c->room + 8;
+	}
+	c->ops[c->nr++] = *op;
+	return 0;
+}
+
+static bool uses_ret(const struct chariot_op *op)
+{
+	return op->base == CHARIOT_RET ||
+	       (op->len_kind == CHARIOT_LEN_FIELD && op->len_a == CHARIOT_RET);
+}
+
+/* What the module's check_op() would refuse, with a reason for people. */
+static int check_op(struct compiler *c, struct chariot_op *op,
+		    const struct action *a)
+{
+	if (c->entry) {
+		if (op->op != CHARIOT_OP_GRANT)
+			return refuse(c, "only grant is possible here");
+		op->phase = PHASE_PRE;
+	}
+	if (uses_ret(op) && op->phase == PHASE_PRE)
+		return refuse(c, "ret is not known before the call");
+	if (op->op == CHARIOT_OP_CHECK) {
+		if (op->phase == PHASE_POST)
+			return refuse(c, "check comes before the call");
+		if (op->nr_deref > 1 || op->map)
+			return refuse(c, "check: at most one dereference, no page() or percpu()");
+		op->deref[1] = a->instead;
+	}
+	if (op->len_mul > CHARIOT_MAX_OBJECT || op->len_add > CHARIOT_MAX_OBJECT)
+		return refuse(c, "length too large");
+	if (op->op != CHARIOT_OP_REVOKE && !op->len_kind && !op->len_add &&
+	    c->profile)
+		return -ENOENT;		/* an empty type */
+	return 0;
+}
+
+/*
+ * "as TYPE": all that the object grants, for this base.  The rows of a revoke
+ * go backwards, so that the struct itself is the last.
+ */
+static int compile_as(struct compiler *c, const struct action *a,
+		      const struct scope *sc)
+{
+	const struct stmt *obj = policy_find(c->policy, STMT_OBJECT, a->as);
+	const struct action *rows[16], *o;
+	int err = 0, nr = 0;
+
+	for (o = obj ? obj->actions : NULL; o && nr < 16; o = o->next)
+		rows[nr++] = o;
+	for (int i = 0; i < nr && !err; i++) {
+		struct action row = *rows[a->op == CHARIOT_OP_REVOKE ?
+					  nr - 1 - i : i];
+
+		row.op = a->op;
+		row.phase = a->phase;
+		if (row.as)
+			return refuse(c, "an object cannot be part of an object");
+		err = compile_action(c, &row, a->base, a->as);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	return err;
+}
+
+int compile_action(struct compiler *c, const struct action *a,
+		   const struct expr *this_is, const char *this_type)
+{
+	struct scope sc = { this_is, this_type };
+	struct chariot_op op = { .op = a->op, .phase = a->phase };
+	struct chariot_op len = {};
+	int err;
+
+	if (a->as) {
+		if (this_is)
+			return refuse(c, "an object cannot be part of an object");
+		if (a->op == CHARIOT_OP_CHECK)
+			return refuse(c, "check needs a length");
+		/* Its base alone, for the errors that it may have. */
+		err = compile_base(c, &sc, a->base, &op);
+		return err ?: compile_as(c, a, &sc);
+	}
+	err = compile_address(c, &sc, a->base, &op);
+	if (!err && a->len && a->op != CHARIOT_OP_REVOKE) {
+		err = compile_len(c, &sc, a->len, &len);
+		op.len_kind = len.len_kind;
+		op.len_a = len.len_a;
+		op.len_b = len.len_b;
+		op.len_off = len.len_off;
+		op.len_mul = len.len_mul;
+		op.len_add = len.len_add;
+	}
+	return err ?: check_op(c, &op, a) ?: emit(c, &op);
+}
+
+int compile_actions(struct compiler *c, const struct action *a,
+		    const struct expr *this_is, const char *this_type)
+{
+	int err = 0;
+
+	for (; a && (!err || err == -ENOENT); a = a->next)
+		err = compile_action(c, a, this_is, this_type);
+	return err == -ENOENT ? 0 : err;
+}

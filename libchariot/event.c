@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Names of the numbers in the uapi header.
+ */
+#include "internal.h"
+
+static const char *const verdicts[CHARIOT_NR_VERDICTS] = {
+	[CHARIOT_VERDICT_REPORT] = "report",
+	[CHARIOT_VERDICT_SKIP] = "skip",
+	[CHARIOT_VERDICT_OOPS] = "oops",
+	[CHARIOT_VERDICT_PAUSE] = "pause",
+	[CHARIOT_VERDICT_RECOVER] = "recover",
+};
+
+static const char *const sources[CHARIOT_NR_SRCS] = {
+	[CHARIOT_SRC_NONE] = "none",
+	[CHARIOT_SRC_SECTION] = "section",
+	[CHARIOT_SRC_ALLOCATION] = "allocation",
+	[CHARIOT_SRC_STACK] = "stack",
+	[CHARIOT_SRC_ARGUMENT] = "argument",
+	[CHARIOT_SRC_WALK] = "page-walk",
+	[CHARIOT_SRC_RULE] = "rule",
+	[CHARIOT_SRC_LEARNED] = "learned",
+};
+
+static const char *const events[CHARIOT_NR_EVENTS] = {
+	[CHARIOT_EV_ERROR] = "error",
+	[CHARIOT_EV_KERNEL] = "kernel",
+	[CHARIOT_EV_LOAD] = "load",
+	[CHARIOT_EV_DOMAIN_NEW] = "domain-new",
+	[CHARIOT_EV_INIT_DONE] = "init-done",
+	[CHARIOT_EV_DOMAIN_GONE] = "domain-gone",
+	[CHARIOT_EV_VIOLATION] = "violation",
+	[CHARIOT_EV_UNEMULATED] = "unemulated",
+	[CHARIOT_EV_REQUEST] = "request",
+};
+
+#define NAME_OF(names, i) \
+	((i) < ARRAY_SIZE(names) && names[i] ? names[i] : "unknown")
+
+const char *chariot_verdict_name(uint32_t verdict)
+{
+	return NAME_OF(verdicts, verdict);
+}
+
+int chariot_verdict_by_name(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (!strcmp(verdicts[i], name))
+			return i;
+	return -EINVAL;
+}
+
+const char *chariot_source_name(uint32_t source)
+{
+	return NAME_OF(sources, source);
+}
+
+const char *chariot_event_name(uint32_t type)
+{
+	return NAME_OF(events, type);
+}

@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The guard: a thread that isolates named drivers as the guest loads them.
+ *
+ * The thread alone uses g->vm, but for plain ioctls on its descriptor, which
+ * need no lock.  g->lock is for what other threads change, and is never held
+ * over an ioctl.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define RETRY_MS	20	/* until the guest's ftrace is set up */
+#define RETRY_MAX_MS	120000
+#define DEFAULT_TIMEOUT	60000
+#define LOADED		"%s is loaded already: reload it in the guest"
+
+struct name {
+	struct name *next;
+	char name[CHARIOT_NAME_LEN];
+};
+
+struct chariot_guard {
+	struct chariot_vm *vm;
+	struct chariot_policy *policy;
+	struct chariot_guard_opts o;
+	pthread_t thread;
+	int wake;			/* eventfd */
+
+	/* of the thread */
+	struct name *drivers;
+	uint32_t armed;			/* CHARIOT_WATCH_* */
+	bool retry;			/* the load point is not there yet */
+	int retried_ms;
+	bool dead;			/* the module gave this VM up */
+
+	pthread_mutex_t lock;
+	bool stop;
+	unsigned int resets;		/* asked for; */
+	uint32_t verdict;
+	unsigned int resets_done;	/* of the thread */
+};
+
+/* ---- telling ------------------------------------------------------------------ */
+
+static void tell(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	char text[512];
+
+	chariot_vm__describe(g->vm, ev, text, sizeof(text));
+	if (ev->type == CHARIOT_EV_ERROR)
+		log_err("%s", text);
+	else if (ev->type == CHARIOT_EV_VIOLATION ||
+		 ev->type == CHARIOT_EV_UNEMULATED)
+		log_warn("%s", text);
+	else
+		log_info("%s", text);
+	if (g->o.on_event)
+		g->o.on_event(g->o.ctx, ev, text);
+}
+
+static void failed(struct chariot_guard *g, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * A failure of ours, as an event like those of the module.  With fail_stop
+ * verdict PAUSE asks whoever listens to stop the VM; the vCPU still waits.
+ */
+static void failed(struct chariot_guard *g, int err, const char *fmt, ...)
+{
+	struct chariot_event ev = {
+		.size = sizeof(ev), .type = CHARIOT_EV_ERROR, .vcpu = ~0U,
+		.verdict = g->o.fail_stop ? CHARIOT_VERDICT_PAUSE :
+					    CHARIOT_VERDICT_REPORT,
+	};
+	va_list ap;
+
+	ev.u.error.error = err;
+	va_start(ap, fmt);
+	vsnprintf(ev.u.error.text, sizeof(ev.u.error.text), fmt, ap);
+	va_end(ap);
+	tell(g, &ev);
+}
+
+/* ---- the list of drivers --------------------------------------------------------- */
+
+/* As the kernel has it: with '_'. */
+static bool set_name(char *dst, const char *src, size_t len)
+{
+	if (!len || len >= CHARIOT_NAME_LEN)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		dst[i] = src[i] == '-' ? '_' : src[i];
+	dst[len] = 0;
+	return true;
+}
+
+static struct name **find_name(struct chariot_guard *g, const char *name)
+{
+	struct name **n = &g->drivers;
+
+	while (*n && strcmp((*n)->name, name))
+		n = &(*n)->next;
+	return n;
+}
+
+static int add_name(struct chariot_guard *g, const char *name, size_t len)
+{
+	struct name **at, *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	if (!set_name(n->name, name, len)) {
+		free(n);
+		return -EINVAL;
+	}
+	at = find_name(g, n->name);
+	if (*at)
+		free(n);
+	else
+		*at = n;
+	return 0;
+}
+
+static int add_names(struct chariot_guard *g, const char *list)
+{
+	size_t len;
+	int err = 0;
+
+	for (; list && *list && !err; list += len) {
+		list += strspn(list, ", ");
+		len = strcspn(list, ", ");
+		err = len ? add_name(g, list, len) : 0;
+	}
+	return err;
+}
+
+static void remove_name(struct chariot_guard *g, const char *name)
+{
+	struct name **at = find_name(g, name), *n = *at;
+
+	if (n) {
+		*at = n->next;
+		free(n);
+	}
+}
+
+/* ---- watches ------------------------------------------------------------------------ */
+
+static int arm(struct chariot_guard *g, uint32_t flags, uint64_t load_gva)
+{
+	int err = vm_watch(g->vm, flags, g->o.timeout_ms, load_gva);
+
+	if (!err)
+		g->armed = flags;
+	return err;
+}
+
+static void watch_kernel(struct chariot_guard *g)
+{
+	int err = arm(g, CHARIOT_WATCH_KERNEL, 0);
+
+	if (err)
+		failed(g, err, err == -EBUSY ?
+		       "another handle watches this VM already" :
+		       "cannot watch for the guest's kernel");
+}
+
+/*
+ * do_init_module() begins with a call until the guest's ftrace makes it a nop,
+ * early in boot and long before it loads modules, but after KERNEL was sent:
+ * look again from time to time until then.
+ */
+static void watch_load(struct chariot_guard *g)
+{
+	uint64_t at = chariot_profile__load_point(g->vm->profile,
+						  chariot_vm__space(g->vm));
+	int err = at ? 0 : -errno;
+
+	g->retry = err == -EAGAIN && g->retried_ms < RETRY_MAX_MS;
+	if (g->retry)
+		return;
+	if (!err)
+		err = arm(g, CHARIOT_WATCH_LOAD, at);
+	if (err)
+		failed(g, err, "cannot watch the guest loading drivers");
+	else
+		log_info("waiting for the guest to load drivers");
+}
+
+/* What the list of drivers asks for. */
+static void update_watch(struct chariot_guard *g)
+{
+	if (!g->drivers) {
+		g->retry = false;
+		if (g->armed)
+			arm(g, 0, 0);
+	} else if (!g->vm->profile) {
+		if (!(g->armed & CHARIOT_WATCH_KERNEL))
+			watch_kernel(g);
+	} else if (!(g->armed & CHARIOT_WATCH_LOAD)) {
+		g->retried_ms = 0;
+		watch_load(g);
+	}
+}
+
+/* ---- events ------------------------------------------------------------------------- */
+
+static bool was_reset(struct chariot_guard *g)
+{
+	bool yes;
+
+	pthread_mutex_lock(&g->lock);
+	yes = g->resets != g->resets_done;
+	pthread_mutex_unlock(&g->lock);
+	return yes;
+}
+
+static bool is_loaded(struct chariot_guard *g, const char *name)
+{
+	return chariot_vm__domain_by_name(g->vm, name) <= 0 &&
+	       chariot_driver__find(g->vm->profile, chariot_vm__space(g->vm),
+				    name);
+}
+
+static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	struct name *n;
+	int err;
+
+	g->armed &= ~CHARIOT_WATCH_KERNEL;	/* the module sends it once */
+	log_info("reading the guest's kernel");
+	err = vm_make_profile(g->vm, ev->u.kernel.lstar);
+	if (err) {
+		failed(g, err, "cannot read the guest's kernel, nothing will be isolated");
+		return;
+	}
+	log_info("guest kernel %s, %zu symbols",
+		 chariot_profile__release(g->vm->profile),
+		 chariot_profile__nr_symbols(g->vm->profile));
+	update_watch(g);
+	/* A guest that has booted long ago. */
+	for (n = g->drivers; n; n = n->next)
+		if (is_loaded(g, n->name))
+			failed(g, -EBUSY, LOADED, n->name);
+}
+
+static uint32_t current_verdict(struct chariot_guard *g)
+{
+	uint32_t v;
+
+	pthread_mutex_lock(&g->lock);
+	v = g->verdict;
+	pthread_mutex_unlock(&g->lock);
+	return v;
+}
+
+static int create_domain(struct chariot_guard *g, struct chariot_tables *t)
+{
+	struct chariot_domain_create c = *chariot_tables__create(t);
+	int nr;
+
+	c.verdict = current_verdict(g);
+	nr = vm_call(g->vm->fd, CHARIOT_DOMAIN_CREATE, &c);
+	/* A reset that came in between has not seen this domain. */
+	if (nr > 0 && was_reset(g))
+		chariot_vm__drop(g->vm, nr);
+	return nr < 0 ? nr : 0;
+}
+
+static int isolate(struct chariot_guard *g, uint64_t module, const char **what)
+{
+	const struct chariot_space *s = chariot_vm__space(g->vm);
+	struct chariot_driver *d;
+	struct chariot_tables *t;
+	int err;
+
+	*what = "cannot read the driver";
+	d = chariot_driver__from_guest(g->vm->profile, s, module);
+	if (!d)
+		return -errno ?: -EIO;
+	*what = "cannot make its tables";
+	t = chariot_tables__build(g->policy, g->vm->profile, s, d);
+	err = t ? 0 : -errno ?: -EIO;
+	if (t) {
+		*what = "the module refused";
+		err = create_domain(g, t);
+	}
+	chariot_tables__free(t);
+	chariot_driver__free(d);
+	return err;
+}
+
+static int module_name(struct chariot_guard *g, uint64_t module,
+		       char name[CHARIOT_NAME_LEN])
+{
+	int64_t at = chariot_profile__member(g->vm->profile, "module", "name",
+					     NULL);
+
+	return at < 0 ? (int)at :
+	       space_read_str(chariot_vm__space(g->vm), module + at, name,
+			      CHARIOT_NAME_LEN);
+}
+
+static void on_load(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	char name[CHARIOT_NAME_LEN], key[CHARIOT_NAME_LEN];
+	const char *what;
+	int err;
+
+	/* From before a reset: that kernel is gone. */
+	if (!g->vm->profile)
+		return;
+	err = module_name(g, ev->u.load.module, name);
+	if (err) {
+		failed(g, err, "cannot read the name of the driver that the guest loads");
+		return;
+	}
+	if (!set_name(key, name, strlen(name)) || !*find_name(g, key)) {
+		log_debug("the guest loads %s: not asked for", name);
+		return;
+	}
+	log_info("the guest loads %s", name);
+	err = isolate(g, ev->u.load.module, &what);
+	if (err)
+		failed(g, err, "%s is NOT isolated: %s", name, what);
+}
+
+static void release(struct chariot_guard *g, const char *name)
+{
+	int nr = chariot_vm__domain_by_name(g->vm, name);
+
+	remove_name(g, name);
+	if (nr > 0)
+		nr = chariot_vm__drop(g->vm, nr);
+	if (nr < 0 && nr != -ENOENT)
+		failed(g, nr, "%s: cannot end its isolation", name);
+}
+
+static void ask_isolate(struct chariot_guard *g, const char *name)
+{
+	int err = add_name(g, name, strlen(name));
+
+	if (err) {
+		failed(g, err, "cannot isolate %s", name);
+		return;
+	}
+	if (g->vm->profile && is_loaded(g, name))
+		failed(g, -EBUSY, LOADED, name);
+}
+
+static void on_request(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	char name[CHARIOT_NAME_LEN];
+	size_t len = strnlen(ev->u.request.name, CHARIOT_NAME_LEN);
+
+	if (!set_name(name, ev->u.request.name, len))
+		return;
+	if (ev->u.request.what == CHARIOT_REQUEST_ISOLATE)
+		ask_isolate(g, name);
+	else if (ev->u.request.what == CHARIOT_REQUEST_RELEASE)
+		release(g, name);
+	update_watch(g);
+}
+
+static void handle(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	switch (ev->type) {
+	case CHARIOT_EV_KERNEL:
+		on_kernel(g, ev);
+		break;
+	case CHARIOT_EV_LOAD:
+		on_load(g, ev);
+		break;
+	case CHARIOT_EV_REQUEST:
+		on_request(g, ev);
+		break;
+	}
+	/* Whatever happened: a guest never hangs on us. */
+	if (ev->flags & CHARIOT_EV_WAITS && ev->type != CHARIOT_EV_VIOLATION)
+		vm_continue(g->vm, ev->seq);
+	tell(g, ev);
+}
+
+/* ---- the thread ----------------------------------------------------------------------- */
+
+/* Nothing is armed now, so what is queued is of the old kernel. */
+static void drop_stale(struct chariot_guard *g)
+{
+	struct chariot_event ev;
+
+	while (chariot_vm__next_event(g->vm, &ev, 0) == 1)
+		if (ev.type != CHARIOT_EV_KERNEL && ev.type != CHARIOT_EV_LOAD)
+			handle(g, &ev);
+}
+
+static void do_reset(struct chariot_guard *g)
+{
+	log_info("the guest was reset");
+	drop_stale(g);
+	vm_forget_kernel(g->vm);
+	memset(g->vm->names, 0, sizeof(g->vm->names));
+	g->armed = 0;
+	g->retry = false;
+	g->dead = false;
+	update_watch(g);
+}
+
+/* True: stop. */
+static bool woken(struct chariot_guard *g)
+{
+	unsigned int resets, done;
+	uint64_t n;
+	bool stop;
+
+	if (read(g->wake, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		log_warn("guard: %s", strerror(errno));
+	pthread_mutex_lock(&g->lock);
+	stop = g->stop;
+	resets = g->resets;
+	done = g->resets_done;
+	g->resets_done = resets;
+	pthread_mutex_unlock(&g->lock);
+	if (!stop && resets != done)
+		do_reset(g);
+	return stop;
+}
+
+static void drain(struct chariot_guard *g)
+{
+	struct chariot_event ev;
+	int r = 0;
+
+	while (!was_reset(g) &&
+	       (r = chariot_vm__next_event(g->vm, &ev, 0)) == 1)
+		handle(g, &ev);
+	if (r >= 0)
+		return;
+	g->dead = true;
+	failed(g, r, "no more events of this VM: its isolation has ended");
+}
+
+static void *guard_main(void *arg)
+{
+	struct chariot_guard *g = arg;
+	struct pollfd p[2] = { { .fd = g->wake, .events = POLLIN } };
+	int r;
+
+	update_watch(g);
+	for (;;) {
+		/* A dead VM would wake us all the time. */
+		p[1].fd = g->dead ? -1 : chariot_vm__fd(g->vm);
+		p[1].events = POLLIN;
+		r = poll(p, 2, g->retry ? RETRY_MS : -1);
+		if (r < 0 && errno != EINTR) {
+			failed(g, -errno, "guard: poll");
+			break;
+		}
+		if (p[0].revents && woken(g))
+			break;
+		if (r > 0 && p[1].revents)
+			drain(g);
+		if (g->retry && r == 0) {
+			g->retried_ms += RETRY_MS;
+			watch_load(g);
+		}
+	}
+	return NULL;
+}
+
+/* ---- interface ------------------------------------------------------------------------- */
+
+static void guard_free(struct chariot_guard *g)
+{
+	struct name *n;
+
+	while ((n = g->drivers)) {
+		g->drivers = n->next;
+		free(n);
+	}
+	if (g->wake >= 0)
+		close(g->wake);
+	chariot_policy__free(g->policy);
+	pthread_mutex_destroy(&g->lock);
+	free(g);
+}
+
+static int guard_init(struct chariot_guard *g,
+		      const struct chariot_guard_opts *o)
+{
+	size_t sz = o->sz < sizeof(g->o) ? o->sz : sizeof(g->o);
+
+	if (sz < offsetof(struct chariot_guard_opts, verdict))
+		return -EINVAL;
+	memcpy(&g->o, o, sz);
+	if (!g->o.timeout_ms)
+		g->o.timeout_ms = DEFAULT_TIMEOUT;
+	g->verdict = g->o.verdict;
+	if (g->verdict >= CHARIOT_NR_VERDICTS)
+		return -EINVAL;
+	g->policy = chariot_policy__load(g->o.policies);
+	if (!g->policy)
+		return -errno;
+	g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (g->wake < 0)
+		return -errno;
+	return add_names(g, g->o.drivers);
+}
+
+struct chariot_guard *chariot_guard__start(struct chariot_vm *vm,
+					   const struct chariot_guard_opts *o)
+{
+	struct chariot_guard *g = calloc(1, sizeof(*g));
+	int err;
+
+	if (!g)
+		return NULL;
+	g->wake = -1;
+	g->vm = vm;
+	pthread_mutex_init(&g->lock, NULL);
+	err = guard_init(g, o);
+	if (!err)
+		err = -pthread_create(&g->thread, NULL, guard_main, g);
+	if (err) {
+		guard_free(g);		/* @vm stays the caller's */
+		return err_null(err);
+	}
+	return g;
+}
+
+static void wake(struct chariot_guard *g)
+{
+	uint64_t one = 1;
+
+	if (write(g->wake, &one, sizeof(one)) < 0)
+		log_warn("guard: cannot wake its thread: %s", strerror(errno));
+}
+
+void chariot_guard__stop(struct chariot_guard *g)
+{
+	struct chariot_vm_info i;
+
+	if (!g)
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->stop = true;
+	pthread_mutex_unlock(&g->lock);
+	wake(g);
+	pthread_join(g->thread, NULL);
+	vm_watch(g->vm, 0, 0, 0);
+	if (!chariot_vm__info(g->vm, &i))
+		for (uint32_t nr = 1; nr < NR_DOMAINS; nr++)
+			if (i.domains & 1U << nr)
+				chariot_vm__drop(g->vm, nr);
+	chariot_vm__free(g->vm);
+	guard_free(g);
+}
+
+int chariot_guard__reset(struct chariot_guard *g)
+{
+	struct chariot_reset r = { .argsz = sizeof(r) };
+	int err;
+
+	/*
+	 * Count first: a domain that the thread makes just now is either
+	 * dropped by the ioctl, or by the thread, which sees the count.
+	 */
+	pthread_mutex_lock(&g->lock);
+	g->resets++;
+	pthread_mutex_unlock(&g->lock);
+	err = vm_call(g->vm->fd, CHARIOT_RESET, &r);
+	wake(g);
+	return err;
+}
+
+int chariot_guard__stats(struct chariot_guard *g, const char *name,
+			 struct chariot_stats *st)
+{
+	int nr = name ? chariot_vm__domain_by_name(g->vm, name) : 0;
+
+	return nr < 0 ? nr : chariot_vm__stats(g->vm, nr, st);
+}
+
+int chariot_guard__set_verdict(struct chariot_guard *g, uint32_t verdict)
+{
+	struct chariot_vm_info i;
+	int err;
+
+	if (verdict >= CHARIOT_NR_VERDICTS)
+		return -EINVAL;
+	pthread_mutex_lock(&g->lock);
+	g->verdict = verdict;
+	pthread_mutex_unlock(&g->lock);
+	err = chariot_vm__info(g->vm, &i);
+	for (uint32_t nr = 1; !err && nr < NR_DOMAINS; nr++)
+		if (i.domains & 1U << nr)
+			err = chariot_vm__set_verdict(g->vm, nr, verdict);
+	return err == -ENOENT ? 0 : err;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of libchariot share and no program sees.
+ */
+#ifndef CHARIOT_INTERNAL_H
+#define CHARIOT_INTERNAL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "chariot.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* ---- log.c -------------------------------------------------------------- */
+
+/* One line, no \n; thread-safe; errno is left as it was. */
+void chariot_log(enum chariot_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define log_err(...)	chariot_log(CHARIOT_LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)	chariot_log(CHARIOT_LOG_WARN, __VA_ARGS__)
+#define log_info(...)	chariot_log(CHARIOT_LOG_INFO, __VA_ARGS__)
+#define log_debug(...)	chariot_log(CHARIOT_LOG_DEBUG, __VA_ARGS__)
+
+/* Set errno, return NULL: for functions that return a pointer. */
+static inline void *err_null(int err)
+{
+	errno = err < 0 ? -err : err;
+	return NULL;
+}
+
+/* ---- space.c ------------------------------------------------------------ */
+
+#define PAGE_SHIFT	12
+#define PAGE_SIZE	(1UL << PAGE_SHIFT)
+#define PAGE_MASK	(~(uint64_t)(PAGE_SIZE - 1))
+
+/* Read a NUL-terminated string of at most @size - 1 bytes, cut when longer. */
+int space_read_str(const struct chariot_space *s, uint64_t gva, char *buf,
+		   size_t size);
+
+/* Read an unsigned of @len (1, 2, 4, 8) bytes. */
+int space_read_uint(const struct chariot_space *s, uint64_t gva, size_t len,
+		    uint64_t *value);
+
+/*
+ * A walk over the mappings of [start, end): @fn is called by rising address
+ * for each present leaf, with its piece of the range; not 0 ends the walk and
+ * is returned.  Unmapped parts cost nothing.
+ */
+typedef int (*space_leaf_fn)(void *ctx, uint64_t gva, uint64_t gpa,
+			     uint64_t len);
+int space_walk(const struct chariot_space *s, uint64_t start, uint64_t end,
+	       space_leaf_fn fn, void *ctx);
+
+/* ---- image.c: the kernel's bytes, whichever source they came from -------- */
+
+/*
+ * [base, base + len) as the kernel has it mapped; what was not mapped reads as
+ * zeroes.
+ */
+struct image {
+	uint64_t base;
+	size_t len;
+	uint8_t *data;
+};
+
+int image_from_guest(struct image *img, const struct chariot_space *s,
+		     uint64_t lstar);
+int image_from_file(struct image *img, const char *path);
+void image_free(struct image *img);
+
+/* The bytes of [addr, addr + len), NULL when they are not all inside. */
+const void *image_at(const struct image *img, uint64_t addr, size_t len);
+
+/* Whole file, decompressed by its magic (xz, zstd, gzip, or plain). */
+int file_read(const char *path, uint8_t **data, size_t *len);
+int file_read_unpacked(const char *path, uint8_t **data, size_t *len);
+/* Decompress @len bytes at @src; trailing bytes are ignored. */
+int unpack(const uint8_t *src, size_t len, uint8_t **data, size_t *out_len);
+
+/* ---- kallsyms.c: the symbol tables in a kernel image --------------------- */
+
+struct ksym {
+	uint64_t addr;
+	uint32_t name;		/* offset in ksyms.names */
+	char type;		/* as nm(1) */
+};
+
+struct ksyms {
+	struct ksym *syms;	/* by address */
+	size_t nr;
+	char *names;		/* NUL-terminated, one behind the other */
+	size_t names_len;
+	uint32_t *hash;		/* index in syms + 1; 0: empty */
+	size_t hash_size;	/* a power of 2 */
+};
+
+int ksyms_find(struct ksyms *k, const struct image *img);
+void ksyms_free(struct ksyms *k);
+/* First symbol of that name by address, or NULL. */
+const struct ksym *ksyms_by_name(const struct ksyms *k, const char *name);
+/* Index of the last symbol at or below @addr, -1: none. */
+ssize_t ksyms_below(const struct ksyms *k, uint64_t addr);
+static inline const char *ksyms_name(const struct ksyms *k,
+				     const struct ksym *sym)
+{
+	return k->names + sym->name;
+}
+
+/* ---- btf.c: libbpf's BTF, checked and with an index of names -------------- */
+
+struct btf;
+
+/*
+ * Copy and check BTF; @base or NULL.  After that every name, type id and
+ * length in it is good, whoever wrote it.  NULL with errno.
+ */
+struct btf *btf_new_checked(const void *data, size_t len, struct btf *base);
+/* Bytes of header, types and strings, 0 when there is no sane header. */
+size_t btf_total_len(const void *data, size_t max);
+
+struct btf_names {
+	const struct btf *btf;
+	uint32_t *hash;		/* type id; 0: empty */
+	size_t hash_size;
+};
+
+int btf_names_init(struct btf_names *n, const struct btf *btf);
+void btf_names_free(struct btf_names *n);
+/* Type id by name and BTF_KIND_*, -ENOENT. */
+int32_t btf_names_find(const struct btf_names *n, const char *name,
+		       uint32_t kind);
+/* A struct or a union, also through a typedef, -ENOENT. */
+int32_t btf_names_find_aggregate(const struct btf_names *n, const char *name);
+/*
+ * Byte offset of a member by dotted path with [index]es in struct or union
+ * @id; *@size and the type *@member_id may be left out.  Size 0: a bit field
+ * that fills no whole bytes.
+ */
+int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
+			uint64_t *size, uint32_t *member_id);
+int btf_enumerator(const struct btf *btf, uint32_t id, const char *name,
+		   int64_t *value);
+
+/* ---- profile.c ---------------------------------------------------------- */
+
+/* Symbol @idx by address, for walking over all of them: 0, or -ENOENT. */
+int profile_symbol_at(const struct chariot_profile *p, size_t idx,
+		      const char **name, uint64_t *addr, char *type);
+/* The kernel's BTF as a base for a driver's. */
+struct btf *profile_btf(const struct chariot_profile *p);
+/* Type id by name and BTF_KIND_*, from a hash: libbpf's own search is slow. */
+int32_t profile_type_id(const struct chariot_profile *p, const char *name,
+			uint32_t kind);
+/*
+ * Member as chariot_profile__member(), read from a guest object at @gva as an
+ * unsigned of the member's size (1, 2, 4, 8).
+ */
+int profile_read_member(const struct chariot_profile *p,
+			const struct chariot_space *s, const char *type,
+			uint64_t gva, const char *path, uint64_t *value);
+/* First of @names (NULL-terminated) that is a kernel symbol, else 0. */
+uint64_t profile_symbol_any(const struct chariot_profile *p,
+			    const char *const *names);
+
+/* ---- driver.c ----------------------------------------------------------- */
+
+struct symbols {
+	struct chariot_symbol *v;
+	size_t nr, room;
+};
+
+struct chariot_driver {
+	char name[CHARIOT_NAME_LEN];
+	uint64_t init, exit;
+	struct chariot_section *sections;
+	size_t nr_sections;
+	struct symbols symbols, imports;
+	struct btf *btf;
+	char *strings;			/* names of symbols */
+	char *section_strings;		/* names of sections of a file */
+	uint64_t percpu, percpu_size;	/* as symbols have it */
+	void *raw_btf;			/* of a file */
+	size_t raw_btf_len;
+};
+
+int driver_add_section(struct chariot_driver *d, uint64_t gva, uint64_t len,
+		       uint32_t kind, const char *name);
+int driver_add_symbol(struct symbols *syms, const char *name, uint64_t gva,
+		      uint64_t size, bool func);
+/* Sort what was added. */
+void driver_finish(struct chariot_driver *d);
+/*
+ * A driver from a file has no types until it is known over which kernel's.
+ * @p must live longer than @d.  -ENOENT: the file has none.
+ */
+int driver_link_btf(struct chariot_driver *d, const struct chariot_profile *p);
+
+#endif

@@ -1,0 +1,812 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The policy's text: a scanner, a recursive descent parser, and the built-in
+ * policy, which is a file like any other and is parsed by the same code.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "policy.h"
+
+#ifndef POLICY_DIR
+#define POLICY_DIR "libchariot/policy"
+#endif
+
+/* The file itself, not a copy of it: no build step, and .incbin is tracked. */
+__asm__(".pushsection .rodata\n"
+	"core_policy:\n"
+	".incbin \"" POLICY_DIR "/core.policy\"\n"
+	"core_policy_end:\n"
+	".byte 0\n"
+	".popsection\n");
+extern const char core_policy[], core_policy_end[];
+
+/* ---- scanner ------------------------------------------------------------ */
+
+enum token { T_END, T_NEWLINE, T_WORD, T_NUMBER, T_SHIFT, T_ARROW, T_BAD };
+/* Single characters are tokens by their own value, all above T_BAD. */
+
+struct parser {
+	struct chariot_policy *p;
+	const char *file;	/* owned by the policy */
+	const char *at, *end;
+	int line;
+	int tok, tok_line;
+	char word[128];
+	uint64_t number;
+	int depth;		/* blocks: there a newline is as good as a ; */
+	int nesting;		/* of expressions */
+	int err;
+};
+
+static void fail(struct parser *s, int line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Only the first error counts: what follows is mostly its consequence. */
+static void fail(struct parser *s, int line, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	if (s->err)
+		return;
+	s->err = -EINVAL;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_err("%s:%d: %s", s->file, line, text);
+}
+
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '?' ||
+	       c == '@';
+}
+
+static void skip_blanks(struct parser *s)
+{
+	while (s->at < s->end) {
+		if (*s->at == '#')
+			while (s->at < s->end && *s->at != '\n')
+				s->at++;
+		else if (*s->at == ' ' || *s->at == '\t' || *s->at == '\r')
+			s->at++;
+		else if (*s->at == '\\' && s->at + 1 < s->end &&
+			 s->at[1] == '\n')
+			s->at += 2, s->line++;
+		else
+			break;
+	}
+}
+
+static int scan_number(struct parser *s)
+{
+	char *end;
+
+	errno = 0;
+	s->number = strtoull(s->word, &end, 0);
+	if (*end || errno) {
+		fail(s, s->line, "'%s' is no number", s->word);
+		return T_BAD;
+	}
+	return T_NUMBER;
+}
+
+/* A name; '-' belongs to it only before a letter (inherit-range, not a->b). */
+static int scan_word(struct parser *s)
+{
+	size_t n = 0;
+
+	while (s->at < s->end &&
+	       (is_word(*s->at) || (*s->at == '-' && s->at + 1 < s->end &&
+				    isalpha((unsigned char)s->at[1])))) {
+		if (n == sizeof(s->word) - 1) {
+			fail(s, s->line, "name too long");
+			return T_BAD;
+		}
+		s->word[n++] = *s->at++;
+	}
+	s->word[n] = 0;
+	return isdigit((unsigned char)s->word[0]) ? scan_number(s) : T_WORD;
+}
+
+static int scan(struct parser *s)
+{
+	skip_blanks(s);
+	s->tok_line = s->line;
+	if (s->at == s->end)
+		return T_END;
+	if (*s->at == '\n') {
+		s->at++;
+		s->line++;
+		return T_NEWLINE;
+	}
+	if (is_word(*s->at))
+		return scan_word(s);
+	if (s->end - s->at > 1 && s->at[0] == '<' && s->at[1] == '<') {
+		s->at += 2;
+		return T_SHIFT;
+	}
+	if (s->end - s->at > 1 && s->at[0] == '-' && s->at[1] == '>') {
+		s->at += 2;
+		return T_ARROW;
+	}
+	if (strchr("{}();,+*", *s->at) && *s->at)
+		return *s->at++;
+	fail(s, s->line, "unexpected character '%c'",
+	     isprint((unsigned char)*s->at) ? *s->at : '?');
+	return T_BAD;
+}
+
+static void next(struct parser *s)
+{
+	s->tok = s->err ? T_END : scan(s);
+}
+
+static const char *tok_name(struct parser *s, char buf[static 140])
+{
+	switch (s->tok) {
+	case T_END:
+		return "end of file";
+	case T_NEWLINE:
+		return "end of line";
+	case T_WORD:
+	case T_NUMBER:
+		snprintf(buf, 140, "'%s'", s->word);
+		return buf;
+	case T_SHIFT:
+		return "'<<'";
+	case T_ARROW:
+		return "'->'";
+	}
+	snprintf(buf, 140, "'%c'", s->tok);
+	return buf;
+}
+
+static void expected(struct parser *s, const char *what)
+{
+	char buf[140];
+
+	fail(s, s->tok_line, "expected %s, not %s", what, tok_name(s, buf));
+}
+
+static bool accept(struct parser *s, int tok)
+{
+	if (s->tok != tok)
+		return false;
+	next(s);
+	return true;
+}
+
+static void expect(struct parser *s, int tok)
+{
+	char what[] = "'?'";
+
+	what[1] = tok;
+	if (!accept(s, tok))
+		expected(s, what);
+}
+
+static bool is(struct parser *s, const char *word)
+{
+	return s->tok == T_WORD && !strcmp(s->word, word);
+}
+
+static char *take_word(struct parser *s, const char *what)
+{
+	char *w;
+
+	if (s->tok != T_WORD) {
+		expected(s, what);
+		return NULL;
+	}
+	w = strdup(s->word);
+	if (!w)
+		s->err = -ENOMEM;
+	next(s);
+	return w;
+}
+
+static void skip_newlines(struct parser *s)
+{
+	while (s->tok == T_NEWLINE)
+		next(s);
+}
+
+/* ---- expressions -------------------------------------------------------- */
+
+static struct expr *new_expr(struct parser *s, enum expr_kind kind)
+{
+	struct expr *e = calloc(1, sizeof(*e));
+
+	if (!e) {
+		s->err = -ENOMEM;
+		return NULL;
+	}
+	e->kind = kind;
+	e->all = s->p->exprs;
+	s->p->exprs = e;
+	return e;
+}
+
+static struct expr *parse_expr(struct parser *s);
+
+/* "struct sk_buff" and "sk_buff" are the same: the kernel's tags are unique. */
+static char *parse_type(struct parser *s)
+{
+	if (is(s, "struct") || is(s, "union"))
+		next(s);
+	return take_word(s, "a type");
+}
+
+/* TYPE.MEMBER; a bare MEMBER is of the object's own type. */
+static void parse_member(struct parser *s, struct expr *e)
+{
+	char *w = parse_type(s), *dot;
+
+	if (!w)
+		return;
+	dot = strchr(w, '.');
+	e->member = strdup(dot ? dot + 1 : w);
+	if (dot)
+		*dot = 0;
+	if (dot)
+		e->name = w;
+	else
+		free(w);
+	if (!e->member)
+		s->err = -ENOMEM;
+	else if (!*e->member || (e->name && !*e->name))
+		fail(s, s->tok_line, "bad member name");
+}
+
+static struct expr *parse_call(struct parser *s, enum expr_kind kind)
+{
+	struct expr *e = new_expr(s, kind);
+
+	next(s);
+	expect(s, '(');
+	if (!e)
+		return NULL;
+	if (kind == EXPR_SIZEOF) {
+		e->name = parse_type(s);
+	} else if (kind == EXPR_OFFSETOF) {
+		parse_member(s, e);
+		if (!e->name)
+			fail(s, s->tok_line, "offsetof() needs TYPE.MEMBER");
+	} else {
+		e->a = parse_expr(s);
+	}
+	if (kind == EXPR_ALIGN) {
+		expect(s, ',');
+		e->num = s->number;
+		if (s->tok != T_NUMBER || !e->num || (e->num & (e->num - 1)))
+			expected(s, "a power of 2");
+		next(s);
+	}
+	expect(s, ')');
+	return e;
+}
+
+/* "arg0".."arg5" and "ret": index in the module's value[], else -1. */
+static int value_index(const char *w)
+{
+	if (!strcmp(w, "ret"))
+		return CHARIOT_RET;
+	if (!strncmp(w, "arg", 3) && w[3] >= '0' && w[3] <= '5' && !w[4])
+		return CHARIOT_ARG(w[3] - '0');
+	return -1;
+}
+
+static struct expr *parse_word(struct parser *s)
+{
+	static const struct { const char *name; enum expr_kind kind; } calls[] = {
+		{ "sizeof", EXPR_SIZEOF }, { "offsetof", EXPR_OFFSETOF },
+		{ "align", EXPR_ALIGN }, { "page", EXPR_PAGE },
+		{ "percpu", EXPR_PERCPU },
+	};
+	struct expr *e;
+	int v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (is(s, calls[i].name))
+			return parse_call(s, calls[i].kind);
+	v = value_index(s->word);
+	e = new_expr(s, is(s, "this") ? EXPR_THIS :
+		     v >= 0 ? EXPR_VALUE : EXPR_SYMBOL);
+	if (!e)
+		return NULL;
+	if (e->kind == EXPR_VALUE)
+		e->num = v;
+	else if (e->kind == EXPR_SYMBOL)
+		e->name = strdup(s->word);
+	next(s);
+	return e;
+}
+
+static struct expr *parse_primary(struct parser *s)
+{
+	struct expr *e = NULL, *f;
+
+	if (accept(s, '*')) {
+		e = new_expr(s, EXPR_DEREF);
+		if (e)
+			e->a = parse_primary(s);
+		return e;
+	}
+	if (s->tok == T_NUMBER) {
+		e = new_expr(s, EXPR_NUM);
+		if (e)
+			e->num = s->number;
+		next(s);
+	} else if (s->tok == T_WORD) {
+		e = parse_word(s);
+	} else if (accept(s, '(')) {
+		e = parse_expr(s);
+		expect(s, ')');
+	} else {
+		expected(s, "an expression");
+	}
+	while (!s->err && accept(s, T_ARROW)) {
+		f = new_expr(s, EXPR_FIELD);
+		if (!f)
+			break;
+		f->a = e;
+		parse_member(s, f);
+		e = f;
+	}
+	return e;
+}
+
+static struct expr *binary(struct parser *s, enum expr_kind kind,
+			   struct expr *a, struct expr *b)
+{
+	struct expr *e = new_expr(s, kind);
+
+	if (e) {
+		e->a = a;
+		e->b = b;
+	}
+	return e;
+}
+
+static struct expr *parse_product(struct parser *s)
+{
+	struct expr *e = parse_primary(s);
+
+	while (!s->err && (s->tok == '*' || s->tok == T_SHIFT)) {
+		enum expr_kind kind = s->tok == '*' ? EXPR_MUL : EXPR_SHIFT;
+
+		next(s);
+		e = binary(s, kind, e, parse_primary(s));
+	}
+	return e;
+}
+
+static struct expr *parse_expr(struct parser *s)
+{
+	struct expr *e = NULL;
+
+	if (++s->nesting > 32)
+		fail(s, s->tok_line, "expression too deep");
+	else
+		e = parse_product(s);
+	while (!s->err && accept(s, '+'))
+		e = binary(s, EXPR_ADD, e, parse_product(s));
+	s->nesting--;
+	return e;
+}
+
+/* ---- actions ------------------------------------------------------------ */
+
+static void free_actions(struct action *a)
+{
+	struct action *next;
+
+	for (; a; a = next) {
+		next = a->next;
+		free(a->as);
+		free(a);
+	}
+}
+
+static void parse_operands(struct parser *s, struct action *a)
+{
+	int v;
+
+	a->base = parse_expr(s);
+	if (is(s, "as")) {
+		next(s);
+		a->as = parse_type(s);
+	} else if (a->op != CHARIOT_OP_REVOKE) {
+		a->len = parse_expr(s);
+	}
+	a->instead = CHARIOT_RET;
+	if (a->op == CHARIOT_OP_CHECK && is(s, "else")) {
+		next(s);
+		v = s->tok == T_WORD ? value_index(s->word) : -1;
+		if (v < 0 || v == CHARIOT_RET)
+			expected(s, "arg0 .. arg5");
+		a->instead = v;
+		next(s);
+	}
+}
+
+static struct action *parse_action(struct parser *s)
+{
+	static const char *const verbs[] = { "grant", "revoke", "check" };
+	struct action *a = calloc(1, sizeof(*a));
+	int phase = -1;
+	size_t i;
+
+	if (!a) {
+		s->err = -ENOMEM;
+		return NULL;
+	}
+	if (is(s, "pre") || is(s, "post")) {
+		phase = is(s, "pre") ? PHASE_PRE : PHASE_POST;
+		next(s);
+	}
+	for (i = 0; i < ARRAY_SIZE(verbs) && !is(s, verbs[i]); i++)
+		;
+	if (i == ARRAY_SIZE(verbs)) {
+		expected(s, "grant, revoke or check");
+		return a;
+	}
+	next(s);
+	a->op = i;
+	a->phase = phase >= 0 ? phase :
+		   a->op == CHARIOT_OP_GRANT ? PHASE_POST : PHASE_PRE;
+	parse_operands(s, a);
+	return a;
+}
+
+/* Find mistakes of shape now, while file and line are known. */
+static void check_action(struct parser *s, struct stmt *st, struct action *a,
+			 int line)
+{
+	struct expr self = { .kind = EXPR_VALUE };
+	struct compiler c = {
+		.policy = s->p,
+		.entry = st->kind == STMT_OBJECT || st->kind == STMT_ENTRY,
+	};
+	uint64_t v;
+	int err;
+
+	if (s->err)
+		return;
+	if (st->kind == STMT_RULE) {
+		err = compile_const(&c, a->len, &v);
+		if (err)
+			c.why = "the length of a rule must be constant";
+	} else {
+		err = compile_action(&c, a, st->kind == STMT_OBJECT ? &self :
+				     NULL, st->names[0]);
+	}
+	free(c.ops);
+	if (err == -ENOMEM)
+		s->err = err;
+	else if (err)
+		fail(s, line, "%s", c.why ? c.why : "cannot be done");
+	else if (st->kind == STMT_INHERIT && a->op != CHARIOT_OP_CHECK)
+		fail(s, line, "only check can stand in for inherit");
+}
+
+static void parse_block(struct parser *s, struct stmt *st)
+{
+	struct action **tail = &st->actions;
+	int line;
+
+	expect(s, '{');
+	while (!s->err) {
+		while (s->tok == T_NEWLINE || s->tok == ';')
+			next(s);
+		if (accept(s, '}'))
+			return;
+		if (s->tok == T_END) {
+			fail(s, st->line, "block is not closed");
+			return;
+		}
+		line = s->tok_line;
+		*tail = parse_action(s);
+		if (!*tail)
+			return;
+		check_action(s, st, *tail, line);
+		tail = &(*tail)->next;
+		if (s->tok != T_NEWLINE && s->tok != ';' && s->tok != '}')
+			expected(s, "';', '}' or end of line");
+	}
+}
+
+/* ---- statements --------------------------------------------------------- */
+
+static void free_stmt(struct stmt *st)
+{
+	for (size_t i = 0; i < st->nr_names; i++)
+		free(st->names[i]);
+	free(st->names);
+	free_actions(st->actions);
+	free(st);
+}
+
+/* Names may hold * in inherit and thunk; the scanner sees it as a token. */
+static char *parse_pattern(struct parser *s)
+{
+	char buf[256];
+	size_t n = 0, len;
+
+	while (s->tok == T_WORD || s->tok == '*') {
+		const char *piece = s->tok == '*' ? "*" : s->word;
+		const char *end = s->at;
+
+		len = strlen(piece);
+		if (n + len >= sizeof(buf)) {
+			fail(s, s->tok_line, "name too long");
+			return NULL;
+		}
+		memcpy(buf + n, piece, len);
+		n += len;
+		buf[n] = 0;
+		/* Glued to what follows, or is a blank between? */
+		if (end < s->end && !is_word(*end) && *end != '*') {
+			next(s);
+			break;
+		}
+		next(s);
+	}
+	if (!n) {
+		expected(s, "a name");
+		return NULL;
+	}
+	return strdup(buf);
+}
+
+static void add_name(struct parser *s, struct stmt *st, char *name)
+{
+	char **names;
+
+	if (!name) {
+		s->err = s->err ?: -ENOMEM;
+		return;
+	}
+	names = realloc(st->names, (st->nr_names + 1) * sizeof(*names));
+	if (!names) {
+		s->err = -ENOMEM;
+		free(name);
+		return;
+	}
+	st->names = names;
+	names[st->nr_names++] = name;
+}
+
+/* Names up to the block, or the end of the line; a comma goes over a line. */
+static void parse_names(struct parser *s, struct stmt *st)
+{
+	bool pattern = st->kind == STMT_INHERIT || st->kind == STMT_THUNK;
+
+	do {
+		skip_newlines(s);
+		do {
+			add_name(s, st, pattern ? parse_pattern(s) :
+				 take_word(s, "a name"));
+		} while (!s->err && (s->tok == T_WORD || s->tok == '*'));
+	} while (!s->err && accept(s, ','));
+}
+
+static void parse_rule(struct parser *s, struct stmt *st)
+{
+	struct action *a = calloc(1, sizeof(*a));
+	int line = s->tok_line;
+	const struct expr *e;
+
+	if (!a) {
+		s->err = -ENOMEM;
+		return;
+	}
+	st->actions = a;
+	a->op = CHARIOT_OP_GRANT;
+	a->base = parse_expr(s);
+	a->len = parse_expr(s);
+	check_action(s, st, a, line);
+	if (s->err)
+		return;
+	e = a->base->kind == EXPR_PERCPU ? a->base->a : a->base;
+	if (e->kind == EXPR_ADD)
+		e = e->a;
+	if (e->kind != EXPR_SYMBOL)
+		fail(s, line, "a rule needs a kernel symbol");
+}
+
+static const struct {
+	const char *word;
+	enum stmt_kind kind;
+	int names;		/* exact number, 0: one or more, -1: none */
+	int block;		/* 0: none, 1: may be, 2: must be */
+} stmts[] = {
+	{ "inherit", STMT_INHERIT, 0, 1 },
+	{ "thunk", STMT_THUNK, 0, 0 },
+	{ "thunk-range", STMT_THUNK_RANGE, 2, 0 },
+	{ "intr-range", STMT_INTR_RANGE, 2, 0 },
+	{ "gate", STMT_GATE, 0, 2 },
+	{ "entry", STMT_ENTRY, 0, 2 },
+	{ "object", STMT_OBJECT, 1, 2 },
+	{ "rule", STMT_RULE, -1, 0 },
+};
+
+static void parse_body(struct parser *s, struct stmt *st, size_t i)
+{
+	if (stmts[i].names >= 0)
+		parse_names(s, st);
+	else
+		parse_rule(s, st);
+	if (!s->err && stmts[i].names > 0 &&
+	    st->nr_names != (size_t)stmts[i].names)
+		fail(s, st->line, "%s takes %d name%s, not %zu", stmts[i].word,
+		     stmts[i].names, stmts[i].names > 1 ? "s" : "",
+		     st->nr_names);
+	if (!s->err && st->kind == STMT_ENTRY && st->nr_names > 6)
+		fail(s, st->line, "at most 6 parameters");
+	if (!s->err && (stmts[i].block == 2 ||
+			(stmts[i].block == 1 && s->tok == '{')))
+		parse_block(s, st);
+	if (!s->err && s->tok != T_NEWLINE && s->tok != ';' && s->tok != T_END)
+		expected(s, "end of line");
+}
+
+static void parse_stmt(struct parser *s)
+{
+	struct stmt *st;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(stmts) && !is(s, stmts[i].word); i++)
+		;
+	if (i == ARRAY_SIZE(stmts)) {
+		expected(s, "a statement");
+		return;
+	}
+	st = calloc(1, sizeof(*st));
+	if (!st) {
+		s->err = -ENOMEM;
+		return;
+	}
+	st->kind = stmts[i].kind;
+	st->file = s->file;
+	st->line = s->tok_line;
+	next(s);
+	parse_body(s, st, i);
+	*s->p->last = st;
+	s->p->last = &st->next;
+}
+
+/* The name has to live as long as the statements, which point to it. */
+static const char *keep_file(struct chariot_policy *p, const char *file)
+{
+	char **files = realloc(p->files, (p->nr_files + 1) * sizeof(*files));
+
+	if (!files)
+		return NULL;
+	p->files = files;
+	files[p->nr_files] = strdup(file);
+	return files[p->nr_files] ? files[p->nr_files++] : NULL;
+}
+
+int policy_parse(struct chariot_policy *p, const char *file, const char *text,
+		 size_t len)
+{
+	struct parser s = {
+		.p = p, .file = keep_file(p, file), .at = text,
+		.end = text + len, .line = 1,
+	};
+
+	if (!s.file)
+		return -ENOMEM;
+	next(&s);
+	while (!s.err && s.tok != T_END) {
+		if (s.tok == T_NEWLINE || s.tok == ';')
+			next(&s);
+		else
+			parse_stmt(&s);
+	}
+	return s.err;
+}
+
+/* ---- policies ----------------------------------------------------------- */
+
+const struct stmt *policy_find(const struct chariot_policy *p,
+			       enum stmt_kind kind, const char *name)
+{
+	const struct stmt *st, *found = NULL;
+
+	for (st = p->first; st; st = st->next) {
+		if (st->kind != kind)
+			continue;
+		for (size_t i = 0; i < st->nr_names; i++)
+			if (!strcmp(st->names[i], name))
+				found = st;
+	}
+	return found;
+}
+
+struct chariot_policy *policy_new(void)
+{
+	struct chariot_policy *p = calloc(1, sizeof(*p));
+
+	if (p)
+		p->last = &p->first;
+	return p;
+}
+
+void chariot_policy__free(struct chariot_policy *p)
+{
+	struct stmt *st, *next_st;
+	struct expr *e, *next_e;
+
+	if (!p)
+		return;
+	for (st = p->first; st; st = next_st) {
+		next_st = st->next;
+		free_stmt(st);
+	}
+	for (e = p->exprs; e; e = next_e) {
+		next_e = e->all;
+		free(e->name);
+		free(e->member);
+		free(e);
+	}
+	for (size_t i = 0; i < p->nr_files; i++)
+		free(p->files[i]);
+	free(p->files);
+	free(p);
+}
+
+/* "as TYPE" may come before the object; look when all files are read. */
+static int check_objects(const struct chariot_policy *p)
+{
+	const struct stmt *st;
+	const struct action *a;
+
+	for (st = p->first; st; st = st->next)
+		for (a = st->actions; a; a = a->next)
+			if (a->as && !policy_find(p, STMT_OBJECT, a->as)) {
+				log_err("%s:%d: there is no object %s",
+					st->file, st->line, a->as);
+				return -EINVAL;
+			}
+	return 0;
+}
+
+static int parse_file(struct chariot_policy *p, const char *path)
+{
+	uint8_t *data;
+	size_t len;
+	int err = file_read(path, &data, &len);
+
+	if (err) {
+		log_err("%s: %s", path, strerror(-err));
+		return err;
+	}
+	err = policy_parse(p, path, (char *)data, len);
+	free(data);
+	return err;
+}
+
+struct chariot_policy *chariot_policy__load(const char *const *paths)
+{
+	struct chariot_policy *p = policy_new();
+	int err;
+
+	if (!p)
+		return err_null(ENOMEM);
+	err = policy_parse(p, "core.policy", core_policy,
+			   core_policy_end - core_policy);
+	for (; !err && paths && *paths; paths++)
+		err = parse_file(p, *paths);
+	if (!err)
+		err = check_objects(p);
+	if (err) {
+		chariot_policy__free(p);
+		return err_null(err);
+	}
+	return p;
+}

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The profile: symbols, types and constants of one guest kernel.
+ */
+#include <bpf/btf.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+#define BUILD_ID_MAX	32
+
+struct chariot_profile {
+	struct ksyms syms;
+	struct btf *btf;
+	struct btf_names types;
+	uint64_t text, end;		/* _text, _end */
+	char release[128];
+	char build_id[2 * BUILD_ID_MAX + 1];
+};
+
+/* ---- making one ----------------------------------------------------------- */
+
+static const void *between(const struct chariot_profile *p,
+			   const struct image *img, const char *start,
+			   const char *stop, size_t *len)
+{
+	uint64_t from = chariot_profile__symbol(p, start);
+	uint64_t to = chariot_profile__symbol(p, stop);
+
+	if (!from || to <= from)
+		return NULL;
+	*len = to - from;
+	return image_at(img, from, *len);
+}
+
+static int find_btf(struct chariot_profile *p, const struct image *img)
+{
+	static const uint8_t magic[] = { 0x9f, 0xeb, 0x01, 0x00 };
+	const uint8_t *pos = img->data, *end = img->data + img->len;
+	const void *data;
+	size_t len;
+
+	data = between(p, img, "__start_BTF", "__stop_BTF", &len);
+	if (data)
+		p->btf = btf_new_checked(data, len, NULL);
+	while (!p->btf && pos < end) {
+		pos = memmem(pos, end - pos, magic, sizeof(magic));
+		if (!pos)
+			break;
+		len = btf_total_len(pos, end - pos);
+		/* Smaller ones are tables of magics, not of a kernel. */
+		if (len > 65536)
+			p->btf = btf_new_checked(pos, len, NULL);
+		pos += sizeof(magic);
+	}
+	if (!p->btf) {
+		log_err("profile: the kernel %s has no usable BTF", p->release);
+		return -ENOENT;
+	}
+	return btf_names_init(&p->types, p->btf);
+}
+
+/* "Linux version 6.1.0-43-amd64 (...": the third word. */
+static void find_release(struct chariot_profile *p, const struct image *img)
+{
+	static const char start[] = "Linux version ";
+	uint64_t addr = chariot_profile__symbol(p, "linux_banner");
+	const char *banner = NULL;
+	size_t len = sizeof(start) - 1, i;
+
+	if (addr)
+		banner = image_at(img, addr, len + sizeof(p->release));
+	if (!banner || memcmp(banner, start, len))
+		return;
+	banner += len;
+	for (i = 0; i < sizeof(p->release) - 1; i++) {
+		if (!isgraph((unsigned char)banner[i]))
+			break;
+		p->release[i] = banner[i];
+	}
+}
+
+static void set_build_id(struct chariot_profile *p, const uint8_t *id,
+			 size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && i < BUILD_ID_MAX; i++)
+		sprintf(p->build_id + 2 * i, "%02x", id[i]);
+}
+
+/* The GNU build-id among the ELF notes at @pos. */
+static bool parse_notes(struct chariot_profile *p, const uint8_t *pos,
+			size_t len)
+{
+	uint32_t h[3];		/* namesz, descsz, type */
+
+	while (len >= sizeof(h)) {
+		uint64_t name, desc;
+
+		memcpy(h, pos, sizeof(h));
+		pos += sizeof(h);
+		len -= sizeof(h);
+		name = ((uint64_t)h[0] + 3) & ~3ULL;
+		desc = ((uint64_t)h[1] + 3) & ~3ULL;
+		if (name + desc > len)
+			return false;
+		if (h[2] == 3 && h[0] == 4 && !memcmp(pos, "GNU", 4) &&
+		    h[1] && h[1] <= BUILD_ID_MAX) {
+			set_build_id(p, pos + name, h[1]);
+			return true;
+		}
+		pos += name + desc;
+		len -= name + desc;
+	}
+	return false;
+}
+
+static void find_build_id(struct chariot_profile *p, const struct image *img)
+{
+	static const uint8_t head[] = {
+		4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U', 0
+	};
+	const uint8_t *notes;
+	size_t len;
+
+	notes = between(p, img, "__start_notes", "__stop_notes", &len);
+	if (notes && parse_notes(p, notes, len))
+		return;
+	notes = memmem(img->data, img->len, head, sizeof(head));
+	if (notes)
+		parse_notes(p, notes, img->data + img->len - notes);
+}
+
+static struct chariot_profile *profile_make(const struct image *img)
+{
+	struct chariot_profile *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return NULL;
+	err = ksyms_find(&p->syms, img);
+	if (err)
+		goto fail;
+	p->text = chariot_profile__symbol(p, "_text");
+	p->end = chariot_profile__symbol(p, "_end");
+	find_release(p, img);
+	find_build_id(p, img);
+	err = find_btf(p, img);
+	if (err)
+		goto fail;
+	log_info("profile: Linux %s, build-id %s, text at %#llx, %zu symbols, %u types",
+		 p->release, p->build_id, (unsigned long long)p->text,
+		 p->syms.nr, btf__type_cnt(p->btf) - 1);
+	return p;
+fail:
+	chariot_profile__free(p);
+	return err_null(err);
+}
+
+struct chariot_profile *
+chariot_profile__from_guest(const struct chariot_space *s, uint64_t lstar)
+{
+	struct chariot_profile *p;
+	struct image img;
+	int err = image_from_guest(&img, s, lstar);
+
+	if (err)
+		return err_null(err);
+	p = profile_make(&img);
+	image_free(&img);
+	return p;
+}
+
+struct chariot_profile *chariot_profile__from_file(const char *path)
+{
+	struct chariot_profile *p;
+	struct image img;
+	int err = image_from_file(&img, path);
+
+	if (err)
+		return err_null(err);
+	p = profile_make(&img);
+	image_free(&img);
+	return p;
+}
+
+void chariot_profile__free(struct chariot_profile *p)
+{
+	int saved = errno;
+
+	if (!p)
+		return;
+	btf_names_free(&p->types);
+	btf__free(p->btf);
+	ksyms_free(&p->syms);
+	free(p);
+	errno = saved;
+}
+
+/* ---- symbols -------------------------------------------------------------- */
+
+const char *chariot_profile__release(const struct chariot_profile *p)
+{
+	return p->release;
+}
+
+const char *chariot_profile__build_id(const struct chariot_profile *p)
+{
+	return p->build_id;
+}
+
+size_t chariot_profile__nr_symbols(const struct chariot_profile *p)
+{
+	return p->syms.nr;
+}
+
+uint64_t chariot_profile__symbol(const struct chariot_profile *p,
+				 const char *name)
+{
+	const struct ksym *sym = ksyms_by_name(&p->syms, name);
+
+	return sym ? sym->addr : 0;
+}
+
+uint64_t profile_symbol_any(const struct chariot_profile *p,
+			    const char *const *names)
+{
+	uint64_t addr = 0;
+
+	for (; *names && !addr; names++)
+		addr = chariot_profile__symbol(p, *names);
+	return addr;
+}
+
+int profile_symbol_at(const struct chariot_profile *p, size_t idx,
+		      const char **name, uint64_t *addr, char *type)
+{
+	const struct ksym *sym;
+
+	if (idx >= p->syms.nr)
+		return -ENOENT;
+	sym = &p->syms.syms[idx];
+	if (name)
+		*name = ksyms_name(&p->syms, sym);
+	if (addr)
+		*addr = sym->addr;
+	if (type)
+		*type = sym->type;
+	return 0;
+}
+
+/* Of several names of one place the first, as the kernel prints it. */
+const char *chariot_profile__name(const struct chariot_profile *p,
+				  uint64_t addr, uint64_t *offset)
+{
+	const struct ksym *syms = p->syms.syms;
+	ssize_t i;
+
+	if (addr < p->text || addr >= p->end)
+		return NULL;
+	i = ksyms_below(&p->syms, addr);
+	if (i < 0)
+		return NULL;
+	while (i > 0 && syms[i - 1].addr == syms[i].addr)
+		i--;
+	if (offset)
+		*offset = addr - syms[i].addr;
+	return ksyms_name(&p->syms, &syms[i]);
+}
+
+uint64_t chariot_profile__next(const struct chariot_profile *p, uint64_t addr)
+{
+	size_t i = ksyms_below(&p->syms, addr) + 1;
+
+	return i < p->syms.nr ? p->syms.syms[i].addr : 0;
+}
+
+/* ---- types ---------------------------------------------------------------- */
+
+const struct btf *chariot_profile__btf(const struct chariot_profile *p)
+{
+	return p->btf;
+}
+
+struct btf *profile_btf(const struct chariot_profile *p)
+{
+	return p->btf;
+}
+
+int32_t profile_type_id(const struct chariot_profile *p, const char *name,
+			uint32_t kind)
+{
+	return btf_names_find(&p->types, name, kind);
+}
+
+int64_t chariot_profile__type_size(const struct chariot_profile *p,
+				   const char *name)
+{
+	int32_t id = btf_names_find_aggregate(&p->types, name);
+
+	return id < 0 ? id : (int64_t)btf__type_by_id(p->btf, id)->size;
+}
+
+int64_t chariot_profile__member(const struct chariot_profile *p,
+				const char *type, const char *path,
+				uint64_t *size)
+{
+	int32_t id = btf_names_find_aggregate(&p->types, type);
+
+	return id < 0 ? id : btf_member_path(p->btf, id, path, size, NULL);
+}
+
+int chariot_profile__enumerator(const struct chariot_profile *p,
+				const char *type, const char *name,
+				int64_t *value)
+{
+	int32_t id = btf_names_find(&p->types, type, BTF_KIND_ENUM);
+
+	if (id < 0)
+		id = btf_names_find(&p->types, type, BTF_KIND_ENUM64);
+	return id < 0 ? id : btf_enumerator(p->btf, id, name, value);
+}
+
+int profile_read_member(const struct chariot_profile *p,
+			const struct chariot_space *s, const char *type,
+			uint64_t gva, const char *path, uint64_t *value)
+{
+	uint64_t size;
+	int64_t off = chariot_profile__member(p, type, path, &size);
+
+	*value = 0;
+	return off < 0 ? (int)off : space_read_uint(s, gva + off, size, value);
+}
+
+/* ---- what the module wants to know ---------------------------------------- */
+
+/*
+ * The value of a variable that KASLR may move, else the constant.  It is set
+ * in setup_arch(), long before LSTAR is.
+ */
+static int read_base(const struct chariot_profile *p,
+		     const struct chariot_space *s, const char *name,
+		     uint64_t fallback, __u64 *value)
+{
+	uint64_t addr = chariot_profile__symbol(p, name), v = fallback;
+	int err = addr ? space_read_uint(s, addr, 8, &v) : 0;
+
+	*value = v;
+	return err;
+}
+
+/* Per-CPU offset of the preempt count; 0 when there is none. */
+static uint64_t preempt_count(const struct chariot_profile *p)
+{
+	uint64_t var = chariot_profile__symbol(p, "__preempt_count");
+	int64_t off;
+
+	if (var)
+		return var;
+	var = chariot_profile__symbol(p, "pcpu_hot");
+	off = chariot_profile__member(p, "pcpu_hot", "preempt_count", NULL);
+	return var && off >= 0 ? var + off : 0;
+}
+
+int chariot_profile__kernel(const struct chariot_profile *p,
+			    const struct chariot_space *s,
+			    struct chariot_kernel *k)
+{
+	bool la57 = s->cr4 & 1 << 12;
+	uint64_t addr, nr_cpus = 1;
+	int64_t n;
+	int err;
+
+	memset(k, 0, sizeof(*k));
+	k->cr3 = s->cr3;
+	k->cr4 = s->cr4;
+	err = read_base(p, s, "page_offset_base", la57 ? 0xff11000000000000 :
+			0xffff888000000000, &k->page_offset);
+	if (!err)
+		err = read_base(p, s, "vmemmap_base", la57 ?
+				0xffd4000000000000 : 0xffffea0000000000,
+				&k->vmemmap_base);
+	addr = chariot_profile__symbol(p, "nr_cpu_ids");
+	if (!err && addr)
+		err = space_read_uint(s, addr, 4, &nr_cpus);
+	if (err) {
+		log_err("profile: cannot read the kernel's variables: %s",
+			strerror(-err));
+		return err;
+	}
+	k->nr_cpus = nr_cpus;
+	n = chariot_profile__type_size(p, "page");
+	k->page_struct_size = n > 0 ? n : 0;
+	/* THREAD_SIZE is in no type; KASAN doubles it. */
+	k->stack_size = chariot_profile__symbol(p, "__asan_load8") ? 32768 :
+								     16384;
+	k->percpu_offsets = chariot_profile__symbol(p, "__per_cpu_offset");
+	k->preempt_count = preempt_count(p);
+	k->text_start = chariot_profile__symbol(p, "_stext");
+	k->text_end = chariot_profile__symbol(p, "_etext");
+	if (!k->text_start || !k->text_end || !k->page_struct_size) {
+		log_err("profile: _stext, _etext or struct page is missing");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/* Five bytes that the module can replace, or has replaced. */
+static bool good_nop(const uint8_t *b)
+{
+	static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+	if (!memcmp(b, nop, sizeof(nop)))
+		return true;
+	/* vmmcall or vmcall of an armed watch */
+	return b[0] == 0x0f && b[1] == 0x01 && (b[2] == 0xd9 || b[2] == 0xc1);
+}
+
+/* endbr64, or the 4-byte nop that sealing puts in its place. */
+static bool is_endbr(const uint8_t *b)
+{
+	return !memcmp(b, "\xf3\x0f\x1e\xfa", 4) ||
+	       !memcmp(b, "\x66\x0f\x1f\x00", 4) ||
+	       !memcmp(b, "\x0f\x1f\x40\x00", 4);
+}
+
+/*
+ * What compilers make is "call __fentry__".  ftrace_init() turns all these
+ * into nops, and it runs after LSTAR was set: a guest that has just begun to
+ * boot is not ready yet.
+ */
+static bool is_fentry_call(const struct chariot_profile *p, const uint8_t *b,
+			   uint64_t addr)
+{
+	uint64_t fentry = chariot_profile__symbol(p, "__fentry__");
+	int32_t rel;
+
+	memcpy(&rel, b + 1, sizeof(rel));
+	return b[0] == 0xe8 && fentry && addr + 5 + (int64_t)rel == fentry;
+}
+
+/* errno says why it is 0: EAGAIN when the guest's ftrace has not begun. */
+uint64_t chariot_profile__load_point(const struct chariot_profile *p,
+				     const struct chariot_space *s)
+{
+	uint64_t addr = chariot_profile__symbol(p, "do_init_module");
+	uint8_t b[9];
+	int err = addr ? chariot_space__read(s, addr, b, sizeof(b)) : -ENOENT;
+	unsigned int skip;
+
+	if (err) {
+		log_err("load point: do_init_module: %s", strerror(-err));
+		errno = -err;
+		return 0;
+	}
+	skip = is_endbr(b) ? 4 : 0;
+	if (good_nop(b + skip))
+		return addr + skip;
+	if (is_fentry_call(p, b + skip, addr + skip)) {
+		log_debug("load point: the guest's ftrace is not set up yet");
+		errno = EAGAIN;
+		return 0;
+	}
+	log_warn("load point: do_init_module is no nop but %02x %02x %02x %02x %02x%s",
+		 b[skip], b[skip + 1], b[skip + 2], b[skip + 3], b[skip + 4],
+		 b[skip] == 0xe8 ? " (a call: the guest traces it)" : "");
+	errno = ENOEXEC;
+	return 0;
+}

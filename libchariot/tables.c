@@ -1,0 +1,821 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The module's tables for one driver: a policy, which has names, meets one
+ * guest's profile and one loaded driver, which have addresses.
+ */
+#include <bpf/btf.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "policy.h"
+
+#define MAX_CPUS	8192
+
+struct vec {
+	void *v;
+	size_t nr, room;
+};
+
+/* Code that is to run in the driver's view. */
+struct shared {
+	uint64_t start, end;
+	const char *name;
+	const struct stmt *st;
+	bool pinned, dropped;
+};
+
+struct seq {			/* a run of ops that gates share */
+	uint32_t op, nr;
+};
+
+struct func {			/* of the driver's own BTF */
+	const char *name;
+	uint32_t proto;
+};
+
+struct chariot_tables {
+	struct chariot_domain_create create;
+	struct vec ranges, gates, entries, ops;
+};
+
+struct builder {
+	struct chariot_tables *t;
+	const struct chariot_policy *policy;
+	const struct chariot_profile *p;
+	const struct chariot_space *s;
+	const struct chariot_driver *d;
+	const struct btf *btf;
+	struct vec seqs, shared, funcs;
+	int err;
+};
+
+/* ---- growing tables -------------------------------------------------------- */
+
+static void *vec_add(struct builder *b, struct vec *vec, size_t size)
+{
+	void *v;
+
+	if (b->err)
+		return NULL;
+	if (vec->nr == vec->room) {
+		v = reallocarray(vec->v, 2 * vec->room + 16, size);
+		if (!v) {
+			b->err = -ENOMEM;
+			return NULL;
+		}
+		vec->v = v;
+		vec->room = 2 * vec->room + 16;
+	}
+	v = (char *)vec->v + vec->nr++ * size;
+	return memset(v, 0, size);
+}
+
+static void add_range(struct builder *b, uint64_t gva, uint64_t len,
+		      uint32_t kind)
+{
+	struct chariot_range *r;
+
+	if (!len)
+		return;
+	r = vec_add(b, &b->t->ranges, sizeof(*r));
+	if (r)
+		*r = (struct chariot_range){ .gva = gva, .len = len,
+					     .kind = kind };
+}
+
+/* Most gates do one of a few things: runs of ops are kept once. */
+static struct seq add_ops(struct builder *b, const struct chariot_op *ops,
+			  size_t nr)
+{
+	const struct chariot_op *all = b->t->ops.v;
+	struct seq *seq = b->seqs.v;
+	struct chariot_op *op;
+
+	if (!nr)
+		return (struct seq){ 0, 0 };
+	for (size_t i = 0; i < b->seqs.nr; i++)
+		if (seq[i].nr == nr &&
+		    !memcmp(all + seq[i].op, ops, nr * sizeof(*ops)))
+			return seq[i];
+	seq = vec_add(b, &b->seqs, sizeof(*seq));
+	if (!seq)
+		return (struct seq){ 0, 0 };
+	seq->op = b->t->ops.nr;
+	seq->nr = nr;
+	for (size_t i = 0; i < nr; i++) {
+		op = vec_add(b, &b->t->ops, sizeof(*op));
+		if (op)
+			*op = ops[i];
+	}
+	return *seq;
+}
+
+static struct compiler compiler(struct builder *b, bool entry)
+{
+	return (struct compiler){
+		.policy = b->policy, .profile = b->p, .btf = b->btf,
+		.entry = entry,
+	};
+}
+
+static void add_gate(struct builder *b, uint64_t gva, const struct stmt *st)
+{
+	struct compiler c = compiler(b, false);
+	struct chariot_gate *g;
+	struct seq seq;
+	int err = st ? compile_actions(&c, st->actions, NULL, NULL) : 0;
+
+	if (err == -ENOMEM)
+		b->err = err;
+	else if (err)
+		log_warn("%s:%d: %s", st->file, st->line,
+			 c.why ? c.why : "cannot be done");
+	seq = add_ops(b, c.ops, c.nr);
+	free(c.ops);
+	g = vec_add(b, &b->t->gates, sizeof(*g));
+	if (g)
+		*g = (struct chariot_gate){ .gva = gva, .op = seq.op,
+					    .nr_ops = seq.nr };
+}
+
+static int gate_cmp(const void *x, const void *y)
+{
+	const struct chariot_gate *a = x, *b = y;
+
+	if (a->gva != b->gva)
+		return a->gva < b->gva ? -1 : 1;
+	return b->nr_ops - a->nr_ops;
+}
+
+/* One row for an address: the one that does most. */
+static void sort_gates(struct vec *vec)
+{
+	struct chariot_gate *g = vec->v;
+	size_t n = 0;
+
+	if (!vec->nr)
+		return;
+	qsort(g, vec->nr, sizeof(*g), gate_cmp);
+	for (size_t i = 0; i < vec->nr; i++) {
+		if (n && g[n - 1].gva == g[i].gva)
+			g[n - 1].flags |= g[i].flags;
+		else
+			g[n++] = g[i];
+	}
+	vec->nr = n;
+}
+
+/* ---- addresses --------------------------------------------------------------- */
+
+/* A kernel function, or what the driver's import of that name resolved to. */
+static uint64_t function(struct builder *b, const char *name)
+{
+	const struct chariot_symbol *sym;
+	uint64_t gva = chariot_profile__symbol(b->p, name);
+	size_t nr;
+
+	if (gva)
+		return gva;
+	sym = chariot_driver__imports(b->d, &nr);
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(sym[i].name, name))
+			return sym[i].gva;
+	return 0;
+}
+
+static bool is_code(char type)
+{
+	return strchr("tTwW", type) != NULL;
+}
+
+/* ---- code that runs in the driver's view ------------------------------------- */
+
+static void add_shared(struct builder *b, uint64_t start, uint64_t end,
+		       const char *name, const struct stmt *st)
+{
+	struct shared *sh;
+
+	if (!start || end <= start)
+		return;
+	sh = vec_add(b, &b->shared, sizeof(*sh));
+	if (sh)
+		*sh = (struct shared){
+			.start = start, .end = end, .name = name, .st = st,
+			.pinned = st->kind != STMT_INHERIT,
+		};
+}
+
+static void add_pattern(struct builder *b, const char *pattern,
+			const struct stmt *st)
+{
+	const char *name;
+	uint64_t addr;
+	char type;
+
+	for (size_t i = 0; !profile_symbol_at(b->p, i, &name, &addr, &type);
+	     i++)
+		if (is_code(type) && !fnmatch(pattern, name, 0))
+			add_shared(b, addr, chariot_profile__next(b->p, addr),
+				   name, st);
+}
+
+static void collect_shared(struct builder *b)
+{
+	const struct stmt *st;
+	uint64_t addr;
+
+	for (st = b->policy->first; st; st = st->next) {
+		if (st->kind == STMT_THUNK_RANGE)
+			add_shared(b, chariot_profile__symbol(b->p,
+							      st->names[0]),
+				   chariot_profile__symbol(b->p, st->names[1]),
+				   st->names[0], st);
+		if (st->kind != STMT_INHERIT && st->kind != STMT_THUNK)
+			continue;
+		for (size_t i = 0; i < st->nr_names; i++) {
+			if (strchr(st->names[i], '*')) {
+				add_pattern(b, st->names[i], st);
+				continue;
+			}
+			addr = chariot_profile__symbol(b->p, st->names[i]);
+			add_shared(b, addr, chariot_profile__next(b->p, addr),
+				   st->names[i], st);
+		}
+	}
+}
+
+/* Pages are executable as a whole: what else would not be seen on them? */
+static const char *hides(struct builder *b, const struct shared *sh,
+			 uint64_t *at)
+{
+	uint64_t start = sh->start & PAGE_MASK;
+	uint64_t end = (sh->end + PAGE_SIZE - 1) & PAGE_MASK;
+	const struct chariot_gate *g = b->t->gates.v;
+	const struct chariot_range *r = b->t->ranges.v;
+
+	for (size_t i = 0; i < b->t->gates.nr; i++) {
+		*at = g[i].gva;
+		if (g[i].nr_ops && *at >= start && *at < end &&
+		    (*at < sh->start || *at >= sh->end))
+			return "gate";
+	}
+	for (size_t i = 0; i < b->t->ranges.nr; i++) {
+		*at = r[i].gva;
+		if (r[i].kind == CHARIOT_RANGE_INTR && *at < end &&
+		    *at + r[i].len > start)
+			return "interrupt entry";
+	}
+	return NULL;
+}
+
+static bool drop_one(struct builder *b, struct shared *sh)
+{
+	const char *what, *name;
+	uint64_t at, offset;
+
+	if (sh->dropped)
+		return false;
+	what = hides(b, sh, &at);
+	if (!what)
+		return false;
+	name = chariot_profile__name(b->p, at, &offset);
+	if (sh->pinned) {
+		log_warn("%s shares a page with the %s %s: calls of that are not seen",
+			 sh->name, what, name ? name : "?");
+		sh->pinned = false;	/* say it once */
+		return false;
+	}
+	if (sh->st->kind != STMT_INHERIT)
+		return false;
+	log_debug("%s is not inherited: it shares a page with the %s %s",
+		  sh->name, what, name ? name : "?");
+	sh->dropped = true;
+	/* Its own check now is an op, which others must not hide either. */
+	if (sh->st->actions)
+		add_gate(b, sh->start, sh->st);
+	return true;
+}
+
+static int shared_cmp(const void *x, const void *y)
+{
+	const struct shared *a = x, *b = y;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Neighbours become one range: the module goes through them one by one. */
+static void add_inherit(struct builder *b)
+{
+	struct shared *sh = b->shared.v;
+	uint64_t start = 0, end = 0;
+	bool again = true;
+
+	while (again && !b->err) {
+		again = false;
+		for (size_t i = 0; i < b->shared.nr; i++)
+			again |= drop_one(b, &sh[i]);
+	}
+	if (b->shared.nr)
+		qsort(sh, b->shared.nr, sizeof(*sh), shared_cmp);
+	for (size_t i = 0; i < b->shared.nr; i++) {
+		if (sh[i].dropped)
+			continue;
+		if (end && sh[i].start <= end + 16) {
+			end = end > sh[i].end ? end : sh[i].end;
+			continue;
+		}
+		add_range(b, start, end - start, CHARIOT_RANGE_INHERIT);
+		start = sh[i].start;
+		end = sh[i].end;
+	}
+	add_range(b, start, end - start, CHARIOT_RANGE_INHERIT);
+}
+
+/* ---- other ranges ------------------------------------------------------------- */
+
+static void add_sections(struct builder *b)
+{
+	const struct chariot_section *sec;
+	uint64_t start, end;
+	size_t nr;
+
+	sec = chariot_driver__sections(b->d, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		start = sec[i].gva;
+		end = start + sec[i].len;
+		if (sec[i].kind >= CHARIOT_NR_RANGE_KINDS || end <= start)
+			continue;
+		if (sec[i].kind <= CHARIOT_RANGE_INIT_TEXT) {
+			start &= PAGE_MASK;
+			end = (end + PAGE_SIZE - 1) & PAGE_MASK;
+		}
+		add_range(b, start, end - start, sec[i].kind);
+	}
+}
+
+static void add_intr(struct builder *b)
+{
+	const struct stmt *st;
+	uint64_t start, end;
+
+	for (st = b->policy->first; st; st = st->next) {
+		if (st->kind != STMT_INTR_RANGE)
+			continue;
+		start = chariot_profile__symbol(b->p, st->names[0]);
+		end = chariot_profile__symbol(b->p, st->names[1]);
+		if (start && end > start)
+			add_range(b, start, end - start, CHARIOT_RANGE_INTR);
+	}
+}
+
+static void add_rule_bytes(struct builder *b, uint64_t gva, uint64_t len)
+{
+	uint64_t gpa, left;
+
+	/* One page that is not there would make the module refuse it all. */
+	for (uint64_t at = gva & PAGE_MASK; at < gva + len; at += PAGE_SIZE)
+		if (chariot_space__translate(b->s, at, &gpa, &left))
+			return;
+	add_range(b, gva, len, CHARIOT_RANGE_RULE);
+}
+
+static void add_rule(struct builder *b, const struct stmt *st)
+{
+	const struct expr *e = st->actions->base;
+	bool percpu = e->kind == EXPR_PERCPU;
+	struct compiler c = compiler(b, false);
+	uint64_t len, gva, offset = 0, cpus = b->t->create.kernel.nr_cpus;
+
+	if (percpu)
+		e = e->a;
+	if (compile_const(&c, st->actions->len, &len) ||
+	    (e->kind == EXPR_ADD && compile_const(&c, e->b, &offset)))
+		return;
+	gva = chariot_profile__symbol(b->p, e->kind == EXPR_ADD ? e->a->name :
+				      e->name);
+	if (!gva || !b->s)
+		return;
+	gva += offset;
+	if (!percpu) {
+		add_rule_bytes(b, gva, len);
+		return;
+	}
+	for (uint64_t cpu = 0; cpu < cpus && cpu < MAX_CPUS; cpu++)
+		if (!space_read_uint(b->s, b->t->create.kernel.percpu_offsets +
+				     8 * cpu, 8, &offset))
+			add_rule_bytes(b, gva + offset, len);
+}
+
+static void add_rules(struct builder *b)
+{
+	const struct stmt *st;
+
+	for (st = b->policy->first; st; st = st->next)
+		if (st->kind == STMT_RULE)
+			add_rule(b, st);
+}
+
+/* ---- gates ------------------------------------------------------------------------ */
+
+static bool is_inherited(const struct builder *b, uint64_t gva)
+{
+	const struct shared *sh = b->shared.v;
+
+	for (size_t i = 0; i < b->shared.nr; i++)
+		if (!sh[i].dropped && gva >= sh[i].start && gva < sh[i].end)
+			return true;
+	return false;
+}
+
+/* All that the policy knows: the driver may call them through pointers. */
+static void add_policy_gates(struct builder *b)
+{
+	const struct stmt *st;
+	uint64_t gva;
+
+	for (st = b->policy->first; st; st = st->next) {
+		if (st->kind != STMT_GATE)
+			continue;
+		for (size_t i = 0; i < st->nr_names; i++) {
+			gva = function(b, st->names[i]);
+			if (gva && policy_find(b->policy, STMT_GATE,
+					       st->names[i]) == st)
+				add_gate(b, gva, st);
+		}
+	}
+}
+
+/* The rest of the imports, so that the table says what the driver may call. */
+static void add_imports(struct builder *b)
+{
+	const struct chariot_kernel *k = &b->t->create.kernel;
+	const struct chariot_symbol *sym;
+	uint64_t gva, end;
+	size_t nr;
+
+	end = chariot_profile__symbol(b->p, "_end");
+	sym = chariot_driver__imports(b->d, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		gva = sym[i].gva ? sym[i].gva :
+		      chariot_profile__symbol(b->p, sym[i].name);
+		if (gva < k->text_start || (gva >= k->text_end && gva < end) ||
+		    is_inherited(b, gva))
+			continue;
+		add_gate(b, gva, NULL);
+	}
+}
+
+/* ---- entries ---------------------------------------------------------------------- */
+
+static int func_cmp(const void *x, const void *y)
+{
+	return strcmp(((const struct func *)x)->name,
+		      ((const struct func *)y)->name);
+}
+
+/* The driver's own part of its BTF: the kernel's functions are not wanted. */
+static void collect_funcs(struct builder *b)
+{
+	const struct btf *base = b->btf ? btf__base_btf(b->btf) : NULL;
+	uint32_t id = base ? btf__type_cnt(base) : 1;
+	const struct btf_type *t;
+	struct func *f;
+
+	for (; b->btf && id < btf__type_cnt(b->btf); id++) {
+		t = btf__type_by_id(b->btf, id);
+		if (!btf_is_func(t))
+			continue;
+		f = vec_add(b, &b->funcs, sizeof(*f));
+		if (!f)
+			return;
+		f->name = btf__name_by_offset(b->btf, t->name_off);
+		f->proto = t->type;
+	}
+	if (b->funcs.nr)
+		qsort(b->funcs.v, b->funcs.nr, sizeof(*f), func_cmp);
+}
+
+static const struct btf_type *find_proto(struct builder *b, const char *name)
+{
+	struct func key = { .name = name }, *f = NULL;
+
+	if (b->funcs.nr)
+		f = bsearch(&key, b->funcs.v, b->funcs.nr, sizeof(key),
+			    func_cmp);
+	return f ? btf__type_by_id(b->btf, f->proto) : NULL;
+}
+
+/* Through what does not change the layout; *@is_const tells if const was. */
+static const struct btf_type *strip(const struct btf *btf, uint32_t *id,
+				    bool *is_const)
+{
+	const struct btf_type *t = btf__type_by_id(btf, *id);
+
+	for (int i = 0; t && i < 32; i++) {
+		if (btf_is_const(t))
+			*is_const = true;
+		else if (!btf_is_mod(t) && !btf_is_typedef(t))
+			return t;
+		*id = t->type;
+		t = btf__type_by_id(btf, *id);
+	}
+	return NULL;
+}
+
+struct param {
+	int arg;		/* register; -1: none */
+	bool pointer, is_const;
+	uint32_t to;		/* what it points to, as written */
+	uint32_t id;		/* the same without typedefs */
+	int64_t size;		/* of that, <= 0: not known */
+};
+
+/* Where System V puts it: an integer register each, two for up to 16 bytes. */
+static void get_param(const struct btf *btf, uint32_t id, int *reg,
+		      struct param *out)
+{
+	bool dummy = false;
+	const struct btf_type *t = strip(btf, &id, &dummy);
+	int64_t size = t ? btf__resolve_size(btf, id) : 0;
+	int regs = size > 16 ? 0 : size > 8 ? 2 : 1;
+
+	*out = (struct param){ .arg = -1 };
+	if (!regs || *reg + regs > 6)
+		return;
+	out->arg = *reg;
+	*reg += regs;
+	if (!t || !btf_is_ptr(t))
+		return;
+	out->pointer = true;
+	out->to = out->id = t->type;
+	if (!t->type)
+		return;
+	t = strip(btf, &out->id, &out->is_const);
+	if (t && out->id && !btf_is_func_proto(t) && !btf_is_fwd(t))
+		out->size = btf__resolve_size(btf, out->id);
+}
+
+/* Is @name the pointee's name, or that of a typedef on the way? */
+static bool points_to(const struct btf *btf, const struct param *p,
+		      const char *name)
+{
+	uint32_t id = p->to;
+	const struct btf_type *t;
+	const char *n;
+
+	if (!strcmp(name, "any"))
+		return true;
+	if (!strcmp(name, "_"))
+		return !p->pointer;
+	if (!p->pointer)
+		return false;
+	for (int i = 0; id && i < 32; i++) {
+		t = btf__type_by_id(btf, id);
+		n = btf__name_by_offset(btf, t->name_off);
+		if (n && !strcmp(n, name))
+			return true;
+		if (!btf_is_mod(t) && !btf_is_typedef(t))
+			return false;
+		id = t->type;
+	}
+	return !id && !strcmp(name, "void");
+}
+
+static const char *struct_name(const struct btf *btf, const struct param *p)
+{
+	const struct btf_type *t = btf__type_by_id(btf, p->id);
+
+	return p->pointer && p->id && (btf_is_composite(t) || btf_is_fwd(t)) ?
+	       btf__name_by_offset(btf, t->name_off) : NULL;
+}
+
+static void warn_actions(const struct compiler *c, const struct stmt *st,
+			 int err)
+{
+	if (err == -EINVAL)
+		log_warn("%s:%d: %s", st->file, st->line,
+			 c->why ? c->why : "cannot be done");
+}
+
+static int compile_param(struct builder *b, struct compiler *c,
+			 const struct param *p)
+{
+	struct expr self = { .kind = EXPR_VALUE, .num = p->arg };
+	const struct stmt *obj = NULL;
+	const char *name;
+	struct action a = {
+		.op = CHARIOT_OP_GRANT, .base = &self,
+		.len = &(struct expr){ .kind = EXPR_NUM, .num = p->size },
+	};
+	int err;
+
+	if (p->arg < 0 || !p->pointer || p->is_const)
+		return 0;
+	name = struct_name(b->btf, p);
+	if (name)
+		obj = policy_find(b->policy, STMT_OBJECT, name);
+	if (!obj)
+		return p->size > 0 && p->size <= (int64_t)CHARIOT_MAX_OBJECT ?
+		       compile_action(c, &a, NULL, NULL) : 0;
+	err = compile_actions(c, obj->actions, &self, name);
+	warn_actions(c, obj, err);
+	return err;
+}
+
+static void compile_signature(struct builder *b, struct compiler *c,
+			      const struct param *p, int nr)
+{
+	const struct stmt *st;
+	int i;
+
+	for (st = b->policy->first; st; st = st->next) {
+		if (st->kind != STMT_ENTRY || st->nr_names != (size_t)nr)
+			continue;
+		for (i = 0; i < nr && points_to(b->btf, &p[i], st->names[i]);
+		     i++)
+			;
+		if (i == nr)
+			warn_actions(c, st, compile_actions(c, st->actions,
+							    NULL, NULL));
+	}
+}
+
+/* What the kernel hands over with a call, as far as the prototype tells. */
+static struct seq entry_ops(struct builder *b, const char *name)
+{
+	const struct btf_type *proto = find_proto(b, name);
+	struct compiler c = compiler(b, true);
+	struct param params[6];
+	int reg = 0, nr = 0, err = 0;
+	struct seq seq;
+
+	for (; proto && nr < btf_vlen(proto) && nr < 6 && !err; nr++) {
+		get_param(b->btf, btf_params(proto)[nr].type, &reg,
+			  &params[nr]);
+		err = compile_param(b, &c, &params[nr]);
+	}
+	if (nr && nr == btf_vlen(proto))
+		compile_signature(b, &c, params, nr);
+	if (err == -ENOMEM)
+		b->err = err;
+	seq = add_ops(b, c.ops, c.nr);
+	free(c.ops);
+	return seq;
+}
+
+static bool is_entry(const struct chariot_symbol *sym)
+{
+	return sym->func && strncmp(sym->name, "__pfx_", 6);
+}
+
+static bool in_text(struct builder *b, uint64_t gva)
+{
+	const struct chariot_section *sec;
+	size_t nr;
+
+	sec = chariot_driver__sections(b->d, &nr);
+	for (size_t i = 0; i < nr; i++)
+		if (sec[i].kind <= CHARIOT_RANGE_INIT_TEXT &&
+		    gva - sec[i].gva < sec[i].len)
+			return true;
+	return false;
+}
+
+/* init and exit may have no symbol of their own. */
+static void add_init_exit(struct builder *b)
+{
+	uint64_t init = chariot_driver__init(b->d);
+	uint64_t exit = chariot_driver__exit(b->d);
+	struct chariot_gate *g;
+
+	g = init ? vec_add(b, &b->t->entries, sizeof(*g)) : NULL;
+	if (g)
+		*g = (struct chariot_gate){ .gva = init,
+					    .flags = CHARIOT_GATE_INIT };
+	g = exit ? vec_add(b, &b->t->entries, sizeof(*g)) : NULL;
+	if (g)
+		*g = (struct chariot_gate){ .gva = exit,
+					    .flags = CHARIOT_GATE_EXIT };
+}
+
+static void add_entries(struct builder *b)
+{
+	const struct chariot_symbol *sym;
+	struct chariot_gate *g;
+	struct seq seq;
+	size_t nr;
+
+	collect_funcs(b);
+	sym = chariot_driver__symbols(b->d, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		if (!is_entry(&sym[i]) || !in_text(b, sym[i].gva))
+			continue;
+		/* A clone has its own calling convention: no arguments. */
+		seq = strchr(sym[i].name, '.') ? (struct seq){ 0, 0 } :
+		      entry_ops(b, sym[i].name);
+		g = vec_add(b, &b->t->entries, sizeof(*g));
+		if (g)
+			*g = (struct chariot_gate){ .gva = sym[i].gva,
+						    .op = seq.op,
+						    .nr_ops = seq.nr };
+	}
+	add_init_exit(b);
+	sort_gates(&b->t->entries);
+}
+
+/* ---- all of it ---------------------------------------------------------------------- */
+
+static int add_kernel(struct builder *b)
+{
+	struct chariot_kernel *k = &b->t->create.kernel;
+
+	if (b->s)
+		return chariot_profile__kernel(b->p, b->s, k);
+	/* Without a guest: enough to look at the tables. */
+	k->text_start = chariot_profile__symbol(b->p, "_stext");
+	k->text_end = chariot_profile__symbol(b->p, "_etext");
+	return 0;
+}
+
+static void finish(struct builder *b)
+{
+	struct chariot_domain_create *c = &b->t->create;
+
+	c->argsz = sizeof(*c);
+	c->verdict = CHARIOT_VERDICT_SKIP;
+	snprintf(c->name, sizeof(c->name), "%s", chariot_driver__name(b->d));
+	c->ranges = (uintptr_t)b->t->ranges.v;
+	c->nr_ranges = b->t->ranges.nr;
+	c->gates = (uintptr_t)b->t->gates.v;
+	c->nr_gates = b->t->gates.nr;
+	c->entries = (uintptr_t)b->t->entries.v;
+	c->nr_entries = b->t->entries.nr;
+	c->ops = (uintptr_t)b->t->ops.v;
+	c->nr_ops = b->t->ops.nr;
+	if (c->nr_ranges > CHARIOT_MAX_RANGES || c->nr_ops > CHARIOT_MAX_OPS ||
+	    c->nr_gates > CHARIOT_MAX_GATES ||
+	    c->nr_entries > CHARIOT_MAX_GATES) {
+		log_err("%s: tables too large", c->name);
+		b->err = -E2BIG;
+	}
+}
+
+struct chariot_tables *
+chariot_tables__build(const struct chariot_policy *policy,
+		      const struct chariot_profile *p,
+		      const struct chariot_space *s,
+		      const struct chariot_driver *d)
+{
+	struct builder b = {
+		.policy = policy, .p = p, .s = s, .d = d,
+		.btf = chariot_driver__btf(d),
+	};
+
+	b.t = calloc(1, sizeof(*b.t));
+	if (!b.t)
+		return NULL;
+	b.err = add_kernel(&b);
+	add_sections(&b);
+	add_intr(&b);
+	add_policy_gates(&b);
+	collect_shared(&b);
+	add_inherit(&b);
+	add_rules(&b);
+	add_imports(&b);
+	sort_gates(&b.t->gates);
+	add_entries(&b);
+	if (!b.btf)
+		log_warn("%s has no BTF: what its arguments point to is not granted",
+			 chariot_driver__name(d));
+	finish(&b);
+	free(b.seqs.v);
+	free(b.shared.v);
+	free(b.funcs.v);
+	if (b.err) {
+		chariot_tables__free(b.t);
+		return err_null(b.err);
+	}
+	log_debug("%s: %u ranges, %u gates, %u entries, %u ops",
+		  b.t->create.name, b.t->create.nr_ranges,
+		  b.t->create.nr_gates, b.t->create.nr_entries,
+		  b.t->create.nr_ops);
+	return b.t;
+}
+
+void chariot_tables__free(struct chariot_tables *t)
+{
+	if (!t)
+		return;
+	free(t->ranges.v);
+	free(t->gates.v);
+	free(t->entries.v);
+	free(t->ops.v);
+	free(t);
+}
+
+const struct chariot_domain_create *
+chariot_tables__create(const struct chariot_tables *t)
+{
+	return &t->create;
+}

@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The guard and the VM handle against a mock of the module: ioctls end in
+ * mock_ioctl(), events come through a pipe, guest memory is a buffer with a
+ * stock kernel's image in it.
+ *
+ * CHARIOT_KERNELS: where selftests/kernels.sh put the kernels.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fake-guest.h"
+#include "tap.h"
+#include "vm.h"
+
+#define SHIFT	0	/* nokaslr: the image has no relocations applied */
+#define GPA	0x1000000ULL
+#define MODULE	0xffffffffc0400000ULL
+
+static struct {
+	pthread_mutex_t lock;
+	struct fake_guest guest;
+	int events;			/* write end */
+	uint64_t seq;
+	/* what the guard did */
+	struct chariot_watch watch;
+	int nr_watch, nr_resets, nr_drops, nr_creates;
+	uint64_t continued;
+	uint32_t domains, verdict;
+	char posted[CHARIOT_NAME_LEN];
+	int watch_error;
+	int errors;			/* ERROR events told */
+	uint32_t error_verdict;
+	uint64_t continued_at_error;
+	char text[512];
+} m = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* ---- the mock --------------------------------------------------------------------- */
+
+static int mock_mem(struct chariot_mem *a)
+{
+	const struct chariot_mem_ops *ops = m.guest.space.ops;
+	void *buf = (void *)(uintptr_t)a->buf;
+
+	return a->flags & CHARIOT_MEM_WRITE ?
+	       ops->write(&m.guest, a->gpa, buf, a->len) :
+	       ops->read(&m.guest, a->gpa, buf, a->len);
+}
+
+static int mock_info(struct chariot_vm_info *i)
+{
+	i->domains = m.domains;
+	i->watch = m.watch.flags;
+	return 0;
+}
+
+static int mock_domain_info(struct chariot_domain_info *i)
+{
+	if (!(m.domains & 1U << i->domain))
+		return -ENOENT;
+	strcpy(i->name, "e1000");
+	return 0;
+}
+
+static int mock_domain(struct chariot_domain_op *d, bool drop)
+{
+	if (!(m.domains & 1U << d->domain))
+		return -ENOENT;
+	m.verdict = d->verdict;
+	if (drop) {
+		m.domains &= ~(1U << d->domain);
+		m.nr_drops++;
+	}
+	return 0;
+}
+
+static int mock_act(struct chariot_act_read *q)
+{
+	struct chariot_object *o = (void *)(uintptr_t)q->buf;
+	uint32_t n = 0;
+
+	/* 2500 rows, 16 bytes apart. */
+	for (; n < q->nr && q->start < 2500 * 16; n++, q->start += 16)
+		o[n] = (struct chariot_object){ .gva = q->start, .len = 16 };
+	if (q->start >= 2500 * 16)
+		q->start = 0;
+	return n;
+}
+
+static int mock_call(unsigned long cmd, void *arg)
+{
+	switch (cmd) {
+	case CHARIOT_MEM:
+		return mock_mem(arg);
+	case CHARIOT_VM_INFO:
+		return mock_info(arg);
+	case CHARIOT_WATCH:
+		if (m.watch_error)
+			return m.watch_error;
+		m.watch = *(struct chariot_watch *)arg;
+		m.nr_watch++;
+		return 0;
+	case CHARIOT_CONTINUE:
+		m.continued = ((struct chariot_continue *)arg)->seq;
+		return 0;
+	case CHARIOT_RESET:
+		m.nr_resets++;
+		m.domains = 0;
+		m.watch.flags = 0;
+		return 0;
+	case CHARIOT_POST:
+		strcpy(m.posted, ((struct chariot_post *)arg)->name);
+		return 0;
+	case CHARIOT_DOMAIN_CREATE:
+		m.nr_creates++;
+		m.domains |= 2;
+		return 1;
+	case CHARIOT_DOMAIN_DROP:
+	case CHARIOT_DOMAIN_SET:
+		return mock_domain(arg, cmd == CHARIOT_DOMAIN_DROP);
+	case CHARIOT_DOMAIN_INFO:
+		return mock_domain_info(arg);
+	case CHARIOT_ACT_READ:
+		return mock_act(arg);
+	case CHARIOT_STATS:
+		((struct chariot_stats *)arg)->violations =
+			42 + ((struct chariot_stats *)arg)->domain;
+		return 0;
+	}
+	return -ENOTTY;
+}
+
+static int mock_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	uint32_t argsz = *(uint32_t *)arg;
+	int r;
+
+	pthread_mutex_lock(&m.lock);
+	r = argsz == _IOC_SIZE(cmd) ? mock_call(cmd, arg) : -EINVAL;
+	pthread_mutex_unlock(&m.lock);
+	if (r >= 0)
+		return r;
+	errno = -r;
+	return -1;
+}
+
+static struct chariot_vm *mock_vm(void)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+		exit(1);
+	m.events = fds[1];
+	m.watch.flags = 0;
+	m.domains = 0;
+	m.nr_watch = m.nr_resets = m.nr_drops = m.nr_creates = 0;
+	m.continued = 0;
+	m.watch_error = 0;
+	m.errors = 0;
+	return vm_new(fds[0]);
+}
+
+static uint64_t send_event(struct chariot_event ev)
+{
+	ev.size = sizeof(ev);
+	ev.seq = ++m.seq;
+	if (ev.type == CHARIOT_EV_KERNEL || ev.type == CHARIOT_EV_LOAD)
+		ev.flags = CHARIOT_EV_WAITS;
+	if (write(m.events, &ev, sizeof(ev)) != sizeof(ev))
+		exit(1);
+	return ev.seq;
+}
+
+static void on_event(void *ctx, const struct chariot_event *ev, const char *text)
+{
+	pthread_mutex_lock(&m.lock);
+	if (ev->type == CHARIOT_EV_ERROR) {
+		m.errors++;
+		m.error_verdict = ev->verdict;
+		m.continued_at_error = m.continued;
+		snprintf(m.text, sizeof(m.text), "%s", text);
+	}
+	pthread_mutex_unlock(&m.lock);
+}
+
+/* Wait for what another thread does, for at most ten seconds. */
+#define WAIT_FOR(cond) ({						\
+	bool yes_ = false;						\
+	for (int i_ = 0; i_ < 2000 && !yes_; i_++) {			\
+		pthread_mutex_lock(&m.lock);				\
+		yes_ = (cond);						\
+		pthread_mutex_unlock(&m.lock);				\
+		if (!yes_)						\
+			usleep(5000);					\
+	}								\
+	yes_;								\
+})
+
+/* ---- the handle ------------------------------------------------------------------- */
+
+static void test_calls(void)
+{
+	struct chariot_vm *vm = mock_vm();
+	struct chariot_object *rows = NULL;
+	struct chariot_stats st;
+	struct chariot_event ev;
+	ssize_t n;
+
+	n = chariot_vm__act(vm, 1, &rows);
+	tap_ok(n == 2500 && rows[2499].gva == 2499 * 16, "ACT in pieces");
+	free(rows);
+	m.domains = 2;
+	tap_ok(chariot_vm__domain_by_name(vm, "e1000") == 1 &&
+	       chariot_vm__domain_by_name(vm, "nvme") == -ENOENT,
+	       "domain by name");
+	tap_ok(!chariot_vm__stats(vm, 1, &st) && st.violations == 43, "stats");
+	tap_ok(!chariot_vm__request(vm, CHARIOT_REQUEST_ISOLATE, "x") &&
+	       !strcmp(m.posted, "x"), "request");
+	tap_ok(chariot_vm__request(vm, 0, "") == -EINVAL &&
+	       chariot_vm__request(vm, 0, "0123456789012345678901234567890123456789012345678901234567890") == -EINVAL,
+	       "request: bad names");
+	tap_ok(chariot_vm__next_event(vm, &ev, 1) == 0, "no event");
+	tap_ok(!chariot_vm__profile(vm, 10) && errno == ETIMEDOUT &&
+	       !m.watch.flags, "profile: timeout, and the watch is taken back");
+	send_event((struct chariot_event){ .type = CHARIOT_EV_REQUEST });
+	tap_ok(!chariot_vm__profile(vm, 50) &&
+	       chariot_vm__next_event(vm, &ev, 0) == 1 &&
+	       ev.type == CHARIOT_EV_REQUEST, "events are kept meanwhile");
+	close(m.events);
+	tap_ok(chariot_vm__next_event(vm, &ev, 100) == -ESHUTDOWN, "hang-up");
+	chariot_vm__free(vm);
+}
+
+static void test_names(void)
+{
+	for (uint32_t i = 0; i < CHARIOT_NR_VERDICTS; i++)
+		if (chariot_verdict_by_name(chariot_verdict_name(i)) != (int)i)
+			tap_ok(false, "verdict %u", i);
+	tap_ok(chariot_verdict_by_name("frob") == -EINVAL &&
+	       !strcmp(chariot_source_name(99), "unknown") &&
+	       !strcmp(chariot_event_name(99), "unknown"), "names");
+}
+
+/* ---- descriptions ------------------------------------------------------------------- */
+
+static void expect_text(struct chariot_vm *vm, const struct chariot_event *ev,
+			const char *want)
+{
+	char buf[512], small[16];
+
+	chariot_vm__describe(vm, ev, buf, sizeof(buf));
+	if (!tap_ok(!strcmp(buf, want), "%s", want))
+		printf("# got \"%s\"\n", buf);
+	chariot_vm__describe(vm, ev, small, sizeof(small));
+	if (strncmp(small, buf, sizeof(small) - 1))
+		tap_ok(false, "a small buffer");
+}
+
+static void test_describe(void)
+{
+	struct chariot_vm *vm = mock_vm();
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_VIOLATION, .domain = 1,
+		.verdict = CHARIOT_VERDICT_SKIP,
+	};
+
+	m.domains = 2;
+	ev.u.violation.rip = 0xffffffffc0001234;
+	ev.u.violation.gva = 0xffff888000000043;
+	ev.u.violation.len = 4;
+	expect_text(vm, &ev, "e1000: 0xffffffffc0001234 wrote 4 bytes at 0xffff888000000043: not in its ACT; skipped");
+	ev.u.violation.near[0] = (struct chariot_object){
+		.gva = 0xffff888000000000, .len = 64, .site = 0x1000,
+		.source = CHARIOT_SRC_ALLOCATION,
+	};
+	ev.u.violation.len = 1;
+	ev.u.violation.caller = 0xffffffffc0005678;
+	expect_text(vm, &ev, "e1000: 0xffffffffc0001234, called at 0xffffffffc0005678, wrote 1 byte at 0xffff888000000043, 3 bytes past the end of a 64-byte allocation by 0x1000: not in its ACT; skipped");
+	ev.u.violation.why = CHARIOT_WHY_FETCH;
+	expect_text(vm, &ev, "e1000: went from 0xffffffffc0005678 to 0xffff888000000043: no call of a function; skipped");
+	ev.u.violation.why = CHARIOT_WHY_ENTRY;
+	expect_text(vm, &ev, "e1000: was entered at 0xffff888000000043: no function begins there; skipped");
+	close(m.events);
+	chariot_vm__free(vm);
+}
+
+/* ---- the guard ---------------------------------------------------------------------- */
+
+static void test_idle(void)
+{
+	struct chariot_guard_opts o = {
+		.sz = sizeof(o), .drivers = "", .on_event = on_event,
+	};
+	struct chariot_guard *g = chariot_guard__start(mock_vm(), &o);
+	struct chariot_event ev = { .type = CHARIOT_EV_REQUEST };
+
+	tap_ok(g, "guard without drivers");
+	usleep(20000);
+	tap_ok(!m.watch.flags, "it watches for nothing");
+	strcpy(ev.u.request.name, "snd-dummy");
+	send_event(ev);
+	tap_ok(WAIT_FOR(m.watch.flags == CHARIOT_WATCH_KERNEL),
+	       "a request makes it wait for the kernel");
+	ev.u.request.what = CHARIOT_REQUEST_RELEASE;
+	strcpy(ev.u.request.name, "snd_dummy");
+	send_event(ev);
+	tap_ok(WAIT_FOR(!m.watch.flags), "its release ends that");
+	chariot_guard__stop(g);
+	close(m.events);
+	o.verdict = CHARIOT_NR_VERDICTS;
+	tap_ok(!chariot_guard__start(NULL, &o) && errno == EINVAL,
+	       "bad verdict");
+}
+
+static void test_errors(void)
+{
+	struct chariot_guard_opts o = {
+		.sz = sizeof(o), .drivers = "e1000,nvme", .fail_stop = true,
+		.on_event = on_event,
+	};
+	struct chariot_event ev = { .type = CHARIOT_EV_KERNEL };
+	struct chariot_guard *g;
+	uint64_t seq;
+
+	g = chariot_guard__start(mock_vm(), &o);
+	tap_ok(WAIT_FOR(m.watch.flags == CHARIOT_WATCH_KERNEL), "armed");
+	ev.u.kernel.cr3 = PAGE_SIZE;
+	ev.u.kernel.lstar = 0xffffffff81000000;	/* nothing is mapped */
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq && m.errors == 1),
+	       "no kernel there: error, and the guest goes on");
+	tap_ok(m.continued_at_error != seq &&
+	       m.error_verdict == CHARIOT_VERDICT_PAUSE,
+	       "fail_stop: told while the guest waits");
+	ev.type = CHARIOT_EV_LOAD;
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq), "a load goes on as well");
+	chariot_guard__stop(g);
+	tap_ok(!m.watch.flags, "stop disarms");
+	close(m.events);
+}
+
+/* A struct module with nothing but a name: it is not a good one. */
+static void put_module(const struct chariot_profile *p, const char *name)
+{
+	int64_t at = chariot_profile__member(p, "module", "name", NULL);
+
+	pthread_mutex_lock(&m.lock);
+	chariot_space__write(&m.guest.space, MODULE + at, name,
+			     strlen(name) + 1);
+	pthread_mutex_unlock(&m.lock);
+}
+
+static void test_load(const struct chariot_profile *p)
+{
+	struct chariot_event ev = { .type = CHARIOT_EV_LOAD };
+	uint64_t seq;
+
+	ev.u.load.module = MODULE;
+	ev.u.load.cr3 = m.guest.space.cr3;
+	put_module(p, "other");
+	m.errors = 0;
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq) && !m.errors && !m.nr_creates,
+	       "another driver is let go");
+	put_module(p, "e1000");
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq && m.errors == 1) &&
+	       strstr(m.text, "e1000 is NOT isolated"),
+	       "a driver that cannot be read: %s", m.text);
+	ev.u.load.module = 0x1000;
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq && m.errors == 2),
+	       "no module there: %s", m.text);
+}
+
+static void test_guard(const struct chariot_profile *p, uint64_t load_at)
+{
+	struct chariot_guard_opts o = {
+		.sz = sizeof(o), .drivers = "e1000", .on_event = on_event,
+		.verdict = CHARIOT_VERDICT_OOPS,
+	};
+	struct chariot_event ev = { .type = CHARIOT_EV_KERNEL };
+	struct chariot_stats st;
+	struct chariot_guard *g;
+	uint64_t seq;
+
+	g = chariot_guard__start(mock_vm(), &o);
+	ev.u.kernel.cr3 = m.guest.space.cr3;
+	ev.u.kernel.lstar = load_at;
+	ev.u.kernel.rip = load_at;
+	WAIT_FOR(m.watch.flags == CHARIOT_WATCH_KERNEL);
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq) && !m.errors,
+	       "kernel found: %s", m.errors ? m.text : "");
+	usleep(100000);
+	tap_ok(!(m.watch.flags & CHARIOT_WATCH_LOAD) && !m.errors,
+	       "no load watch before ftrace has made the nop");
+	pthread_mutex_lock(&m.lock);
+	chariot_space__write(&m.guest.space, load_at,
+			     "\x0f\x1f\x44\x00\x00", 5);
+	pthread_mutex_unlock(&m.lock);
+	tap_ok(WAIT_FOR(m.watch.flags == CHARIOT_WATCH_LOAD) &&
+	       m.watch.load_gva == load_at &&
+	       m.watch.cr3 == m.guest.space.cr3, "armed when it is there");
+	test_load(p);
+	tap_ok(!chariot_guard__stats(g, NULL, &st) && st.violations == 42,
+	       "stats of the VM");
+	m.domains = 2;
+	tap_ok(!chariot_guard__stats(g, "e1000", &st) && st.violations == 43 &&
+	       chariot_guard__stats(g, "nvme", &st) == -ENOENT,
+	       "stats of a domain");
+	tap_ok(!chariot_guard__set_verdict(g, CHARIOT_VERDICT_REPORT) &&
+	       m.verdict == CHARIOT_VERDICT_REPORT, "set verdict");
+	tap_ok(!chariot_guard__reset(g) && m.nr_resets == 1 &&
+	       WAIT_FOR(m.watch.flags == CHARIOT_WATCH_KERNEL),
+	       "reset: waits for a kernel again");
+	m.domains = 2;
+	chariot_guard__stop(g);
+	tap_ok(m.nr_drops == 1 && !m.watch.flags, "stop drops domains");
+	close(m.events);
+}
+
+static void test_kernel(const char *version)
+{
+	const char *dir = getenv("CHARIOT_KERNELS");
+	struct chariot_profile *p;
+	struct image img;
+	char path[PATH_MAX];
+	uint64_t at;
+	uint8_t b[4];
+
+	snprintf(path, sizeof(path), "%s%s/%s/vmlinuz",
+		 dir ?: getenv("CHARIOT_TOP") ?: "..",
+		 dir ? "" : "/.cache/kernels", version);
+	if (access(path, R_OK) || image_from_file(&img, path)) {
+		tap_skip(version, "no kernel in CHARIOT_KERNELS");
+		return;
+	}
+	p = chariot_profile__from_file(path);
+	fake_init(&m.guest, 160 << 20, false);
+	m.guest.used = 130 << 20;	/* page tables: behind the image */
+	at = chariot_profile__symbol(p, "do_init_module");
+	fake_load(&m.guest, &img, GPA, SHIFT, at);
+	fake_map(&m.guest, MODULE, 150 << 20, 1);
+	image_free(&img);
+	at += SHIFT;
+	chariot_space__read(&m.guest.space, at, b, sizeof(b));
+	test_guard(p, memcmp(b, "\xf3\x0f\x1e\xfa", 4) ? at : at + 4);
+	chariot_profile__free(p);
+	fake_free(&m.guest);
+}
+
+static void note(void *ctx, enum chariot_log_level level, const char *text)
+{
+	if (getenv("V"))
+		printf("# %s\n", text);
+}
+
+int main(void)
+{
+	chariot_set_log(note, NULL);
+	vm_ioctl = mock_ioctl;
+	test_calls();
+	test_names();
+	test_describe();
+	fake_init(&m.guest, 1 << 20, false);
+	test_idle();
+	test_errors();
+	fake_free(&m.guest);
+	test_kernel("6.1");
+	test_kernel("6.12");
+	return tap_done();
+}

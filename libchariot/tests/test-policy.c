@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The policy's grammar: what is taken, what is refused, and on which line.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "policy.h"
+#include "tap.h"
+
+static char logged[1024];
+
+static void remember(void *ctx, enum chariot_log_level level, const char *text)
+{
+	if (level == CHARIOT_LOG_ERROR)
+		snprintf(logged, sizeof(logged), "%s", text);
+}
+
+static struct chariot_policy *parse(const char *text, int *err)
+{
+	struct chariot_policy *p = policy_new();
+
+	logged[0] = 0;
+	*err = policy_parse(p, "x", text, strlen(text));
+	return p;
+}
+
+static const struct {
+	const char *text, *error;	/* error: start of the line in the log */
+} bad[] = {
+	{ "frobnicate x", "x:1: expected a statement, not 'frobnicate'" },
+	{ "\n\n  }", "x:3: expected a statement, not '}'" },
+	{ "gate", "x:1: expected a name" },
+	{ "gate kfree", "x:1: expected '{'" },
+	{ "gate kfree {", "x:1: block is not closed" },
+	{ "gate kfree {\n revoke arg0\n", "x:1: block is not closed" },
+	{ "gate a {\n grant ret arg0\n revoke\n}", "x:3: expected an expression" },
+	{ "gate a {\n\n frob ret\n}", "x:3: expected grant, revoke or check" },
+	{ "gate a { grant ret }", "x:1: expected an expression, not '}'" },
+	{ "gate a { grant ret arg0 arg1 }", "x:1: expected ';', '}' or end" },
+	{ "gate a { pre grant ret 8 }", "x:1: ret is not known before" },
+	{ "gate a { revoke ret }", "x:1: ret is not known before" },
+	{ "gate a { grant ret ret }", "x:1: ret is no length" },
+	{ "gate a { grant arg6 8 }", "x:1: not an address" },
+	{ "gate a { grant foo 8 }", "x:1: not an address" },
+	{ "gate a { grant 8 8 }", "x:1: not an address" },
+	{ "gate a { grant ret arg0 + arg1 }", "x:1: two variable parts" },
+	{ "gate a { grant ret arg0 * arg1 * arg2 }", "x:1: only two arguments" },
+	{ "gate a { grant ret arg0 << arg1 }", "x:1: only a constant can be" },
+	{ "gate a { grant ret 8 << 8 << arg1 << 2 }", "x:1: " },
+	{ "gate a { grant ret->a.b->c.d->e.f 8 }", "x:1: more than two deref" },
+	{ "gate a { grant ret->head 8 }", "x:1: member without its type" },
+	{ "gate a { grant ret->a. 8 }", "x:1: bad member name" },
+	{ "gate a { grant ret->.a 8 }", "x:1: bad member name" },
+	{ "gate a { grant this 8 }", "x:1: 'this' is for objects" },
+	{ "gate a { grant page(page(ret)) 8 }", "x:1: page() and percpu()" },
+	{ "gate a { grant page(ret)->a.b 8 }", "x:1: page() and percpu()" },
+	{ "gate a { grant ret arg0->a.b->c.d }", "x:1: a length is read at" },
+	{ "gate a { grant ret 0x80000000 }", "x:1: length too large" },
+	{ "gate a { grant ret + 0x7fffffff 8 }", "x:1: offset too large" },
+	{ "gate a { grant ret 99999999999999999999 }", "x:1: '99999999999999999999' is no number" },
+	{ "gate a { grant ret 12x }", "x:1: '12x' is no number" },
+	{ "gate a { grant ret align(8, 3) }", "x:1: expected a power of 2" },
+	{ "gate a { grant ret align(8) }", "x:1: expected ','" },
+	{ "gate a { grant ret sizeof() }", "x:1: expected a type" },
+	{ "gate a { grant ret offsetof(a) }", "x:1: offsetof() needs" },
+	{ "gate a { grant ret (8 }", "x:1: expected ')'" },
+	{ "gate a { post check arg0 8 }", "x:1: check comes before" },
+	{ "gate a { check page(arg0) 8 }", "x:1: check: at most one deref" },
+	{ "gate a { check arg0 8 else ret }", "x:1: expected arg0 .. arg5" },
+	{ "gate a { check arg0 as sk_buff }", "x:1: check needs a length" },
+	{ "gate a b { $ }", "x:1: unexpected character '$'" },
+	{ "gate a { } gate b { }", "x:1: expected end of line" },
+	{ "gate a,\n{ }", "x:2: expected a name" },
+	{ "inherit a {\n grant ret 8\n}", "x:2: only check can stand in" },
+	{ "thunk-range a", "x:1: thunk-range takes 2 names, not 1" },
+	{ "intr-range a b c", "x:1: intr-range takes 2 names, not 3" },
+	{ "object a b { grant this 8 }", "x:1: object takes 1 name, not 2" },
+	{ "object a {\n revoke this\n}", "x:2: only grant is possible" },
+	{ "object a {\n grant ret 8\n}", "x:2: ret is not known" },
+	{ "object a {\n grant this as b\n}", "x:2: an object cannot be part" },
+	{ "object a { grant this->p this->l }\ngate b {\n grant *ret as a\n}",
+	  "x:3: a length is read at argN" },
+	{ "entry a b {\n revoke arg0\n}", "x:2: only grant is possible" },
+	{ "entry a b c d e f g { }", "x:1: at most 6 parameters" },
+	{ "rule", "x:1: expected an expression" },
+	{ "rule foo", "x:1: expected an expression" },
+	{ "rule foo arg0", "x:1: the length of a rule must be constant" },
+	{ "rule arg0 8", "x:1: a rule needs a kernel symbol" },
+	{ "rule 8 8", "x:1: a rule needs a kernel symbol" },
+	{ "gate a { grant ret ((((((((((((((((((((((((((((((((((8", "x:1: expression too deep" },
+};
+
+static void test_bad(void)
+{
+	struct chariot_policy *p;
+	int err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		p = parse(bad[i].text, &err);
+		if (!tap_ok(err == -EINVAL && !strncmp(logged, bad[i].error,
+						       strlen(bad[i].error)),
+			    "refused: %zu: %s", i, bad[i].error))
+			printf("# got %d \"%s\"\n", err, logged);
+		chariot_policy__free(p);
+	}
+}
+
+/* Every cut of the built-in policy's text is taken or refused, never more. */
+static void test_cut(void)
+{
+	static const char text[] =
+		"inherit memcpy mem* {\n\tcheck arg0 arg2 else arg0\n}\n"
+		"thunk-range a b # why\nthunk __x86_*_r?\nintr-range a b\n"
+		"gate a, b,\n c { pre revoke page(arg0); grant ret 4096 << arg1 }\n"
+		"object sk_buff { grant this->head this->end + sizeof(x) }\n"
+		"gate d { post grant *arg5 8; revoke arg1 as sk_buff\n}\n"
+		"entry net_device _ any { grant arg2 arg1 * 4 + 2 }\n"
+		"rule percpu(x + offsetof(a.b)) align(sizeof(struct y), 32)\n";
+	struct chariot_policy *p;
+	char *copy;
+	int err;
+
+	for (size_t n = 0; n < sizeof(text); n++) {
+		copy = strndup(text, n);
+		p = parse(copy, &err);
+		chariot_policy__free(p);
+		free(copy);
+		if (err && err != -EINVAL)
+			break;
+	}
+	tap_ok(!err, "taken as a whole: %s", logged);
+}
+
+static struct chariot_op one_op(const char *text, size_t *nr)
+{
+	struct chariot_op op = {};
+	struct compiler c = {};
+	int err;
+
+	c.policy = parse(text, &err);
+	if (!err)
+		compile_actions(&c, policy_find(c.policy, STMT_GATE,
+						"g")->actions, NULL, NULL);
+	*nr = c.nr;
+	if (c.nr)
+		op = c.ops[0];
+	free(c.ops);
+	chariot_policy__free((struct chariot_policy *)c.policy);
+	return op;
+}
+
+static void test_ops(void)
+{
+	struct chariot_op op;
+	size_t nr;
+
+	op = one_op("gate g { grant ret 2 * (arg1 * 3 + 4) }", &nr);
+	tap_ok(nr == 1 && op.len_kind == CHARIOT_LEN_ARG && op.len_a == 1 &&
+	       op.len_mul == 6 && op.len_add == 8 && op.base == CHARIOT_RET &&
+	       op.phase == PHASE_POST, "linear length");
+	op = one_op("gate g { grant ret arg1 * arg4 * 1 }", &nr);
+	tap_ok(op.len_kind == CHARIOT_LEN_ARG_MUL && op.len_a == 1 &&
+	       op.len_b == 4 && op.len_mul == 1, "product of arguments");
+	op = one_op("gate g { grant page(ret) 4096 << arg1 }", &nr);
+	tap_ok(op.map == CHARIOT_MAP_PAGE && op.len_kind == CHARIOT_LEN_ORDER &&
+	       op.len_a == 1 && op.len_mul == 4096, "order");
+	op = one_op("gate g { revoke percpu(arg2) }", &nr);
+	tap_ok(op.op == CHARIOT_OP_REVOKE && op.phase == PHASE_PRE &&
+	       op.map == CHARIOT_MAP_PERCPU && op.base == 2, "revoke");
+	op = one_op("gate g { check arg0 + 8 arg2 * 2 else arg3 }", &nr);
+	tap_ok(op.op == CHARIOT_OP_CHECK && op.offset == 8 &&
+	       op.deref[1] == 3 && op.len_mul == 2, "check");
+	op = one_op("gate g { grant *(ret + 16) + 4 1 << 4 }", &nr);
+	tap_ok(op.nr_deref == 1 && op.deref[0] == 16 && op.offset == 4 &&
+	       op.len_add == 16 && !op.len_kind, "dereference");
+	one_op("gate g { grant ret 8 }\ngate g { }", &nr);
+	tap_ok(nr == 0, "the last statement wins");
+	op = one_op("gate g { revoke arg1 as o }\n"
+		    "object o { grant this 8\n grant this->p this->l }", &nr);
+	tap_ok(nr == 2 && op.nr_deref == 1 && op.base == 1,
+	       "revoke of an object: the struct comes last");
+}
+
+static void test_files(void)
+{
+	char path[] = "/tmp/chariot-policy-XXXXXX";
+	const char *paths[] = { path, NULL }, *none[] = { "/nonexistent", NULL };
+	struct chariot_policy *p;
+	int fd = mkstemp(path);
+
+	p = chariot_policy__load(NULL);
+	tap_ok(p && p->first, "the built-in policy: %s", logged);
+	chariot_policy__free(p);
+	if (write(fd, "gate kfree { }\ngate x {\n\tgrant ret as foo\n}", 42) < 0)
+		tap_ok(false, "write");
+	p = chariot_policy__load(paths);
+	tap_ok(!p && errno == EINVAL && strstr(logged, path), "bad file: %s",
+	       logged);
+	if (ftruncate(fd, 14))
+		tap_ok(false, "ftruncate");
+	p = chariot_policy__load(paths);
+	tap_ok(p && !policy_find(p, STMT_GATE, "kfree")->actions,
+	       "a file overrides the built-in policy");
+	chariot_policy__free(p);
+	tap_ok(!chariot_policy__load(none) && errno == ENOENT, "no such file");
+	close(fd);
+	unlink(path);
+}
+
+int main(void)
+{
+	chariot_set_log(remember, NULL);
+	test_bad();
+	test_cut();
+	test_ops();
+	test_files();
+	return tap_done();
+}

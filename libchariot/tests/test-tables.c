@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The built-in policy against the types and symbols of stock kernels, and the
+ * tables it gives for stock drivers.
+ *
+ * CHARIOT_KERNELS: where selftests/kernels.sh put the kernels.
+ */
+#include <bpf/btf.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "policy.h"
+#include "tap.h"
+
+static const char *const versions[] = { "6.1", "6.12" };
+static const char *const drivers[] = {
+	"e1000", "e1000e", "8139cp", "8139too", "virtio_net", "nvme",
+	"null_blk", "brd", "dummy", "tun", "snd-ens1370", "ahci",
+	"usb-storage",
+};
+static char kernels[PATH_MAX];
+static int warnings;
+
+static void note(void *ctx, enum chariot_log_level level, const char *text)
+{
+	if (level <= CHARIOT_LOG_WARN) {
+		warnings++;
+		printf("# %s\n", text);
+	}
+}
+
+/* ---- prototypes --------------------------------------------------------------- */
+
+struct usage {
+	const struct btf *btf;
+	const struct btf_type *proto;
+	const char *bad;
+};
+
+static const struct btf_type *plain(const struct btf *btf, uint32_t id)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+
+	while (t && (btf_is_mod(t) || btf_is_typedef(t)))
+		t = btf__type_by_id(btf, t->type);
+	return t;
+}
+
+static void check_value(struct usage *u, uint64_t n, bool address)
+{
+	const struct btf_type *t;
+	uint32_t id = u->proto->type;
+
+	if (n != CHARIOT_RET && n >= btf_vlen(u->proto)) {
+		u->bad = "has no such argument";
+		return;
+	}
+	if (n != CHARIOT_RET)
+		id = btf_params(u->proto)[n].type;
+	t = plain(u->btf, id);
+	if (!id)
+		u->bad = "returns nothing";
+	else if (address && !btf_is_ptr(t) && t->size != 8)
+		u->bad = "address is no pointer";
+	else if (!address && !btf_is_int(t) && !btf_is_any_enum(t))
+		u->bad = "length is no integer";
+}
+
+static void check_expr(struct usage *u, const struct expr *e, bool address)
+{
+	if (!e)
+		return;
+	if (e->kind == EXPR_VALUE)
+		check_value(u, e->num, address);
+	check_expr(u, e->a, address || e->kind == EXPR_FIELD);
+	check_expr(u, e->b, address);
+}
+
+static void check_gate(struct usage *u, const struct stmt *st, const char *name,
+		       int *checked)
+{
+	const struct action *a;
+	int32_t id = btf__find_by_name_kind(u->btf, name, BTF_KIND_FUNC);
+
+	if (id < 0)
+		return;
+	u->proto = btf__type_by_id(u->btf, btf__type_by_id(u->btf, id)->type);
+	/* Functions in assembler have no prototype. */
+	if (!btf_vlen(u->proto) && !u->proto->type)
+		return;
+	for (a = st->actions; a; a = a->next) {
+		u->bad = NULL;
+		check_expr(u, a->base, true);
+		check_expr(u, a->len, false);
+		if (u->bad)
+			tap_ok(false, "%s:%d: %s %s", st->file, st->line, name,
+			       u->bad);
+	}
+	++*checked;
+}
+
+static void test_prototypes(const struct chariot_policy *policy,
+			    const struct chariot_profile *p, const char *version)
+{
+	struct usage u = { .btf = chariot_profile__btf(p) };
+	const struct stmt *st;
+	int checked = 0;
+
+	for (st = policy->first; st; st = st->next)
+		for (size_t i = 0; st->kind == STMT_GATE && i < st->nr_names;
+		     i++)
+			check_gate(&u, st, st->names[i], &checked);
+	tap_ok(checked > 100, "%s: %d gates have the prototype that the policy says",
+	       version, checked);
+}
+
+/* ---- tables ------------------------------------------------------------------------ */
+
+struct view {
+	const struct chariot_domain_create *c;
+	const struct chariot_range *ranges;
+	const struct chariot_gate *gates, *entries;
+	const struct chariot_op *ops;
+};
+
+static struct view view(const struct chariot_tables *t)
+{
+	const struct chariot_domain_create *c = chariot_tables__create(t);
+
+	return (struct view){
+		c, (void *)(uintptr_t)c->ranges, (void *)(uintptr_t)c->gates,
+		(void *)(uintptr_t)c->entries, (void *)(uintptr_t)c->ops,
+	};
+}
+
+static const struct chariot_gate *find(const struct chariot_gate *g,
+				       uint32_t nr, uint64_t gva)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		if (g[i].gva == gva)
+			return &g[i];
+	return NULL;
+}
+
+/* What the module's check_gates() and check_op() ask for. */
+static bool sane(const struct view *v, const struct chariot_gate *g,
+		 uint32_t nr, bool entry)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		if (g[i].op > v->c->nr_ops ||
+		    g[i].nr_ops > v->c->nr_ops - g[i].op ||
+		    (i && g[i].gva <= g[i - 1].gva))
+			return false;
+		for (uint32_t k = g[i].op; k < g[i].op + g[i].nr_ops; k++)
+			if (entry && (v->ops[k].op != CHARIOT_OP_GRANT ||
+				      v->ops[k].phase != PHASE_PRE))
+				return false;
+	}
+	return true;
+}
+
+static bool inherited(const struct view *v, uint64_t gva)
+{
+	for (uint32_t i = 0; i < v->c->nr_ranges; i++)
+		if (v->ranges[i].kind == CHARIOT_RANGE_INHERIT &&
+		    gva - v->ranges[i].gva < v->ranges[i].len)
+			return true;
+	return false;
+}
+
+/* No gate that does something lies on a page that does not trap. */
+static bool none_hidden(const struct view *v)
+{
+	for (uint32_t i = 0; i < v->c->nr_ranges; i++) {
+		uint64_t start = v->ranges[i].gva & PAGE_MASK;
+		uint64_t end = v->ranges[i].gva + v->ranges[i].len;
+
+		if (v->ranges[i].kind != CHARIOT_RANGE_INHERIT)
+			continue;
+		end = (end + PAGE_SIZE - 1) & PAGE_MASK;
+		for (uint32_t g = 0; g < v->c->nr_gates; g++)
+			if (v->gates[g].nr_ops && v->gates[g].gva >= start &&
+			    v->gates[g].gva < end)
+				return false;
+	}
+	return true;
+}
+
+static void test_driver(const struct chariot_policy *policy,
+			const struct chariot_profile *p,
+			struct chariot_driver *d, const char *what)
+{
+	struct chariot_tables *t;
+	struct view v;
+
+	driver_link_btf(d, p);
+	t = chariot_tables__build(policy, p, NULL, d);
+	if (!tap_ok(t, "%s: tables", what))
+		return;
+	v = view(t);
+	tap_ok(sane(&v, v.gates, v.c->nr_gates, false) &&
+	       sane(&v, v.entries, v.c->nr_entries, true),
+	       "%s: %u ranges, %u gates, %u entries, %u ops", what,
+	       v.c->nr_ranges, v.c->nr_gates, v.c->nr_entries, v.c->nr_ops);
+	tap_ok(none_hidden(&v), "%s: no gate is hidden by inherited code", what);
+	chariot_tables__free(t);
+}
+
+/* ---- e1000, in detail --------------------------------------------------------------- */
+
+static uint64_t driver_func(const struct chariot_driver *d, const char *name)
+{
+	const struct chariot_symbol *s;
+	size_t nr;
+
+	s = chariot_driver__symbols(d, &nr);
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(s[i].name, name))
+			return s[i].gva;
+	return 0;
+}
+
+static void e1000_gates(const struct chariot_profile *p, const struct view *v)
+{
+	static const char *const must[] = {
+		"__alloc_skb", "alloc_etherdev_mqs", "consume_skb",
+		"dma_alloc_attrs", "dma_free_attrs", "free_netdev", "kfree",
+		"napi_build_skb", "napi_consume_skb", "napi_get_frags",
+		"napi_gro_frags", "napi_gro_receive", "page_frag_free",
+		"pskb_expand_head", "vfree", "__netdev_alloc_frag_align",
+		"__folio_put", "__pskb_pull_tail",
+	};
+	const struct chariot_gate *g;
+
+	for (size_t i = 0; i < ARRAY_SIZE(must); i++) {
+		g = find(v->gates, v->c->nr_gates,
+			 chariot_profile__symbol(p, must[i]));
+		if (!g || !g->nr_ops)
+			tap_ok(false, "e1000: %s does nothing", must[i]);
+	}
+	tap_ok(inherited(v, chariot_profile__symbol(p, "memcpy")) &&
+	       inherited(v, chariot_profile__symbol(p, "memset")) &&
+	       inherited(v, chariot_profile__symbol(p, "__x86_return_thunk")) &&
+	       inherited(v, chariot_profile__symbol(p,
+						    "__x86_indirect_thunk_rax")),
+	       "e1000: memcpy, memset and thunks run in the driver's view");
+}
+
+static void e1000_entries(const struct chariot_profile *p,
+			  struct chariot_driver *d, const struct view *v)
+{
+	int64_t skb = chariot_profile__type_size(p, "sk_buff");
+	int64_t head = chariot_profile__member(p, "sk_buff", "head", NULL);
+	int64_t end = chariot_profile__member(p, "sk_buff", "end", NULL);
+	const struct chariot_op *op;
+	const struct chariot_gate *g;
+
+	g = find(v->entries, v->c->nr_entries,
+		 driver_func(d, "e1000_xmit_frame"));
+	if (!tap_ok(g && g->nr_ops == 3, "e1000_xmit_frame(skb, netdev)"))
+		return;
+	op = v->ops + g->op;
+	tap_ok(op[0].base == 0 && op[0].len_add == (uint64_t)skb &&
+	       op[1].nr_deref == 1 && op[1].deref[0] == head &&
+	       op[1].len_kind == CHARIOT_LEN_FIELD && op[1].len_off == end &&
+	       op[1].len_b == 4 && op[1].len_a == 0 &&
+	       op[2].base == 1, "skb, its data, and the net_device");
+	g = find(v->entries, v->c->nr_entries,
+		 driver_func(d, "e1000_get_ethtool_stats"));
+	tap_ok(g && g->nr_ops && v->ops[g->op + g->nr_ops - 1].base == 2 &&
+	       v->ops[g->op + g->nr_ops - 1].len_mul == 8,
+	       "an entry by its signature");
+}
+
+static void test_e1000(const struct chariot_policy *policy,
+		       const struct chariot_profile *p, struct chariot_driver *d)
+{
+	const struct chariot_symbol *s;
+	struct chariot_tables *t;
+	struct view v;
+	size_t nr;
+	int funcs = 0, missing = 0;
+
+	t = chariot_tables__build(policy, p, NULL, d);
+	if (!t)
+		return;
+	v = view(t);
+	e1000_gates(p, &v);
+	e1000_entries(p, d, &v);
+	s = chariot_driver__imports(d, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t gva = chariot_profile__symbol(p, s[i].name);
+
+		if (gva < chariot_profile__symbol(p, "_stext") ||
+		    gva >= chariot_profile__symbol(p, "_etext"))
+			continue;
+		funcs++;
+		missing += !inherited(&v, gva) &&
+			   !find(v.gates, v.c->nr_gates, gva);
+	}
+	tap_ok(funcs > 80 && !missing, "%d imported functions have a row, %d not",
+	       funcs - missing, missing);
+	chariot_tables__free(t);
+}
+
+/* ---- kernels ------------------------------------------------------------------------ */
+
+static struct chariot_driver *open_driver(const char *version, const char *name)
+{
+	char cmd[PATH_MAX + 128], path[PATH_MAX] = "";
+	struct chariot_driver *d = NULL;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "find '%s/%s/' -name '%s.ko*' 2>/dev/null",
+		 kernels, version, name);
+	f = popen(cmd, "r");
+	if (f && fgets(path, sizeof(path), f)) {
+		path[strcspn(path, "\n")] = 0;
+		d = chariot_driver__from_file(path);
+	}
+	if (f)
+		pclose(f);
+	return d;
+}
+
+static void test_kernel(const struct chariot_policy *policy, const char *version)
+{
+	struct chariot_profile *p;
+	struct chariot_driver *d;
+	char path[PATH_MAX + 32], what[64];
+
+	snprintf(path, sizeof(path), "%s/%s/vmlinuz", kernels, version);
+	if (access(path, R_OK)) {
+		tap_skip(version, "no kernel in CHARIOT_KERNELS");
+		return;
+	}
+	p = chariot_profile__from_file(path);
+	if (!tap_ok(p, "%s: profile", version))
+		return;
+	test_prototypes(policy, p, version);
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+		snprintf(what, sizeof(what), "%s %s", version, drivers[i]);
+		d = open_driver(version, drivers[i]);
+		if (!d) {
+			tap_skip(what, "not in CHARIOT_KERNELS");
+			continue;
+		}
+		test_driver(policy, p, d, what);
+		if (!i)
+			test_e1000(policy, p, d);
+		chariot_driver__free(d);
+	}
+	chariot_profile__free(p);
+}
+
+int main(void)
+{
+	const char *env = getenv("CHARIOT_KERNELS");
+	struct chariot_policy *policy;
+
+	chariot_set_log(note, NULL);
+	if (env)
+		snprintf(kernels, sizeof(kernels), "%s", env);
+	else
+		snprintf(kernels, sizeof(kernels), "%s/.cache/kernels",
+			 getenv("CHARIOT_TOP") ?: "..");
+	policy = chariot_policy__load(NULL);
+	if (!tap_ok(policy, "the built-in policy"))
+		return tap_done();
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++)
+		test_kernel(policy, versions[i]);
+	tap_ok(!warnings, "no warnings");
+	chariot_policy__free(policy);
+	return tap_done();
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A VM handle, as vm.c, symbolize.c and guard.c share it.
+ */
+#ifndef CHARIOT_VM_H
+#define CHARIOT_VM_H
+
+#include "internal.h"
+
+#define NR_DOMAINS	32		/* numbers are bits of vm_info.domains */
+
+struct vm_module {			/* a driver that addresses were found in */
+	struct vm_module *next;
+	uint64_t gva;			/* of its struct module */
+	struct chariot_driver *driver;
+};
+
+struct vm_event {			/* read while something else was awaited */
+	struct vm_event *next;
+	struct chariot_event ev;
+};
+
+struct chariot_vm {
+	int fd;
+	struct chariot_space space;
+	struct chariot_profile *profile;
+	struct vm_module *modules;
+	struct vm_event *queue, **tail;
+	char names[NR_DOMAINS][CHARIOT_NAME_LEN];
+};
+
+/* All ioctls go through here: tests put a mock in its place. */
+extern int (*vm_ioctl)(int fd, unsigned long cmd, void *arg);
+/* 0 or a positive result, or -errno. */
+int vm_call(int fd, unsigned long cmd, void *arg);
+
+/* Takes @fd over, a handle. */
+struct chariot_vm *vm_new(int fd);
+int vm_watch(struct chariot_vm *vm, uint32_t flags, uint32_t timeout_ms,
+	     uint64_t load_gva);
+int vm_continue(struct chariot_vm *vm, uint64_t seq);
+/* From what the last KERNEL or LOAD event told; -EAGAIN: none yet. */
+int vm_make_profile(struct chariot_vm *vm, uint64_t lstar);
+/* The guest's kernel is another one now, or its modules are. */
+void vm_forget_modules(struct chariot_vm *vm);
+void vm_forget_kernel(struct chariot_vm *vm);
+/* Name of a domain, "domain 3" when it has gone. */
+const char *vm_domain_name(struct chariot_vm *vm, uint32_t domain, char *buf,
+			   size_t len);
+
+#endif
