@@ -34,6 +34,22 @@ static int copy_hva(struct kvm *kvm, unsigned long hva, void *buf, size_t len,
 	return n == len ? 0 : -EFAULT;
 }
 
+/*
+ * For dirty logging.  KVM's own function wants to run in a vCPU's thread; from
+ * an ioctl a page can be marked in the bitmap, which is what VMMs use that do
+ * not ask for KVM's dirty ring.
+ */
+static void mark_dirty(struct kvm *kvm, gfn_t gfn)
+{
+	struct kvm_memory_slot *slot = kvm_call(gfn_to_memslot)(kvm, gfn);
+	struct kvm_vcpu *vcpu = kvm_call(kvm_get_running_vcpu)();
+
+	if (vcpu && vcpu->kvm == kvm)
+		kvm_call(mark_page_dirty)(kvm, gfn);
+	else if (slot && slot->dirty_bitmap)
+		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+}
+
 static int copy_gpa(struct kvm *kvm, u64 gpa, void *buf, size_t len, bool write)
 {
 	int idx = srcu_read_lock(&kvm->srcu);
@@ -50,7 +66,7 @@ static int copy_gpa(struct kvm *kvm, u64 gpa, void *buf, size_t len, bool write)
 		}
 		err = copy_hva(kvm, hva + offset_in_page(gpa), buf, n, write);
 		if (!err && write)
-			kvm_call(mark_page_dirty)(kvm, gpa >> PAGE_SHIFT);
+			mark_dirty(kvm, gpa >> PAGE_SHIFT);
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
 	return err;

@@ -30,6 +30,7 @@ struct x86_exception;
 	X(unsigned long, gfn_to_hva, struct kvm *, gfn_t)		\
 	X(bool, kvm_is_visible_gfn, struct kvm *, gfn_t)		\
 	X(void, mark_page_dirty, struct kvm *, gfn_t)			\
+	X(struct kvm_vcpu *, kvm_get_running_vcpu, void)		\
 	X(void, kvm_queue_exception_e, struct kvm_vcpu *, unsigned int,	\
 	  u32)								\
 	X(int, kvm_get_msr, struct kvm_vcpu *, u32, u64 *)		\

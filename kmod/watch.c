@@ -36,6 +36,8 @@ static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
 		return -EFAULT;
 	vm->load_gva = w->load_gva;
 	vm->load_gpa = walk.gpa;
+	/* Lasting ones; those of a KERNEL event may be a process's. */
+	vm->cr = cr;
 	vm->watch |= CHARIOT_WATCH_LOAD;
 	return 0;
 }
@@ -125,6 +127,7 @@ static bool at_load_point(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	struct chariot_event ev = {
 		.type = CHARIOT_EV_LOAD, .vcpu = vcpu->vcpu_idx,
 	};
+	struct chariot_cr cr;
 
 	if (!vm->load_gva ||
 	    kvm_call(kvm_get_linear_rip)(vcpu) != vm->load_gva ||
@@ -132,10 +135,10 @@ static bool at_load_point(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		return false;
 	if (vs->wait_seq || !(vm->watch & CHARIOT_WATCH_LOAD))
 		return true;
-	vm->cr = chariot_vcpu_cr(vcpu);
+	cr = chariot_vcpu_cr(vcpu);
 	ev.u.load.module = chariot_reg_read(vcpu, VCPU_REGS_RDI);
-	ev.u.load.cr3 = vm->cr.cr3;
-	ev.u.load.cr4 = vm->cr.cr4;
+	ev.u.load.cr3 = cr.cr3;
+	ev.u.load.cr4 = cr.cr4;
 	chariot_wait_begin(vm, vs, &ev);
 	return true;
 }

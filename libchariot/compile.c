@@ -8,7 +8,7 @@
 
 #include "policy.h"
 
-/* ---- types, by name ------------------------------------------------------- */
+/* ---- types, by name ----------------------------------------------------- */
 
 /* Types of other modules (sound, ATA) are only in the driver's own BTF. */
 static int64_t driver_type_size(const struct btf *btf, const char *name)
@@ -61,7 +61,7 @@ static int type_member(const struct compiler *c, const char *type,
 	return 0;
 }
 
-/* ---- expressions ------------------------------------------------------------ */
+/* ---- expressions -------------------------------------------------------- */
 
 static int refuse(struct compiler *c, const char *why)
 {
@@ -316,7 +316,7 @@ static int compile_len(struct compiler *c, const struct scope *sc,
 	}
 }
 
-/* ---- actions ------------------------------------------------------------------ */
+/* ---- actions ------------------------------------------------------------ */
 
 static int emit(struct compiler *c, const struct chariot_op *op)
 {
@@ -346,18 +346,21 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 	if (c->entry) {
 		if (op->op != CHARIOT_OP_GRANT)
 			return refuse(c, "only grant is possible here");
-		op->phase = PHASE_PRE;
+		if (op->map == CHARIOT_MAP_PERCPU)
+			return refuse(c, "percpu() is not possible here");
+		op->phase = CHARIOT_PHASE_PRE;
 	}
-	if (uses_ret(op) && op->phase == PHASE_PRE)
+	if (uses_ret(op) && op->phase == CHARIOT_PHASE_PRE)
 		return refuse(c, "ret is not known before the call");
 	if (op->op == CHARIOT_OP_CHECK) {
-		if (op->phase == PHASE_POST)
+		if (op->phase == CHARIOT_PHASE_POST)
 			return refuse(c, "check comes before the call");
 		if (op->nr_deref > 1 || op->map)
 			return refuse(c, "check: at most one dereference, no page() or percpu()");
 		op->deref[1] = a->instead;
 	}
-	if (op->len_mul > CHARIOT_MAX_OBJECT || op->len_add > CHARIOT_MAX_OBJECT)
+	if (op->len_mul > CHARIOT_MAX_OBJECT ||
+	    op->len_add > CHARIOT_MAX_OBJECT)
 		return refuse(c, "length too large");
 	if (op->op != CHARIOT_OP_REVOKE && !op->len_kind && !op->len_add &&
 	    c->profile)

@@ -46,7 +46,7 @@ struct chariot_guard {
 	unsigned int resets_done;	/* of the thread */
 };
 
-/* ---- telling ------------------------------------------------------------------ */
+/* ---- telling ------------------------------------------------------------ */
 
 static void tell(struct chariot_guard *g, const struct chariot_event *ev)
 {
@@ -87,7 +87,7 @@ static void failed(struct chariot_guard *g, int err, const char *fmt, ...)
 	tell(g, &ev);
 }
 
-/* ---- the list of drivers --------------------------------------------------------- */
+/* ---- the list of drivers ------------------------------------------------ */
 
 /* As the kernel has it: with '_'. */
 static bool set_name(char *dst, const char *src, size_t len)
@@ -150,7 +150,7 @@ static void remove_name(struct chariot_guard *g, const char *name)
 	}
 }
 
-/* ---- watches ------------------------------------------------------------------------ */
+/* ---- watches ------------------------------------------------------------ */
 
 static int arm(struct chariot_guard *g, uint32_t flags, uint64_t load_gva)
 {
@@ -209,7 +209,7 @@ static void update_watch(struct chariot_guard *g)
 	}
 }
 
-/* ---- events ------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 static bool was_reset(struct chariot_guard *g)
 {
@@ -387,7 +387,7 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 	tell(g, ev);
 }
 
-/* ---- the thread ----------------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------- */
 
 /* Nothing is armed now, so what is queued is of the old kernel. */
 static void drop_stale(struct chariot_guard *g)
@@ -473,7 +473,7 @@ static void *guard_main(void *arg)
 	return NULL;
 }
 
-/* ---- interface ------------------------------------------------------------------------- */
+/* ---- interface ---------------------------------------------------------- */
 
 static void guard_free(struct chariot_guard *g)
 {

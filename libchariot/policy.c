@@ -301,7 +301,10 @@ static int value_index(const char *w)
 
 static struct expr *parse_word(struct parser *s)
 {
-	static const struct { const char *name; enum expr_kind kind; } calls[] = {
+	static const struct {
+		const char *name;
+		enum expr_kind kind;
+	} calls[] = {
 		{ "sizeof", EXPR_SIZEOF }, { "offsetof", EXPR_OFFSETOF },
 		{ "align", EXPR_ALIGN }, { "page", EXPR_PAGE },
 		{ "percpu", EXPR_PERCPU },
@@ -445,7 +448,7 @@ static struct action *parse_action(struct parser *s)
 		return NULL;
 	}
 	if (is(s, "pre") || is(s, "post")) {
-		phase = is(s, "pre") ? PHASE_PRE : PHASE_POST;
+		phase = is(s, "pre") ? CHARIOT_PHASE_PRE : CHARIOT_PHASE_POST;
 		next(s);
 	}
 	for (i = 0; i < ARRAY_SIZE(verbs) && !is(s, verbs[i]); i++)
@@ -457,7 +460,7 @@ static struct action *parse_action(struct parser *s)
 	next(s);
 	a->op = i;
 	a->phase = phase >= 0 ? phase :
-		   a->op == CHARIOT_OP_GRANT ? PHASE_POST : PHASE_PRE;
+		   a->op == CHARIOT_OP_GRANT ? CHARIOT_PHASE_POST : CHARIOT_PHASE_PRE;
 	parse_operands(s, a);
 	return a;
 }

@@ -8,12 +8,6 @@
 
 #include "internal.h"
 
-/*
- * struct chariot_op.phase.  Not by the names in the uapi header: there
- * CHARIOT_POST is also an ioctl, and the macro hides the enumerator.
- */
-enum { PHASE_PRE, PHASE_POST };
-
 enum expr_kind {
 	EXPR_NUM,		/* num */
 	EXPR_SIZEOF,		/* name */
@@ -43,7 +37,7 @@ struct expr {
 struct action {
 	struct action *next;
 	uint8_t op;		/* CHARIOT_OP_* */
-	uint8_t phase;		/* PHASE_* */
+	uint8_t phase;		/* CHARIOT_PHASE_* */
 	uint8_t instead;	/* CHECK: value[] that is returned */
 	struct expr *base;
 	struct expr *len;	/* NULL: REVOKE, or @as is set */

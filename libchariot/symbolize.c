@@ -35,7 +35,7 @@ static void put(struct text *t, const char *fmt, ...)
 		t->at += n;
 }
 
-/* ---- which module is an address in? ------------------------------------------ */
+/* ---- which module is an address in? ------------------------------------- */
 
 static bool in_piece(const struct chariot_vm *vm, uint64_t module,
 		     const char *base, const char *size, uint64_t addr)
@@ -164,7 +164,7 @@ const char *chariot_vm__symbolize(struct chariot_vm *vm, uint64_t addr,
 	return buf;
 }
 
-/* ---- what lies there? ----------------------------------------------------------- */
+/* ---- what lies there? --------------------------------------------------- */
 
 static void put_grant(struct chariot_vm *vm, struct text *t,
 		      const struct chariot_object *o)
@@ -229,7 +229,7 @@ static void put_target(struct chariot_vm *vm, struct text *t,
 		put(t, "0x%" PRIx64, gva);
 }
 
-/* ---- events --------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 const char *vm_domain_name(struct chariot_vm *vm, uint32_t domain, char *buf,
 			   size_t len)

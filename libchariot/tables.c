@@ -50,7 +50,7 @@ struct builder {
 	int err;
 };
 
-/* ---- growing tables -------------------------------------------------------- */
+/* ---- growing tables ----------------------------------------------------- */
 
 static void *vec_add(struct builder *b, struct vec *vec, size_t size)
 {
@@ -166,7 +166,7 @@ static void sort_gates(struct vec *vec)
 	vec->nr = n;
 }
 
-/* ---- addresses --------------------------------------------------------------- */
+/* ---- addresses ---------------------------------------------------------- */
 
 /* A kernel function, or what the driver's import of that name resolved to. */
 static uint64_t function(struct builder *b, const char *name)
@@ -189,7 +189,7 @@ static bool is_code(char type)
 	return strchr("tTwW", type) != NULL;
 }
 
-/* ---- code that runs in the driver's view ------------------------------------- */
+/* ---- code that runs in the driver's view -------------------------------- */
 
 static void add_shared(struct builder *b, uint64_t start, uint64_t end,
 		       const char *name, const struct stmt *st)
@@ -332,7 +332,7 @@ static void add_inherit(struct builder *b)
 	add_range(b, start, end - start, CHARIOT_RANGE_INHERIT);
 }
 
-/* ---- other ranges ------------------------------------------------------------- */
+/* ---- other ranges ------------------------------------------------------- */
 
 static void add_sections(struct builder *b)
 {
@@ -416,7 +416,7 @@ static void add_rules(struct builder *b)
 			add_rule(b, st);
 }
 
-/* ---- gates ------------------------------------------------------------------------ */
+/* ---- gates -------------------------------------------------------------- */
 
 static bool is_inherited(const struct builder *b, uint64_t gva)
 {
@@ -466,7 +466,7 @@ static void add_imports(struct builder *b)
 	}
 }
 
-/* ---- entries ---------------------------------------------------------------------- */
+/* ---- entries ------------------------------------------------------------ */
 
 static int func_cmp(const void *x, const void *y)
 {
@@ -724,7 +724,7 @@ static void add_entries(struct builder *b)
 	sort_gates(&b->t->entries);
 }
 
-/* ---- all of it ---------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------- */
 
 static int add_kernel(struct builder *b)
 {

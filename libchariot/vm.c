@@ -36,7 +36,7 @@ int vm_call(int fd, unsigned long cmd, void *arg)
 	return r < 0 ? -errno : r;
 }
 
-/* ---- guest memory ---------------------------------------------------------- */
+/* ---- guest memory ------------------------------------------------------- */
 
 static int mem(struct chariot_vm *vm, uint64_t gpa, uint64_t buf, size_t len,
 	       uint32_t flags)
@@ -69,7 +69,7 @@ static const struct chariot_mem_ops mem_ops = {
 	.sz = sizeof(mem_ops), .read = mem_read, .write = mem_write,
 };
 
-/* ---- attaching ----------------------------------------------------------------- */
+/* ---- attaching ---------------------------------------------------------- */
 
 struct chariot_vm *vm_new(int fd)
 {
@@ -229,7 +229,7 @@ const struct chariot_space *chariot_vm__space(struct chariot_vm *vm)
 	return &vm->space;
 }
 
-/* ---- plain calls ------------------------------------------------------------------- */
+/* ---- plain calls -------------------------------------------------------- */
 
 int chariot_vm__info(struct chariot_vm *vm, struct chariot_vm_info *i)
 {
@@ -355,7 +355,7 @@ int vm_continue(struct chariot_vm *vm, uint64_t seq)
 	return vm_call(vm->fd, CHARIOT_CONTINUE, &c);
 }
 
-/* ---- events ---------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 static int64_t now_ms(void)
 {
@@ -374,8 +374,6 @@ static void learn(struct chariot_vm *vm, const struct chariot_event *ev)
 		vm->space.cr4 = ev->u.kernel.cr4;
 		break;
 	case CHARIOT_EV_LOAD:
-		vm->space.cr3 = ev->u.load.cr3;
-		vm->space.cr4 = ev->u.load.cr4;
 		vm_forget_modules(vm);
 		break;
 	case CHARIOT_EV_INIT_DONE:
@@ -441,7 +439,7 @@ static void keep_event(struct chariot_vm *vm, const struct chariot_event *ev)
 	vm->tail = &e->next;
 }
 
-/* ---- the profile ----------------------------------------------------------------------- */
+/* ---- the profile -------------------------------------------------------- */
 
 void vm_forget_modules(struct chariot_vm *vm)
 {
@@ -463,6 +461,26 @@ void vm_forget_kernel(struct chariot_vm *vm)
 	vm->space.cr4 = 0;
 }
 
+/*
+ * The tables that were seen may be those of a process, which go with it.  Look
+ * through the kernel's own from now on.
+ */
+static int use_kernel_tables(struct chariot_vm *vm)
+{
+	uint64_t at = chariot_profile__symbol(vm->profile, "init_top_pgt");
+	uint64_t gpa, left;
+	int err;
+
+	if (!at) {
+		log_err("profile: no symbol init_top_pgt");
+		return -ENOENT;
+	}
+	err = chariot_space__translate(&vm->space, at, &gpa, &left);
+	if (!err)
+		vm->space.cr3 = gpa;
+	return err;
+}
+
 int vm_make_profile(struct chariot_vm *vm, uint64_t lstar)
 {
 	struct chariot_profile *p;
@@ -473,7 +491,7 @@ int vm_make_profile(struct chariot_vm *vm, uint64_t lstar)
 	vm_forget_modules(vm);
 	chariot_profile__free(vm->profile);
 	vm->profile = p;
-	return 0;
+	return use_kernel_tables(vm);
 }
 
 /* Another handle has the watch, and so will hear of the kernel first. */

@@ -10,14 +10,15 @@
 # one with extra files only, to be appended to a guest's (cpio archives
 # concatenate). DEST is absolute; the mode is that of SOURCE.
 #
-# The cache is .cache/initramfs, or $INITRAMFS_CACHE. What is in it is never
-# changed: its name is a hash of all that went in.
+# The cache is .cache/initramfs; where that is read-only (L1), what is not there
+# is kept in /tmp. What is in it is never changed: its name is a hash of all
+# that went in.
 
 set -u -o pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 KERNELS=$TOP/.cache/kernels
-INITRAMFS_CACHE=${INITRAMFS_CACHE:-$TOP/.cache/initramfs}
+CACHE=$TOP/.cache/initramfs
 PATH=$PATH:/usr/sbin:/sbin
 
 # Root over 9p, and a stream for output that is not the console
@@ -108,12 +109,15 @@ pack()
 # cached NAME BUILDER ARGS...: build into a temporary root unless it is there
 cached()
 {
-	local out=$INITRAMFS_CACHE/$1.cpio tmp
+	local out=$CACHE/$1.cpio tmp
 
+	if [ ! -f "$out" ] && { ! mkdir -p "$CACHE" || [ ! -w "$CACHE" ]; } 2>/dev/null; then
+		out=/tmp/initramfs/$1.cpio
+	fi
 	shift
 	if [ ! -f "$out" ]; then
-		mkdir -p "$INITRAMFS_CACHE" || die "cannot make $INITRAMFS_CACHE"
-		tmp=$(mktemp -d "$INITRAMFS_CACHE/.tmp.XXXXXX") || die mktemp
+		mkdir -p "${out%/*}"
+		tmp=$(mktemp -d "${out%/*}/.tmp.XXXXXX") || die "cannot write ${out%/*}"
 		# shellcheck disable=SC2064 # this very directory
 		trap "rm -rf '$tmp'" EXIT
 		"$@" "$tmp/root" || exit 1

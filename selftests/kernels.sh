@@ -208,7 +208,7 @@ fetch()
 
 [ $# -gt 0 ] || usage
 for ver; do
-	suites_of "$ver" >/dev/null || usage
+	suites_of "$ver" >/dev/null || die "no suite is known for $ver (6.1, 6.12)"
 done
 mkdir -p "$CACHE" || die "cannot make $CACHE"
 exec 9>"$CACHE/kernels.lock"

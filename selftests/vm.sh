@@ -51,19 +51,16 @@ vm_alive()
 		[ "$state" != Z ]
 }
 
-# The cache is read-only here; what is missing there is built in RAM.
 vm_initramfs()
 {
 	local base extra
 
-	# shellcheck disable=SC2086 # lists
+	# shellcheck disable=SC2086 # a list
 	base=$("$VM_TOP/selftests/initramfs.sh" guest "$1" ${VM_MODULES:-}) ||
-		base=$(INITRAMFS_CACHE=/tmp/initramfs "$VM_TOP/selftests/initramfs.sh" \
-			guest "$1" ${VM_MODULES:-}) || return 1
+		return 1
 	[ -n "${VM_FILES:-}" ] || { echo "$base"; return; }
 	# shellcheck disable=SC2086 # a list
-	extra=$(INITRAMFS_CACHE=/tmp/initramfs "$VM_TOP/selftests/initramfs.sh" \
-		files $VM_FILES) || return 1
+	extra=$("$VM_TOP/selftests/initramfs.sh" files $VM_FILES) || return 1
 	cat "$base" "$extra" >"$2" && echo "$2"
 }
 

@@ -76,6 +76,7 @@ static const struct {
 	{ "thunk-range a", "x:1: thunk-range takes 2 names, not 1" },
 	{ "intr-range a b c", "x:1: intr-range takes 2 names, not 3" },
 	{ "object a b { grant this 8 }", "x:1: object takes 1 name, not 2" },
+	{ "object a {\n grant percpu(this->x) 8\n}", "x:2: percpu() is not" },
 	{ "object a {\n revoke this\n}", "x:2: only grant is possible" },
 	{ "object a {\n grant ret 8\n}", "x:2: ret is not known" },
 	{ "object a {\n grant this as b\n}", "x:2: an object cannot be part" },
@@ -158,7 +159,7 @@ static void test_ops(void)
 	op = one_op("gate g { grant ret 2 * (arg1 * 3 + 4) }", &nr);
 	tap_ok(nr == 1 && op.len_kind == CHARIOT_LEN_ARG && op.len_a == 1 &&
 	       op.len_mul == 6 && op.len_add == 8 && op.base == CHARIOT_RET &&
-	       op.phase == PHASE_POST, "linear length");
+	       op.phase == CHARIOT_PHASE_POST, "linear length");
 	op = one_op("gate g { grant ret arg1 * arg4 * 1 }", &nr);
 	tap_ok(op.len_kind == CHARIOT_LEN_ARG_MUL && op.len_a == 1 &&
 	       op.len_b == 4 && op.len_mul == 1, "product of arguments");
@@ -166,7 +167,7 @@ static void test_ops(void)
 	tap_ok(op.map == CHARIOT_MAP_PAGE && op.len_kind == CHARIOT_LEN_ORDER &&
 	       op.len_a == 1 && op.len_mul == 4096, "order");
 	op = one_op("gate g { revoke percpu(arg2) }", &nr);
-	tap_ok(op.op == CHARIOT_OP_REVOKE && op.phase == PHASE_PRE &&
+	tap_ok(op.op == CHARIOT_OP_REVOKE && op.phase == CHARIOT_PHASE_PRE &&
 	       op.map == CHARIOT_MAP_PERCPU && op.base == 2, "revoke");
 	op = one_op("gate g { check arg0 + 8 arg2 * 2 else arg3 }", &nr);
 	tap_ok(op.op == CHARIOT_OP_CHECK && op.offset == 8 &&

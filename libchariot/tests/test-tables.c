@@ -30,7 +30,7 @@ static void note(void *ctx, enum chariot_log_level level, const char *text)
 	}
 }
 
-/* ---- prototypes --------------------------------------------------------------- */
+/* ---- prototypes --------------------------------------------------------- */
 
 struct usage {
 	const struct btf *btf;
@@ -115,7 +115,7 @@ static void test_prototypes(const struct chariot_policy *policy,
 	       version, checked);
 }
 
-/* ---- tables ------------------------------------------------------------------------ */
+/* ---- tables ------------------------------------------------------------- */
 
 struct view {
 	const struct chariot_domain_create *c;
@@ -154,7 +154,7 @@ static bool sane(const struct view *v, const struct chariot_gate *g,
 			return false;
 		for (uint32_t k = g[i].op; k < g[i].op + g[i].nr_ops; k++)
 			if (entry && (v->ops[k].op != CHARIOT_OP_GRANT ||
-				      v->ops[k].phase != PHASE_PRE))
+				      v->ops[k].phase != CHARIOT_PHASE_PRE))
 				return false;
 	}
 	return true;
@@ -207,7 +207,7 @@ static void test_driver(const struct chariot_policy *policy,
 	chariot_tables__free(t);
 }
 
-/* ---- e1000, in detail --------------------------------------------------------------- */
+/* ---- e1000, in detail --------------------------------------------------- */
 
 static uint64_t driver_func(const struct chariot_driver *d, const char *name)
 {
@@ -258,7 +258,7 @@ static void e1000_entries(const struct chariot_profile *p,
 
 	g = find(v->entries, v->c->nr_entries,
 		 driver_func(d, "e1000_xmit_frame"));
-	if (!tap_ok(g && g->nr_ops == 3, "e1000_xmit_frame(skb, netdev)"))
+	if (!tap_ok(g && g->nr_ops > 3, "e1000_xmit_frame(skb, netdev)"))
 		return;
 	op = v->ops + g->op;
 	tap_ok(op[0].base == 0 && op[0].len_add == (uint64_t)skb &&
@@ -304,7 +304,7 @@ static void test_e1000(const struct chariot_policy *policy,
 	chariot_tables__free(t);
 }
 
-/* ---- kernels ------------------------------------------------------------------------ */
+/* ---- kernels ------------------------------------------------------------ */
 
 static struct chariot_driver *open_driver(const char *version, const char *name)
 {

@@ -88,7 +88,8 @@ struct chariot_vm_info {
 	__u32 domains;			/* out: bit n: domain n exists */
 	__u32 watch;			/* out: CHARIOT_WATCH_* armed */
 	__u32 nr_handles;		/* out */
-	/* Kernel registers that the last KERNEL or LOAD event carried, 0 before. */
+	/* Of the KERNEL event, 0 before; cr3 and cr4 as CHARIOT_WATCH gave them
+	 * since, which outlast the process that the vCPU then ran. */
 	__u64 cr3, cr4, lstar;		/* out */
 	__u64 events_lost;		/* out: of this handle */
 };

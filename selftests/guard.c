@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * guard PID DRIVERS [VERDICT [POLICY...]]: isolate drivers of a running VM,
+ * print one line for each event, until the VM ends or stdin is closed.
+ */
+#include <chariot.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void log_line(void *ctx, enum chariot_log_level level, const char *text)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	(void)ctx;
+	if (level < CHARIOT_LOG_DEBUG || getenv("CHARIOT_DEBUG"))
+		fprintf(stderr, "guard: %s: %s\n", names[level], text);
+}
+
+static void on_event(void *ctx, const struct chariot_event *ev,
+		     const char *text)
+{
+	(void)ctx;
+	printf("%s %s\n", chariot_event_name(ev->type), text);
+	fflush(stdout);
+}
+
+static void print_stats(struct chariot_guard *g)
+{
+	static const char *const names[] = {
+		"entries", "returns", "calls", "call_returns", "interrupts",
+		"interrupt_returns", "emulated_writes", "stack_writes",
+		"argument_writes", "page_grants", "walk_grants",
+		"unemulated_grants", "violations", "bad_control_flow",
+		"allocations", "frees", "unknown_frees", "inherit_interrupted",
+		"exits", "exits_kvm",
+	};
+	struct chariot_stats st;
+	__u64 *v = &st.entries;
+
+	if (chariot_guard__stats(g, NULL, &st))
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		printf("stat %s %llu\n", names[i], (unsigned long long)v[i]);
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	struct chariot_guard_opts o = {
+		.sz = sizeof(o), .on_event = on_event,
+		.verdict = CHARIOT_VERDICT_SKIP,
+	};
+	struct pollfd p = { .fd = 0, .events = POLLIN };
+	struct chariot_guard *g;
+	struct chariot_vm *vm;
+	char byte;
+
+	if (argc < 3)
+		return 2;
+	chariot_set_log(log_line, NULL);
+	vm = chariot_vm__attach_pid(atoi(argv[1]));
+	if (!vm) {
+		perror("guard: attach");
+		return 1;
+	}
+	o.drivers = argv[2];
+	if (argc > 3)
+		o.verdict = chariot_verdict_by_name(argv[3]);
+	if (argc > 4)
+		o.policies = (const char *const *)argv + 4;
+	g = chariot_guard__start(vm, &o);
+	if (!g) {
+		perror("guard: start");
+		return 1;
+	}
+	printf("ready\n");
+	fflush(stdout);
+	while (poll(&p, 1, -1) < 0 || read(0, &byte, 1) > 0)
+		print_stats(g);
+	chariot_guard__stop(g);
+	return 0;
+}
