@@ -465,20 +465,19 @@ void vm_forget_kernel(struct chariot_vm *vm)
  * The tables that were seen may be those of a process, which go with it.  Look
  * through the kernel's own from now on.
  */
-static int use_kernel_tables(struct chariot_vm *vm)
+static void use_kernel_tables(struct chariot_vm *vm)
 {
 	uint64_t at = chariot_profile__symbol(vm->profile, "init_top_pgt");
-	uint64_t gpa, left;
-	int err;
+	struct chariot_space own = vm->space;
+	uint64_t again, left;
 
-	if (!at) {
-		log_err("profile: no symbol init_top_pgt");
-		return -ENOENT;
-	}
-	err = chariot_space__translate(&vm->space, at, &gpa, &left);
-	if (!err)
-		vm->space.cr3 = gpa;
-	return err;
+	if (!chariot_space__translate(&vm->space, at, &own.cr3, &left) &&
+	    !chariot_space__translate(&own, at, &again, &left) &&
+	    again == own.cr3)
+		vm->space = own;
+	else
+		log_warn("profile: init_top_pgt does not map itself: staying with cr3 %#llx",
+			 (unsigned long long)vm->space.cr3);
 }
 
 int vm_make_profile(struct chariot_vm *vm, uint64_t lstar)
@@ -491,7 +490,8 @@ int vm_make_profile(struct chariot_vm *vm, uint64_t lstar)
 	vm_forget_modules(vm);
 	chariot_profile__free(vm->profile);
 	vm->profile = p;
-	return use_kernel_tables(vm);
+	use_kernel_tables(vm);
+	return 0;
 }
 
 /* Another handle has the watch, and so will hear of the kernel first. */
