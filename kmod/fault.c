@@ -33,7 +33,8 @@ struct fault {
 	struct chariot_domain *dom;
 	u64 code;		/* PFERR_* */
 	u64 gpa;
-	u64 rip, rsp;
+	u64 rip, rsp;		/* of the code that the fault is about */
+	u64 frame;		/* gva where the CPU has saved them, 0: registers */
 };
 
 /* ---- moving between views ----------------------------------------------- */
@@ -107,7 +108,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &ret,
 				  sizeof(ret)))
-		return PASS;
+		return fail(f, -EFAULT, "the stack of an entry is not mapped");
 	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e)
 		return fail(f, -ENOMEM, "no memory for an entry");
@@ -217,17 +218,53 @@ static enum action leave(struct fault *f)
 	return RETRY;
 }
 
-/* A CHECK found that the function would write where the driver may not. */
+static enum action bad_fetch(struct fault *f)
+{
+	switch (violate(f, CHARIOT_WHY_FETCH, f->rip, 0)) {
+	case CHARIOT_VERDICT_OOPS:
+		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
+		break;
+	case CHARIOT_VERDICT_PAUSE:
+		return WAIT;
+	}
+	end_entry(f);
+	return to_view(f, 0, "bad fetch");
+}
+
+static void set_pc(struct fault *f, u64 rip, u64 rsp)
+{
+	if (!f->frame) {
+		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, rip);
+		chariot_reg_write(f->vcpu, VCPU_REGS_RSP, rsp);
+		return;
+	}
+	/* rip cs rflags rsp ss */
+	chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame, &rip, 8);
+	chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame + 24, &rsp, 8);
+}
+
+/*
+ * A CHECK found that the function would write where the driver may not.
+ * EMULATE: go on with the call all the same.
+ */
 static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 			  u64 ret)
 {
-	switch (violate(f, CHARIOT_WHY_WRITE, r->gva,
-			min_t(u64, r->len, U32_MAX))) {
+	u32 verdict = violate(f, CHARIOT_WHY_WRITE, r->gva,
+			      min_t(u64, r->len, U32_MAX));
+
+	/* The registers are those of an interrupt handler already. */
+	if (f->frame && verdict == CHARIOT_VERDICT_OOPS)
+		verdict = CHARIOT_VERDICT_SKIP;
+	switch (verdict) {
 	case CHARIOT_VERDICT_SKIP:
 		chariot_reg_write(f->vcpu, VCPU_REGS_RAX, r->result);
-		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, ret);
-		chariot_reg_write(f->vcpu, VCPU_REGS_RSP, f->rsp + 8);
-		return RETRY;
+		set_pc(f, ret, f->rsp + 8);
+		if (!f->frame)
+			return RETRY;
+		if (!push(f, ret, f->rsp + 8, true))
+			return fail(f, -ENOMEM, "no memory for a frame");
+		return to_view(f, 0, "interrupt");
 	case CHARIOT_VERDICT_OOPS:
 		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
 		if (!push(f, ret, f->rsp + 8, false))
@@ -236,7 +273,7 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 	case CHARIOT_VERDICT_PAUSE:
 		return WAIT;
 	}
-	return EMULATE;	/* here: go on with the call */
+	return EMULATE;
 }
 
 static enum action call(struct fault *f, u64 ret)
@@ -251,8 +288,8 @@ static enum action call(struct fault *f, u64 ret)
 	gate = chariot_gate_find(f->dom->gates, f->dom->nr_gates, f->rip);
 	if (gate && gate->nr_ops) {
 		read_values(f, &val);
-		r = chariot_gate_run(f->dom, f->vs, gate, CHARIOT_PHASE_PRE, &val,
-				     ret, &refusal);
+		r = chariot_gate_run(f->dom, f->vs, gate, CHARIOT_PHASE_PRE,
+				     &val, ret, &refusal);
 	} else {
 		gate = NULL;
 	}
@@ -274,68 +311,31 @@ static enum action call(struct fault *f, u64 ret)
 }
 
 /*
- * Leave the driver view at (rip, rsp), to come back there.  Inherit functions
- * are not trapped in the kernel view: when one is left, what comes back is its
- * caller in the driver, if it does not return straight to the kernel.
+ * Leave an inherit function, or code on the same page.  In the kernel view it
+ * is not trapped; what comes back is its caller in the driver, unless it
+ * returns straight to the kernel.
  */
-static enum action suspend(struct fault *f, u64 rip, u64 rsp, bool interrupt,
-			   const char *why)
+static enum action suspend_caller(struct fault *f, const char *why)
 {
-	u64 slot;
+	u64 slot, ret = chariot_find_caller(f->dom, f->vs->entry, f->rsp,
+					    &slot);
 
-	if (!chariot_domain_text(f->dom, rip)) {
-		interrupt = false;
-		f->dom->stats.inherit_interrupted++;
-		rip = chariot_find_caller(f->dom, f->vs->entry, rsp, &slot);
-		if (!rip) {
-			end_entry(f);
-			return to_view(f, 0, why);
-		}
-		rsp = slot + 8;
-	}
-	if (!push(f, rip, rsp, interrupt))
+	f->dom->stats.inherit_interrupted++;
+	if (!ret)
+		end_entry(f);
+	else if (!push(f, ret, slot + 8, false))
 		return fail(f, -ENOMEM, "no memory for a frame");
 	return to_view(f, 0, why);
 }
 
-/* The CPU has pushed [error code] rip cs rflags rsp ss. */
-static enum action interrupt(struct fault *f)
-{
-	u64 w[6];
-
-	f->dom->stats.interrupts++;
-	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, w,
-				  sizeof(w)))
-		return fail(f, -EFAULT, "an interrupt frame is not mapped");
-	if (w[1] == KERNEL_CS)
-		return suspend(f, w[0], w[3], true, "interrupt");
-	if (w[2] == KERNEL_CS)
-		return suspend(f, w[1], w[4], true, "exception");
-	return fail(f, -EINVAL, "an interrupt frame is not understood");
-}
-
-static enum action bad_fetch(struct fault *f)
-{
-	switch (violate(f, CHARIOT_WHY_FETCH, f->rip, 0)) {
-	case CHARIOT_VERDICT_OOPS:
-		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
-		break;
-	case CHARIOT_VERDICT_PAUSE:
-		return WAIT;
-	}
-	end_entry(f);
-	return to_view(f, 0, "bad fetch");
-}
-
-static enum action driver_fetch(struct fault *f)
+/* The driver has left its text for (f->rip, f->rsp). */
+static enum action leave_for(struct fault *f)
 {
 	struct chariot_entry *e = f->vs->entry;
-	u64 top = 0, slot;
+	u64 top, slot;
 
 	if (f->rip == e->ret && f->rsp == e->slot + 8)
 		return leave(f);
-	if (chariot_domain_range(f->dom, f->rip) == CHARIOT_RANGE_INTR)
-		return interrupt(f);
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &top,
 				  sizeof(top)))
 		return bad_fetch(f);
@@ -346,10 +346,52 @@ static enum action driver_fetch(struct fault *f)
 		f->dom->stats.calls++;
 		return leave(f);
 	}
-	/* Code beside an inherit function goes on elsewhere. */
 	if (chariot_find_caller(f->dom, e, f->rsp, &slot))
-		return suspend(f, f->rip, f->rsp, false, "beside");
+		return suspend_caller(f, "beside");
 	return bad_fetch(f);
+}
+
+/* The driver's code at (f->rip, f->rsp) is interrupted. */
+static enum action suspend(struct fault *f, const char *why)
+{
+	switch (chariot_domain_range(f->dom, f->rip)) {
+	case CHARIOT_RANGE_TEXT:
+	case CHARIOT_RANGE_INIT_TEXT:
+		f->dom->stats.interrupts++;
+		if (!push(f, f->rip, f->rsp, true))
+			return fail(f, -ENOMEM, "no memory for a frame");
+		return to_view(f, 0, why);
+	case CHARIOT_RANGE_INHERIT:
+		f->dom->stats.interrupts++;
+		return suspend_caller(f, why);
+	}
+	/* Just then it was leaving. */
+	return leave_for(f);
+}
+
+/* The CPU has pushed [error code] rip cs rflags rsp ss. */
+static enum action interrupt(struct fault *f)
+{
+	u64 w[6], *p = w;
+
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, w,
+				  sizeof(w)))
+		return fail(f, -EFAULT, "an interrupt frame is not mapped");
+	if (p[1] != KERNEL_CS)
+		p++;
+	if (p[1] != KERNEL_CS)
+		return fail(f, -EINVAL, "an interrupt frame is not understood");
+	f->frame = f->rsp + (p - w) * 8;
+	f->rip = p[0];
+	f->rsp = p[3];
+	return suspend(f, p == w ? "interrupt" : "exception");
+}
+
+static enum action driver_fetch(struct fault *f)
+{
+	if (chariot_domain_range(f->dom, f->rip) == CHARIOT_RANGE_INTR)
+		return interrupt(f);
+	return leave_for(f);
 }
 
 /* ---- driver view, write ------------------------------------------------- */
@@ -379,10 +421,8 @@ static enum action driver_write(struct fault *f)
 {
 	gfn_t gfn = f->gpa >> PAGE_SHIFT;
 
-	if (delivering(f->vcpu)) {
-		f->dom->stats.interrupts++;
-		return suspend(f, f->rip, f->rsp, true, "delivery");
-	}
+	if (delivering(f->vcpu))
+		return suspend(f, "delivery");
 	if (chariot_act_full(&f->dom->act, gfn) ||
 	    xa_load(&f->dom->open, gfn)) {
 		f->dom->stats.page_grants++;
@@ -395,7 +435,7 @@ static enum action driver_write(struct fault *f)
 		return EMULATE;
 	}
 	/* A kernel function that shares a page with an inherit function. */
-	return suspend(f, f->rip, f->rsp, false, "beside");
+	return suspend_caller(f, "beside");
 }
 
 /* ---- the fault ---------------------------------------------------------- */
