@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * guard PID DRIVERS [VERDICT [POLICY...]]: isolate drivers of a running VM,
- * print one line for each event, until the VM ends or stdin is closed.
+ * print one line for each event, until stdin is closed; on SIGUSR1 the
+ * statistics.
  */
 #include <chariot.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +50,14 @@ static void print_stats(struct chariot_guard *g)
 	fflush(stdout);
 }
 
+static volatile sig_atomic_t asked;
+
+static void on_usr1(int sig)
+{
+	(void)sig;
+	asked = 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct chariot_guard_opts o = {
@@ -79,8 +89,12 @@ int main(int argc, char **argv)
 	}
 	printf("ready\n");
 	fflush(stdout);
-	while (poll(&p, 1, -1) < 0 || read(0, &byte, 1) > 0)
-		print_stats(g);
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_usr1 }, NULL);
+	while (poll(&p, 1, -1) < 0 || read(0, &byte, 1) > 0) {
+		if (asked)
+			print_stats(g);
+		asked = 0;
+	}
 	chariot_guard__stop(g);
 	return 0;
 }

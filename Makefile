@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+# `make help` lists what there is to do.
+
+TOP := $(CURDIR)
+O := $(TOP)/.build
+PREFIX ?= /usr/local
+export O PREFIX DESTDIR
+
+# Kernels for the nested host and its guests, fetched from Debian's packages.
+KERNELS ?= 6.1 6.12
+CACHE := $(TOP)/.cache/kernels
+LAYOUT_ARGS = KDIR=$(CACHE)/$*/build VMLINUX=$(CACHE)/$*/vmlinuz KVER=$* \
+	KVM_KO=$$(ls $(CACHE)/$*/modules/kernel/arch/x86/kvm/kvm.ko*)
+
+help:
+	@echo 'Build and use:'
+	@echo '  all         library, tools, QEMU plugin, and the module for the running kernel'
+	@echo '  install     all of these; DESTDIR and PREFIX ($(PREFIX)) are honoured'
+	@echo '  uninstall   undo it'
+	@echo '  clean       remove .build; distclean also the cache of kernels'
+	@echo 'Try and test, on any Debian 12 machine, as root:'
+	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
+	@echo '  check       unit tests and selftests (HOST=, GUEST=, VCPUS=, NPT= pick one set-up)'
+	@echo '  bench       exits and instructions for each operation, with and without'
+	@echo '  deps        install the Debian packages that all this needs'
+	@echo '  analyze     sparse and cppcheck'
+
+all: lib tools plugin kmod
+
+lib:
+	@$(MAKE) --no-print-directory -C libchariot
+kmod: lib
+	@$(MAKE) --no-print-directory -C kmod
+tools: lib
+	@$(MAKE) --no-print-directory -C tools
+plugin: lib
+	@$(MAKE) --no-print-directory -C qemu-plugin
+
+# What the nested machines need, for each of $(KERNELS).
+nested: lib tools plugin $(KERNELS:%=kernel-%)
+	@$(MAKE) --no-print-directory -C selftests
+
+kernels:
+	@bash selftests/kernels.sh $(KERNELS)
+
+kernel-%: lib kernels
+	@$(MAKE) --no-print-directory -C kmod $(LAYOUT_ARGS)
+
+deps:
+	@bash selftests/deps.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
+	@bash selftests/demo.sh
+
+check: deps
+	@$(MAKE) --no-print-directory nested
+	@bash selftests/check.sh
+
+bench: deps
+	@$(MAKE) --no-print-directory nested
+	@bash selftests/bench.sh
+
+analyze:
+	@cppcheck --quiet --enable=warning,portability --inline-suppr \
+		-Ikmod/include/uapi -Ilibchariot/include libchariot tools
+
+install uninstall:
+	@for d in libchariot tools qemu-plugin kmod; do \
+		$(MAKE) --no-print-directory -C $$d $@ || exit 1; done
+
+clean:
+	rm -rf $(O)
+distclean: clean
+	rm -rf $(TOP)/.cache
+
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check bench \
+	analyze install uninstall clean distclean

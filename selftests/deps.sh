@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# deps.sh: install the Debian packages that building and testing need, saying
+# which. Nothing is done when all are there.
+
+set -u
+
+PACKAGES="bc bpftool busybox-static cpio dpkg-dev flex bison
+	kmod libbpf-dev libcapstone-dev libelf-dev libglib2.0-dev libjson-c-dev
+	liblzma-dev libssl-dev libzstd-dev pkg-config python3-minimal
+	qemu-system-x86 qemu-utils socat xz-utils zlib1g-dev zstd patch pahole"
+
+missing=
+for p in $PACKAGES; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
+		grep -q '^install ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+echo "deps: installing$missing"
+if [ "$(id -u)" != 0 ]; then
+	echo "deps: needs root" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+# shellcheck disable=SC2086 # a list
+if ! { apt-get update && apt-get install -y --no-install-recommends $missing
+     } >"$log" 2>&1; then
+	cat "$log" >&2
+	echo "deps: error: the packages above could not be installed" >&2
+	exit 1
+fi
+rm -f "$log"

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CONFORM_H
+#define CONFORM_H
+
+#include <linux/list.h>
+
+#include "chariot_conform.h"
+
+/* One run of a case. */
+struct job {
+	unsigned long	addr;		/* the target of a stop case */
+	const char __user *ubuf;	/* what was written to the run file */
+	size_t		ulen;
+	char		arg[64];	/* what follows the name there */
+};
+
+#define STOP(_name, _target, _act, _ctx) int stop_##_act(struct job *job);
+#define PASS(_name, _act, _ctx) int pass_##_act(struct job *job);
+CHARIOT_STOP_CASES(STOP)
+CHARIOT_PASS_CASES(PASS)
+#undef STOP
+#undef PASS
+
+int pass_init(void);
+void pass_exit(void);
+
+/* Go to the next CPU that is online; false if there is only one. */
+bool next_cpu(void);
+
+/* cmpxchg16b of the 16 bytes at @p, which must be @old, to @val twice */
+static inline bool cas16(void *p, u64 old_lo, u64 old_hi, u64 val)
+{
+	bool ok;
+
+	asm volatile("lock cmpxchg16b %1"
+		     : "=@ccz" (ok), "+m" (*(u64 (*)[2])p),
+		       "+a" (old_lo), "+d" (old_hi)
+		     : "b" (val), "c" (val)
+		     : "memory");
+	return ok;
+}
+
+static inline void rep_movsb(void *to, const void *from, size_t len)
+{
+	asm volatile("rep movsb"
+		     : "+D" (to), "+S" (from), "+c" (len) : : "memory");
+}
+
+static inline void rep_stosq(void *to, u64 val, size_t n)
+{
+	asm volatile("rep stosq"
+		     : "+D" (to), "+c" (n) : "a" (val) : "memory");
+}
+
+extern struct dentry *conform_dir;
+extern unsigned int storm;
+extern unsigned int knob_seen;
+extern u64 migrate_words[];
+
+#endif

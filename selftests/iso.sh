@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# iso.sh: what tests in L1 have in common. Sources vm.sh.
+#
+#	ok NAME, not_ok NAME [WHY], skip NAME WHY	one TAP line
+#	is NAME GOT WANTED, check NAME COMMAND...	one TAP line
+#	serve MB			make a file, serve it at 10.0.2.2:8080/f
+#	iso_start VM DRIVERS VERDICT [QEMU ARG...]
+#					start a guest whose DRIVERS are isolated
+#	iso_stat VM COUNTER		a counter of struct chariot_stats
+#	iso_events VM TYPE		the events of a type so far
+#	iso_detach VM			the guard's handle is closed
+#	net_up VM [DRIVER]		load the driver, configure eth0
+#	fetch VM			fetch the served file: its SHA-256
+
+# shellcheck source=selftests/vm.sh
+. selftests/vm.sh
+
+MODULE=.build/kmod/$HOST/kvm_chariot.ko
+GUARD=.build/selftests/guard
+NET="-netdev user,id=n0 -device e1000,netdev=n0"
+
+ok() { echo "ok - $*"; }
+not_ok() { echo "not ok - $1${2:+: $2}"; }
+skip() { echo "ok - $1 # SKIP $2"; }
+
+is()
+{
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		not_ok "$1" "got '$2', not '$3'"
+	fi
+}
+
+check()
+{
+	local name=$1 out
+
+	shift
+	if out=$("$@" 2>&1); then
+		ok "$name"
+	else
+		not_ok "$name" "'$*' failed: $(echo "$out" | tail -n 3)"
+	fi
+}
+
+serve()
+{
+	mkdir -p /tmp/www
+	head -c "$1" /dev/urandom >/tmp/www/f
+	SUM=$(sha256sum </tmp/www/f | cut -d' ' -f1)
+	busybox httpd -p 127.0.0.1:8080 -h /tmp/www
+}
+
+unserve() { busybox killall httpd 2>/dev/null; }
+
+iso_guard()
+{
+	local vm=$1 in=/tmp/vm/$1/guard
+
+	mkfifo "$in"
+	"$GUARD" "$(vm_pid "$vm")" "$2" "$3" <"$in" >"$OUT/$vm.guard" 2>&1 &
+	echo $! >"/tmp/vm/$vm/guard.pid"
+	disown $!
+	# keeps it running; iso_detach kills it
+	sleep 100000 >"$in" &
+	echo $! >"/tmp/vm/$vm/guard.in"
+	disown $!
+	for _ in $(seq 100); do
+		grep -q '^ready' "$OUT/$vm.guard" && return
+		sleep 0.1
+	done
+	cat "$OUT/$vm.guard" >&2
+	return 1
+}
+
+iso_start()
+{
+	local vm=$1 drivers=$2 verdict=$3
+
+	shift 3
+	vm_start "$vm" -S "$@" || return 1
+	iso_guard "$vm" "$drivers" "$verdict" || return 1
+	vm_qmp "$vm" '{"execute":"cont"}' >/dev/null || return 1
+	vm_wait "$vm"
+}
+
+iso_stat()
+{
+	kill -USR1 "$(cat "/tmp/vm/$1/guard.pid")"
+	sleep 0.3
+	sed -n "s/^stat $2 //p" "$OUT/$1.guard" | tail -n 1
+}
+
+iso_events() { grep "^$2 " "$OUT/$1.guard"; }
+
+iso_detach()
+{
+	kill "$(cat "/tmp/vm/$1/guard.pid")" "$(cat "/tmp/vm/$1/guard.in")"
+	for _ in $(seq 50); do
+		[ -d "/proc/$(cat "/tmp/vm/$1/guard.pid")" ] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+net_up()
+{
+	vm_run "$1" -t 120 "modprobe ${2:-e1000} && ip link set eth0 up &&
+		ip addr add 10.0.2.15/24 dev eth0 &&
+		ip route add default via 10.0.2.2 && sleep 1"
+}
+
+fetch()
+{
+	vm_run "$1" -t 300 'wget -q -O - http://10.0.2.2:8080/f | sha256sum' |
+		cut -d' ' -f1
+}

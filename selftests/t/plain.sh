@@ -1,0 +1,17 @@
+# A VM without Chariot does not notice the module, whatever is done with it.
+vm_start a || exit 1
+vm_wait a || exit 1
+vm_run a -t 200 'i=0; while [ $i -lt 400 ]; do ls -lR /sys/bus >/dev/null; i=$((i+1)); [ -e /tmp/stop ] && break; done; echo $i >/tmp/n' &
+n=0
+for i in $(seq 50); do
+	rmmod kvm_chariot && insmod "$MODULE" && n=$((n + 1))
+done
+is "module loaded anew 50 times beside a running VM" $n 50
+vm_kill a
+wait
+vm_start b || exit 1
+check "a VM boots" vm_wait b
+is "and works" "$(vm_run b 'echo fine')" fine
+vm_stop b
+check "the module unloads" rmmod kvm_chariot
+check "and loads" insmod "$MODULE"

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * chariot stats: the module's counters.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_EXITS	24
+
+struct counter {
+	const char *key, *text;
+	size_t at;
+	bool exit;		/* each one is an exit of its own */
+};
+
+#define C(field, exit, text) \
+	{ #field, text, offsetof(struct chariot_stats, field), exit }
+
+static const struct counter counters[] = {
+	C(entries, true, "kernel called the driver"),
+	C(returns, true, "driver returned to the kernel"),
+	C(calls, true, "driver called the kernel"),
+	C(call_returns, true, "kernel returned to the driver"),
+	C(interrupts, true, "interrupt taken in the driver"),
+	C(interrupt_returns, true, "return from an interrupt"),
+	C(inherit_interrupted, true, "interrupt in an inherited function"),
+	C(emulated_writes, true, "write to a shared page, granted"),
+	C(page_grants, true, "write to a page of its own"),
+	C(walk_grants, true, "page opened for AMD page walks"),
+	C(unemulated_grants, true, "page opened: KVM cannot emulate"),
+	C(violations, true, "violation"),
+	C(exits_kvm, true, "passed on to KVM"),
+	C(exits, false, "second-stage faults seen"),
+	C(stack_writes, false, "emulated writes on the entry's stack page"),
+	C(argument_writes, false, "emulated writes by an argument's grant"),
+	C(bad_control_flow, false, "violations by a bad jump or entry"),
+	C(allocations, false, "objects granted at gates"),
+	C(frees, false, "objects revoked at gates"),
+	C(unknown_frees, false, "frees of what was not granted"),
+};
+
+static const struct column cols[] = {
+	{ "key", "COUNTER" }, { "value", "VALUE", COL_NUMBER },
+	{ "share", "% EXITS", COL_NUMBER }, { "text", "WHAT" }, {},
+};
+static const struct column rate_cols[] = {
+	{ "key", "COUNTER" }, { "value", "VALUE", COL_NUMBER },
+	{ "rate", "PER S", COL_NUMBER }, { "share", "% EXITS", COL_NUMBER },
+	{ "text", "WHAT" }, {},
+};
+
+static uint64_t value(const struct chariot_stats *st, const struct counter *c)
+{
+	uint64_t v;
+
+	memcpy(&v, (const char *)st + c->at, sizeof(v));
+	return v;
+}
+
+/* Exits that no counter explains: repeated faults, stale mappings, ... */
+static uint64_t other_exits(const struct chariot_stats *st)
+{
+	uint64_t known = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		if (counters[i].exit)
+			known += value(st, &counters[i]);
+	return st->exits > known ? st->exits - known : 0;
+}
+
+/* ---- as JSON ------------------------------------------------------------ */
+
+static struct json_object *stats_json(const struct chariot_stats *st,
+				      const struct chariot_stats *last,
+				      double seconds)
+{
+	struct json_object *o = json_map(), *all = json_map();
+	struct json_object *exits = json_map(), *rate = json_map();
+
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+		const struct counter *c = &counters[i];
+		uint64_t v = value(st, c);
+
+		put_u64(all, c->key, v);
+		if (c->exit)
+			put_u64(exits, c->key, v);
+		if (last)
+			json_object_object_add(rate, c->key,
+				json_object_new_double((v - value(last, c)) /
+						       seconds));
+	}
+	put_u64(exits, "other", other_exits(st));
+	json_object_object_add(o, "counters", all);
+	json_object_object_add(o, "exits_by_cause", exits);
+	if (last)
+		json_object_object_add(o, "rates", rate);
+	else
+		json_object_put(rate);
+	return o;
+}
+
+/* ---- as a table --------------------------------------------------------- */
+
+static void add_row(struct json_object *list, struct json_object *o,
+		    const char *key, const char *text, uint64_t v,
+		    uint64_t exits)
+{
+	struct json_object *row = json_map(), *rate = get(o, "rates");
+	struct json_object *r = rate ? get(rate, key) : NULL;
+
+	put_str(row, "key", key);
+	put_u64(row, "value", v);
+	if (r)
+		json_object_object_add(row, "rate", json_object_get(r));
+	if (exits)
+		json_object_object_add(row, "share",
+			json_object_new_double(100.0 * v / exits));
+	put_str(row, "text", text);
+	json_object_array_add(list, row);
+}
+
+static uint64_t number(struct json_object *o, const char *map, const char *key)
+{
+	return json_object_get_uint64(get(get(o, map), key));
+}
+
+static void print_group(struct json_object *o, bool exits)
+{
+	uint64_t total = number(o, "counters", "exits");
+	struct json_object *list = json_list();
+
+	if (!exits)
+		total = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		if (counters[i].exit == exits)
+			add_row(list, o, counters[i].key, counters[i].text,
+				number(o, "counters", counters[i].key), total);
+	if (exits)
+		add_row(list, o, "other", "repeated faults and the like",
+			number(o, "exits_by_cause", "other"), total);
+	rows(list, get(o, "rates") ? rate_cols : cols);
+	json_object_put(list);
+}
+
+static void show(struct json_object *o)
+{
+	const char *driver = get_str(o, "driver");
+
+	printf("VM %s%s%s\n", get_str(o, "vm"), *driver ? ", driver " : "",
+	       driver);
+	title("Exits by cause");
+	print_group(o, true);
+	title("Counters");
+	print_group(o, false);
+}
+
+/* ---- command ------------------------------------------------------------ */
+
+struct stats {
+	struct chariot_vm *vm;
+	const char *vm_name, *driver;
+	uint32_t domain;
+	int every_ms;
+	uint64_t count;
+};
+
+static int read_stats(const struct stats *s, struct chariot_stats *st)
+{
+	int err = chariot_vm__stats(s->vm, s->domain, st);
+
+	if (err == -ENOENT)
+		return fail("%s is not isolated any more", s->driver);
+	return err ? fail_lib(err, "VM %s", s->vm_name) : EXIT_OK;
+}
+
+static void print_stats(const struct stats *s, const struct chariot_stats *st,
+			const struct chariot_stats *last)
+{
+	struct json_object *o = stats_json(st, last, s->every_ms / 1000.0);
+
+	put_str(o, "vm", s->vm_name);
+	if (s->driver)
+		put_str(o, "driver", s->driver);
+	if (s->every_ms && cli.json)
+		out_line(o);
+	else if (s->every_ms && cli.color)
+		fputs("\033[H\033[2J", stdout);
+	if (s->every_ms && cli.json)
+		json_object_put(o);
+	else
+		out(o, show);
+	fflush(stdout);
+}
+
+static void sleep_ms(int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&ts, NULL);	/* a signal ends it, and then all */
+}
+
+static int repeat(const struct stats *s)
+{
+	struct chariot_stats st, last;
+	int r = read_stats(s, &last);
+
+	for (uint64_t n = 0; !r && (!s->count || n < s->count); n++) {
+		sleep_ms(s->every_ms);
+		if (stopped)
+			break;
+		r = read_stats(s, &st);
+		if (!r)
+			print_stats(s, &st, &last);
+		last = st;
+	}
+	return r;
+}
+
+static int run(struct stats *s)
+{
+	struct chariot_stats st;
+	int r;
+
+	if (s->driver) {
+		r = vm_domain(s->vm, s->driver);
+		if (r < 0)
+			return -r;
+		s->domain = r;
+	}
+	if (s->every_ms) {
+		catch_signals();
+		return repeat(s);
+	}
+	r = read_stats(s, &st);
+	if (!r)
+		print_stats(s, &st, NULL);
+	return r;
+}
+
+static int stats_show(int argc, char **argv)
+{
+	struct stats s = {};
+	const struct option_def options[] = {
+		{ "watch", OPT_MS, &s.every_ms },
+		{ "count", OPT_U64, &s.count },
+		{},
+	};
+	int r;
+
+	if (parse_args(&argc, argv, options, 1, 2))
+		return EXIT_USAGE;
+	if (s.count && !s.every_ms)
+		return usage("--count goes with --watch");
+	s.vm_name = argv[0];
+	s.driver = argc > 1 ? argv[1] : NULL;
+	s.vm = vm_open(argv[0], NULL);
+	if (!s.vm)
+		return EXIT_FAIL;
+	r = run(&s);
+	chariot_vm__free(s.vm);
+	return r;
+}
+
+static const struct command commands[] = {
+	{ "show", "VM [DRIVER] [--watch S [--count N]]", stats_show },
+	{},
+};
+
+const struct object stats_object = {
+	.name = "stats", .summary = "counters: exits by cause, violations, ...",
+	.options =
+"  --watch S   again every S seconds, with rates, until Ctrl-C\n"
+"  --count N   only N times\n",
+	.commands = commands,
+};

@@ -1,0 +1,321 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests of the command that need no VM: grammar, exit status, JSON; files where
+# they are there; and all objects over a made-up VM (tests/mock.c).
+
+OUT=${CHARIOT_OUT:?} TOP=${CHARIOT_TOP:?} SRC=${CHARIOT_SRC:?}
+REAL=$OUT/chariot MOCK=$OUT/chariot-mock
+KERNELS=$TOP/.cache/kernels
+DIR=$(mktemp -d) || exit 1
+trap 'rm -rf "$DIR"' EXIT
+CMD=$REAL
+N=0 FAILED=0
+
+ok()
+{
+	N=$((N + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $N - $2"
+		return
+	fi
+	echo "not ok $N - $2"
+	sed 's/^/#   /' "$DIR/out" "$DIR/err"
+	FAILED=$((FAILED + 1))
+}
+
+skip() { N=$((N + 1)); echo "ok $N - $1 # SKIP $2"; }
+
+run() { "$CMD" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null; }
+
+# t STATUS REGEX ARG...: it ends so and prints that, on either stream
+t()
+{
+	local want=$1 re=$2 got
+
+	shift 2
+	run "$@"
+	got=$?
+	cat "$DIR/out" "$DIR/err" | grep -Eq -- "$re" && [ $got = "$want" ]
+	ok $? "$got: chariot $*"
+}
+
+is_json_lines() { python3 -c 'import json, sys; [json.loads(l) for l in sys.stdin]'; }
+
+# j STATUS CHECK PYTHON ARG...: standard output is JSON, and PYTHON of o is true
+j()
+{
+	local want=$1 expr=$2 got
+
+	shift 2
+	run "$@"
+	got=$?
+	python3 -c "import json, sys; o = json.load(sys.stdin); sys.exit(not ($expr))" \
+		<"$DIR/out" 2>>"$DIR/err" && [ $got = "$want" ] && [ ! -s "$DIR/err" ]
+	ok $? "$got: chariot $*: $expr"
+}
+
+OBJECTS="vm domain isolate release guard act event stats verdict guest driver
+	profile policy inject"
+
+test_grammar()
+{
+	t 2 'no object given'
+	t 0 '^Usage: chariot' help
+	t 0 '^Usage: chariot' -h
+	t 0 '^chariot [0-9]+\.' version
+	t 0 '^chariot [0-9]+\.' -V
+	t 0 '^chariot [0-9]+\.' --version
+	j 0 'o["api_version"] == 1' -j version
+	t 2 'no object "bogus"' bogus
+	t 2 'no option --bogus' --bogus
+	for o in $OBJECTS; do
+		t 0 "^Usage: chariot $o" "$o" help
+		t 0 "^Usage: chariot $o" "$o" --help
+	done
+	for o in $OBJECTS; do
+		case $o in
+		vm | domain | event | isolate | release | guard | inject) ;;
+		*) t 2 'no command "bogus"' "$o" bogus
+		   t 2 'too few' "$o" ;;
+		esac
+	done
+	for o in isolate release guard inject; do
+		t 2 'too few' "$o"
+	done
+	t 2 'no object "v"' v list
+	t 0 '^Usage: chariot verdict' ver help
+	j 2 '"bogus" in o["error"]' -j bogus
+	j 2 '"bogus" in o["error"]' vm bogus -j
+	j 2 'o["error"]' -p stats show
+	t 2 'one argument too many: "b"' vm show a b
+	t 2 'no option --bogus here' vm list --bogus
+	t 2 'no option -x here' vm list -x
+	t 2 'needs a value' event watch --count
+	t 2 'bad value "many"' event watch --count many
+	t 2 'bad value "-1"' event watch --timeout=-1
+	t 2 'takes no value' act show a b --raw=1
+	t 2 'is none of' act show a b --source bogus
+	t 2 'no type of event' event watch --type violation,bogus
+	t 2 'goes with --watch' stats show a --count 3
+	t 2 'is none of' verdict set a b bogus
+	t 2 'no name of a driver' isolate a ../b
+	t 2 'no name of a driver' isolate a "$(printf 'x%.0s' {1..60})"
+	t 2 'is none of' guard a b --verdict bogus
+	t 2 'no number' vm continue a b
+	t 2 'no DRIVER' inject a --list
+	t 2 'are needed' inject a b
+	t 2 'are needed' inject a b --function f
+	t 2 'exclude' inject a b --list --wild-store x
+	t 2 'width is' inject a b --list --width 3
+	t 2 'undo goes' inject a --undo x --list
+	t 1 'no (KVM )?VM' vm show no-such-vm
+	j 1 'o["error"]' -j vm show no-such-vm
+	t 1 'is no record' inject a --undo /dev/null
+	t 0 'PID' vm list
+	j 0 'isinstance(o, list)' -j vm list
+	j 0 'isinstance(o, list)' -p vm
+	"$CMD" vm list >/dev/full 2>/dev/null
+	[ $? = 1 ]
+	ok $? "a full disk is an error"
+}
+
+test_files()
+{
+	local k=$KERNELS/$1 ko
+
+	if [ ! -e "$k/vmlinuz" ]; then
+		skip "files of $1" "no $k"
+		return
+	fi
+	ko=$(ls "$k"/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko*)
+	t 0 '^Driver: +e1000' driver show "$ko"
+	j 0 'o["name"] == "e1000" and o["init"] == "e1000_init_module"' \
+		-j driver show "$ko"
+	j 0 '"e1000_xmit_frame" in o["functions"] and "__kmalloc" in " ".join(o["calls"])' \
+		-j driver show "$ko"
+	t 0 "^Release: +$1" profile show "$k/vmlinuz"
+	j 0 'o["symbols"] > 50000 and len(o["build_id"]) == 40' \
+		-j profile show "$k/vmlinuz"
+}
+
+test_bad_files()
+{
+	t 1 'chariot: ' driver show "$DIR/none"
+	t 1 'chariot: ' driver show /bin/true
+	t 1 'chariot: ' profile show /bin/true
+	j 1 '"/dev/null" in o["error"]' -j driver show /dev/null
+	t 0 ': ok$' policy check "$TOP/libchariot/policy/core.policy"
+	printf 'gate a_function {\n\tbogus 1\n}\n' >"$DIR/bad.policy"
+	t 1 'bad.policy:2: ' policy check "$DIR/bad.policy"
+	t 1 'none: ' policy check "$DIR/none"
+	j 1 'o[0]["ok"] and not o[1]["ok"] and ":2:" in o[1]["error"]' -j policy \
+		check "$TOP/libchariot/policy/core.policy" "$DIR/bad.policy"
+}
+
+test_mock()
+{
+	CMD=$MOCK
+	t 0 '4711 +mock' vm list
+	t 0 'not be looked into' vm list
+	j 0 'o[1]["name"] == "other,one" and "vcpus" not in o[1]' -j vm list
+	t 0 '^State: +isolating' vm show mock
+	j 0 'o["pid"] == 4711 and o["domains"] == ["demo"]' -j vm show 4711
+	t 1 'not permitted' vm show 4712
+	t 1 'are you root' vm show bogus
+	t 0 'mock +1 +demo +skip' domain list
+	j 0 'len(o) == 1 and o[0]["driver"] == "demo"' -j domain list mock
+	t 0 '^Violations: +2' domain show mock demo
+	j 0 'sum(a["bytes"] for a in o["act"]) == 5184' -j domain show mock demo
+	t 1 'not isolated' domain show mock bogus
+	t 0 'at demo_open\+0x5' act show mock demo
+	j 0 'o["totals"][-1]["bytes"] == 5184' -j act show mock demo
+	j 0 'len(o["objects"]) == 1 and "what" not in o["objects"][0]' \
+		-j act show mock demo --raw --source section
+	t 0 'emulated_writes +30' stats show mock demo
+	j 0 'sum(o["exits_by_cause"].values()) == o["counters"]["exits"]' \
+		-j stats show mock
+	j 0 'o["rates"]["entries"] == 100' -j stats show mock --watch 0.1 --count 1
+	t 0 'demo +1 +oops' verdict set mock demo oops
+	j 0 'o[0]["verdict"] == "skip"' -j verdict show mock demo
+	t 1 'no verdict recover' verdict set mock demo recover
+	t 0 'isolated already' isolate mock demo
+	t 0 'when the guest loads it' isolate mock e1000
+	t 1 'not loaded e1000 yet' isolate mock e1000 --wait 0.2
+	t 0 'without isolation' release mock demo
+	j 0 'o["state"] == "released"' -j release mock demo
+	MOCK_PLAIN=1 t 1 'has no guard' isolate mock e1000
+	t 1 'no vCPU|ioctl' vm continue mock 3
+}
+
+test_events()
+{
+	CMD=$MOCK
+	t 0 'violation .*waits: event 2' event watch mock --count 3
+	if [ -e /dev/chariot ]; then
+		t 0 'violation' event watch --count 2 --type violation
+	else
+		t 1 '/dev/chariot' event watch
+	fi
+	t 0 'violation' event watch mock --count 2 --type violation
+	t 1 '3 of 9' event watch mock --count 9 --timeout 0.2
+	t 0 . event watch mock --timeout 0.2
+	run -j event watch mock --count 3
+	is_json_lines <"$DIR/out" >>"$DIR/err" 2>&1 &&
+		[ "$(wc -l <"$DIR/out")" = 3 ]
+	ok $? "three JSON objects, one a line"
+	! grep -q $'\x1b' "$DIR/out"
+	ok $? "what a guest says is made printable"
+	timeout --preserve-status -s INT -k 5 0.3 "$CMD" event watch mock \
+		>"$DIR/out" 2>"$DIR/err"
+	ok $? "SIGINT ends it, without an error"
+}
+
+test_guest()
+{
+	CMD=$MOCK
+	t 1 'no 64-bit Linux kernel' guest modules mock
+	if [ ! -e "$KERNELS/6.1/vmlinuz" ]; then
+		skip "a guest's kernel" "no $KERNELS/6.1"
+		return
+	fi
+	export MOCK_KERNEL=$KERNELS/6.1/vmlinuz MOCK_TEXT=$DIR/text
+	t 0 '^demo .*live +0 +yes' guest modules mock
+	j 0 'o[0]["name"] == "demo"' -j guest modules mock
+	t 0 '0xffffffff8[0-9a-f]+ +init_uts_ns' guest symbols mock init_uts_ns
+	t 0 'demo_open\+0x3' guest symbols mock ffffffffc0400003
+	t 1 'no symbol for bogus' guest symbols mock bogus
+	test_inject
+}
+
+same_text() { cmp -s "$DIR/text" "$DIR/text.0"; }
+
+test_inject()
+{
+	local nodename=init_uts_ns.name.nodename
+
+	j 0 'len(o) == 4 and o[0]["width"] == 4' -j inject mock demo --list
+	j 0 'len(o) == 3' -j inject mock demo --list --function demo_open
+	cp "$DIR/text" "$DIR/text.0"
+	t 0 'dry run' inject mock demo --function demo_open \
+		--wild-store $nodename --dry-run
+	t 1 'no function bogus' inject mock demo --function bogus --wild-store $nodename
+	t 1 'no store' inject mock demo --function demo_short --wild-store $nodename
+	t 1 'has 3 stores' inject mock demo --function demo_open --nth 4 \
+		--wild-store $nodename
+	t 1 'no room' inject mock demo --function demo_open --nth 2 --width 4 \
+		--wild-store $nodename
+	t 1 'within reach' inject mock demo --function demo_open \
+		--wild-store 0xffff888003fe0000
+	t 1 'no address of the kernel' inject mock demo --function demo_open \
+		--wild-store 0x1000
+	t 1 'has no bogus' inject mock demo --function demo_open --wild-store bogus
+	t 1 'has not loaded' inject mock bogus --list
+	same_text
+	ok $? "nothing was written by any of these"
+
+	j 0 'o["state"] == "planted" and o["new"].startswith("c7 04 25") and o["target_symbol"] == "init_uts_ns+0x41"' \
+		-j inject mock demo --function demo_open --nth 3 \
+		--wild-store $nodename --value 0x44434241
+	cp "$DIR/out" "$DIR/record"
+	[ "$(cmp -l "$DIR/text" "$DIR/text.0" | awk '$1 < 42 || $1 > 52' | wc -l)" = 0 ] &&
+		! same_text
+	ok $? "only that instruction has changed"
+	t 0 'undone' inject mock --undo "$DIR/record"
+	same_text
+	ok $? "as it was before"
+	t 1 'there already' inject mock --undo "$DIR/record"
+	printf '\x90' | dd of="$DIR/text" bs=1 seek=43 conv=notrunc status=none
+	t 1 'other bytes' inject mock demo --undo "$DIR/record"
+	"$CMD" inject mock demo --undo - <"$DIR/record" >"$DIR/out" 2>"$DIR/err"
+	[ $? = 1 ]
+	ok $? "a record from standard input"
+	sed 's/0x29/0x10000/' "$DIR/record" >"$DIR/record.bad"
+	t 1 'does not fit' inject mock demo --undo "$DIR/record.bad"
+}
+
+test_install()
+{
+	CMD=$REAL
+	make -s -C "$SRC" OUT="$OUT" DESTDIR="$DIR/root" PREFIX=/usr install >"$DIR/out" 2>"$DIR/err" &&
+		[ -x "$DIR/root/usr/sbin/chariot" ] &&
+		[ -e "$DIR/root/usr/share/man/man8/chariot-inject.8" ]
+	ok $? "make install"
+	make -s -C "$SRC" OUT="$OUT" DESTDIR="$DIR/root" PREFIX=/usr uninstall >"$DIR/out" 2>"$DIR/err" &&
+		[ -z "$(find "$DIR/root" -type f)" ]
+	ok $? "make uninstall leaves no file"
+}
+
+# Every object has a page, every page is well-formed.
+test_man()
+{
+	local o
+
+	for o in $OBJECTS; do
+		[ -e "$SRC/man/chariot-$o.8" ]
+		ok $? "chariot-$o(8) exists"
+	done
+	if ! command -v groff >/dev/null; then
+		skip "pages are well-formed" "no groff"
+		return
+	fi
+	for o in "$SRC"/man/*.8; do
+		grep -q '^\.so ' "$o" && continue
+		groff -man -Tutf8 -ww -z "$o" >"$DIR/out" 2>"$DIR/err"
+		[ ! -s "$DIR/err" ]
+		ok $? "${o##*/} is well-formed"
+	done
+}
+
+unset MOCK_KERNEL MOCK_TEXT MOCK_PLAIN
+test_grammar
+test_bad_files
+test_files 6.1
+test_files 6.12
+test_mock
+test_events
+test_guest
+test_install
+test_man
+echo "1..$N"
+[ $FAILED = 0 ]
