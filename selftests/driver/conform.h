@@ -2,20 +2,22 @@
 #ifndef CONFORM_H
 #define CONFORM_H
 
-#include <linux/list.h>
+#include <linux/types.h>
 
 #include "chariot_conform.h"
+
+struct dentry;
 
 /* One run of a case. */
 struct job {
 	unsigned long	addr;		/* the target of a stop case */
-	const char __user *ubuf;	/* what was written to the run file */
+	const char __user *ubuf;	/* what was written to the device */
 	size_t		ulen;
 	char		arg[64];	/* what follows the name there */
 };
 
-#define STOP(_name, _target, _act, _ctx) int stop_##_act(struct job *job);
-#define PASS(_name, _act, _ctx) int pass_##_act(struct job *job);
+#define STOP(_name, _target, _act, ...) int stop_##_act(struct job *job);
+#define PASS(_name, _act, ...) int pass_##_act(struct job *job);
 CHARIOT_STOP_CASES(STOP)
 CHARIOT_PASS_CASES(PASS)
 #undef STOP
@@ -24,8 +26,9 @@ CHARIOT_PASS_CASES(PASS)
 int pass_init(void);
 void pass_exit(void);
 
-/* Go to the next CPU that is online; false if there is only one. */
-bool next_cpu(void);
+/* An own object with one of the victim's right behind it, or before it. */
+u8 *find_pair(struct kmem_cache *cache, int distance);
+void free_pairs(void);
 
 /* cmpxchg16b of the 16 bytes at @p, which must be @old, to @val twice */
 static inline bool cas16(void *p, u64 old_lo, u64 old_hi, u64 val)
@@ -54,7 +57,5 @@ static inline void rep_stosq(void *to, u64 val, size_t n)
 
 extern struct dentry *conform_dir;
 extern unsigned int storm;
-extern unsigned int knob_seen;
-extern u64 migrate_words[];
 
 #endif

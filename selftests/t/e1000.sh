@@ -6,7 +6,7 @@ net_up a >/dev/null
 check "isolated before init" grep -q '^domain-new' "$OUT/a.guard"
 is "init succeeds" "$(iso_events a init-done | grep -c .)" 1
 is "receive 1 MiB" "$(fetch a)" "$SUM"
-busybox nc -l -p 8081 -s 127.0.0.1 >/tmp/up &
+socat -u TCP-LISTEN:8081,bind=127.0.0.1 OPEN:/tmp/up,creat,trunc &
 vm_run a -t 200 'head -c 300000 /dev/urandom >/tmp/up; nc 10.0.2.2 8081 </tmp/up; sha256sum </tmp/up' >/tmp/up.sum
 wait
 is "transmit 300 kB" "$(sha256sum </tmp/up)" "$(cat /tmp/up.sum)"

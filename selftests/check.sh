@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# check.sh: all tests. TAP lines from every part come out, prefixed by the part;
+# the last line is "N passed, N failed, N skipped".
+#
+# HOST, GUEST, VCPUS, NPT choose one nested set-up instead of the list below.
+
+set -u -o pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+LOG=$(mktemp)
+trap 'rm -f "$LOG"' EXIT
+
+# part NAME COMMAND...: its TAP lines are counted; a part that fails without a
+# "not ok" of its own counts as one failure, and so does one without any line.
+part()
+{
+	local name=$1 out status
+
+	shift
+	out=$(mktemp)
+	echo "# part $name"
+	"$@" 2>&1 | tee "$out" | grep --line-buffered -aE '^(ok|not ok|#)' |
+		sed -u -E "s/^(not ok|ok) ?[0-9]* ?-? ?/\1 - $name: /"
+	status=${PIPESTATUS[0]}
+	grep -aE '^(ok|not ok)' "$out" >>"$LOG"
+	if ! grep -qaE '^(ok|not ok)' "$out" ||
+	   { [ "$status" != 0 ] && ! grep -qa '^not ok' "$out"; }; then
+		echo "not ok - $name: ended with status $status"
+		tail -n 30 "$out" | sed 's/^/# /'
+		echo "not ok" >>"$LOG"
+	fi
+	rm -f "$out"
+}
+
+# nested HOST GUEST VCPUS NPT TEST...
+nested()
+{
+	local name="$1/$2 vcpus=$3 npt=$4"
+	local host=$1 dir
+
+	export GUEST=$2 VCPUS=$3 NPT=$4
+	shift 4
+	dir=.cache/out/check-$host-$GUEST-$VCPUS-$NPT
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	part "$name" selftests/l1.sh -k "$host" -o "$dir" -t 900 -- \
+		bash selftests/run-tests.sh "$@"
+}
+
+part libchariot make --no-print-directory -C libchariot check
+part tools make --no-print-directory -C tools check
+
+TESTS=${TESTS:-"e1000 fault ioctl plain life"}
+if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
+	# shellcheck disable=SC2086 # a list
+	nested "${HOST:-6.1}" "${GUEST:-6.1}" "${VCPUS:-1}" "${NPT:-1}" $TESTS
+else
+	# shellcheck disable=SC2086 # a list
+	nested 6.1 6.1 1 1 $TESTS
+	nested 6.12 6.12 1 1 e1000
+	nested 6.12 6.1 1 0 e1000
+fi
+
+passed=$(grep -a '^ok' "$LOG" | grep -cvi '# *skip')
+skipped=$(grep -a '^ok' "$LOG" | grep -ci '# *skip')
+failed=$(grep -ca '^not ok' "$LOG")
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

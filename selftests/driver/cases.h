@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The cases of the conformance driver: the one list that the driver, the
+ * victim and cases.tsv ("make cases.tsv") are made from.
+ *
+ * Needs: "smp" is more than one CPU.
+ */
+#ifndef CASES_H
+#define CASES_H
+
+/* Where a trigger runs. */
+enum chariot_context {
+	ctx_process,		/* in write(2) on the device */
+	ctx_softirq,		/* tasklet */
+	ctx_timer,		/* softirq, timer wheel */
+	ctx_hardirq,		/* irq_work: self-IPI */
+	ctx_hrtimer,		/* hardirq, timer interrupt */
+	ctx_ipi,		/* hardirq, function call from another CPU */
+	ctx_work,		/* a kworker */
+	ctx_kthread,		/* a thread of the driver */
+	ctx_preempt,		/* one of two threads that share a CPU */
+	ctx_migrate,		/* a thread that goes from CPU to CPU */
+	ctx_init,		/* init function of a module of its own */
+};
+
+/*
+ * What the host must stop: name, the target that the victim prepares, what
+ * the driver does to it, context, needs, what it shows.  With target "none"
+ * driver and victim arrange the target while the case runs.
+ */
+#define CHARIOT_STOP_CASES(X)						\
+	X(kernel_data, kdata, store, process, -,			\
+	  "store to init_uts_ns, in the kernel's .data")		\
+	X(victim_data, data, store, process, -,				\
+	  "store to another module's .data")				\
+	X(kernel_text, ktext, store, process, -,			\
+	  "store to kernel text through a writable vmap()")		\
+	X(kernel_text_wp, ktext_wp, store_wp, process, -,		\
+	  "store to kernel text with CR0.WP clear")			\
+	X(victim_text, text, store, process, -,				\
+	  "store to another module's text through a writable vmap()")	\
+	X(own_text, none, own_text, process, -,				\
+	  "store to own text through a writable vmap()")		\
+	X(own_text_wp, none, own_text_wp, process, -,			\
+	  "store to own text with CR0.WP clear")			\
+	X(slab_cache, cache, store, process, -,				\
+	  "store to an object of another's slab cache")			\
+	X(slab_kmalloc, kmalloc, store, process, -,			\
+	  "store to another's kmalloc() object")			\
+	X(task_struct, task, store, process, -,				\
+	  "store to a thread's task_struct")				\
+	X(foreign_page, page, store, process, -,			\
+	  "store to another's page, in the direct map")			\
+	X(foreign_vmalloc, vmalloc, store, process, -,			\
+	  "store to another's vmalloc() memory")			\
+	X(vmap_alias, alias, store, process, -,				\
+	  "store to another's page through a vmap() of it")		\
+	X(foreign_percpu, percpu, store, process, -,			\
+	  "store to another's per-CPU memory")				\
+	X(past_end, none, past_end, process, -,				\
+	  "store past the end of own kmalloc() object, same page")	\
+	X(past_end_cache, none, past_end_cache, process, -,		\
+	  "store past the end of own slab cache object, same page")	\
+	X(before_start, none, before_start, process, -,			\
+	  "store before the start of own slab cache object, same page")	\
+	X(use_after_free, none, use_after_free, process, -,		\
+	  "store to own freed object that another now has")		\
+	X(thread_stack, stack, store, process, -,			\
+	  "store to another thread's stack")				\
+	X(caller_frame, none, caller_frame, process, -,			\
+	  "store to the frame of the driver's caller")			\
+	X(caller_frame_far, none, caller_frame_far, process, -,		\
+	  "store to a frame a page above the driver's caller")		\
+	X(cross_page, none, cross_page, process, -,			\
+	  "8-byte store from own page over to another's")		\
+	X(rep_movsb, none, rep_movsb, process, -,			\
+	  "rep movsb over the end of own object")			\
+	X(rep_stosq, none, rep_stosq, process, -,			\
+	  "rep stosq over the end of own object")			\
+	X(memcpy, data, memcpy, process, -,				\
+	  "memcpy() to another's memory")				\
+	X(memmove, data, memmove, process, -,				\
+	  "memmove() to another's memory")				\
+	X(memset, data, memset, process, -,				\
+	  "memset() of another's memory")				\
+	X(strscpy, data, strscpy, process, -,				\
+	  "strscpy() to another's memory")				\
+	X(snprintf, data, snprintf, process, -,				\
+	  "snprintf() to another's memory")				\
+	X(copy_from_user, data, from_user, process, -,			\
+	  "copy_from_user() to another's memory")			\
+	X(list_add, list, list_add, process, -,				\
+	  "list_add() to another's list")				\
+	X(cmpxchg, data, cmpxchg, process, -,				\
+	  "8-byte cmpxchg of another's memory")				\
+	X(cmpxchg16b, data, cmpxchg16b, process, -,			\
+	  "16-byte cmpxchg of another's memory")			\
+	X(xadd, data, xadd, process, -,					\
+	  "lock xadd to another's memory")				\
+	X(atomic_inc, data, atomic_inc, process, -,			\
+	  "lock inc of another's memory")				\
+	X(store_byte, data, store_byte, process, -,			\
+	  "1-byte store to another's memory")				\
+	X(set_bit, data, set_bit, process, -,				\
+	  "lock btc in another's memory")				\
+	X(store_softirq, data, store, softirq, -,			\
+	  "store from a tasklet")					\
+	X(store_timer, data, store, timer, -,				\
+	  "store from a timer")						\
+	X(store_hardirq, data, store, hardirq, -,			\
+	  "store from a hard interrupt")				\
+	X(store_hrtimer, data, store, hrtimer, -,			\
+	  "store from the timer interrupt")				\
+	X(store_ipi, data, store, ipi, smp,				\
+	  "store from an interrupt sent by another CPU")		\
+	X(store_work, data, store, work, -,				\
+	  "store from a kworker")					\
+	X(store_kthread, data, store, kthread, -,			\
+	  "store from a thread of the driver")				\
+	X(store_preempt, data, store, preempt, -,			\
+	  "store between switches of two threads on one CPU")		\
+	X(store_migrate, data, store, migrate, smp,			\
+	  "store between moves from CPU to CPU")
+
+/* What must work: name, what the driver does, context, needs, what it shows. */
+#define CHARIOT_PASS_CASES(X)						\
+	X(own_data, data, process, -, ".data and .bss")			\
+	X(own_kmalloc, kmalloc, process, -, "kmalloc(), 8 B to 64 KiB")	\
+	X(own_vmalloc, vmalloc, process, -, "vmalloc()")		\
+	X(own_cache, cache, process, -, "own slab cache")		\
+	X(own_cache_ctor, cache_ctor, process, -,			\
+	  "own slab cache whose objects have a constructor")		\
+	X(own_page, page, process, -, "alloc_pages()")			\
+	X(own_alloc_percpu, alloc_percpu, process, -, "alloc_percpu()")	\
+	X(own_percpu, percpu, process, -, "static per-CPU variable")	\
+	X(own_dma, dma, process, -, "dma_alloc_coherent()")		\
+	X(own_devm, devm, process, -,					\
+	  "devm_kzalloc() in a platform driver's probe()")		\
+	X(shared_page, shared_page, process, -,				\
+	  "own object between the kernel's, on one page")		\
+	X(own_memcpy, memcpy, process, -, "memcpy()")			\
+	X(own_memset, memset, process, -, "memset()")			\
+	X(own_copy_from_user, from_user, process, -, "copy_from_user()") \
+	X(own_list_add, list_add, process, -, "list operations")	\
+	X(own_cmpxchg, cmpxchg, process, -, "8-byte cmpxchg")		\
+	X(own_cmpxchg16b, cmpxchg16b, process, -, "16-byte cmpxchg")	\
+	X(own_atomic, atomic, process, -, "atomic_t and bit operations") \
+	X(own_rep_movs, rep_movs, process, -, "rep movs and rep stos")	\
+	X(own_cross_page, cross_page, process, -,			\
+	  "store across two own pages")					\
+	X(own_softirq, data, softirq, -, "own memory from a tasklet")	\
+	X(own_timer, data, timer, -, "own memory from a timer")		\
+	X(own_hardirq, data, hardirq, -,				\
+	  "own memory from a hard interrupt")				\
+	X(own_hrtimer, data, hrtimer, -,				\
+	  "own memory from the timer interrupt")			\
+	X(own_ipi, data, ipi, smp,					\
+	  "own memory from an interrupt sent by another CPU")		\
+	X(own_work, data, work, -, "own memory from a kworker")		\
+	X(own_kthread, data, kthread, -,				\
+	  "own memory from a thread of the driver")			\
+	X(own_preempt, data, preempt, -,				\
+	  "own memory, two threads on one CPU")				\
+	X(own_migrate, data, migrate, smp,				\
+	  "own memory, thread goes from CPU to CPU")			\
+	X(stack_object, stack_object, process, -,			\
+	  "object in own stack frame")					\
+	X(nested, nested, process, -,					\
+	  "driver, kernel, driver, 3 deep; inner writes outer frames")	\
+	X(stack_completion, stack_completion, process, -,		\
+	  "own frame written by another context of the driver")		\
+	X(sleep, sleep, process, -, "a call that sleeps for 1 s")	\
+	X(busy_loop, busy_loop, process, -,				\
+	  "200 ms of interrupts in driver code without calls")		\
+	X(bad_user, bad_user, process, -,				\
+	  "copies to and from bad user addresses")			\
+	X(user_fault, user_fault, process, -,				\
+	  "copies to and from user pages that are not present")		\
+	X(alloc_storm, storm, process, -,				\
+	  "kmalloc() and kfree(), times parameter storm")		\
+	X(typed_argument, typed, process, -,				\
+	  "fields of a struct that the kernel passes")			\
+	X(krealloc, krealloc, process, -, "krealloc()")			\
+	X(kvmalloc, kvmalloc, process, -, "kvmalloc(), small and large") \
+	X(strings, strings, process, -,					\
+	  "kstrdup(), kasprintf(), kmemdup()")				\
+	X(timer_rearm, timer_rearm, process, -,				\
+	  "timer that arms itself again")				\
+	X(delayed_work, delayed_work, process, -, "delayed work")	\
+	X(call_rcu, call_rcu, process, -, "call_rcu()")			\
+	X(kfree_rcu, kfree_rcu, process, -, "kfree_rcu()")		\
+	X(wait_queue, wait_queue, process, -, "wait queue")		\
+	X(locks, locks, process, -, "mutex and spinlocks")		\
+	X(static_key, static_key, process, -,				\
+	  "static key: the kernel patches the driver's text")		\
+	X(skb, skb, process, -, "alloc_skb(), skb_copy()")		\
+	X(seq_file, seq_file, process, -,				\
+	  "seq_printf() into the kernel's buffer")			\
+	X(param_write, param_write, process, -,				\
+	  "module parameter with a callback")
+
+/* Modules of their own: name, target, what it shows. */
+#define CHARIOT_STOP_MODULES(X)						\
+	X(wild_init, data, "store by the first instruction of init")
+
+#define CHARIOT_PASS_MODULES(X)						\
+	X(fail_init, none, "init that fails with memory allocated")	\
+	X(second, none, "second driver that calls the first, and back")
+
+/* cases.tsv, as one string */
+#define CHARIOT_ROW(_name, _expect, _ctx, _needs, _shows) \
+	#_name "\t" _expect "\t" #_ctx "\t" #_needs "\t" _shows "\n"
+#define CHARIOT_STOP_ROW(_name, _target, _act, _ctx, _needs, _shows) \
+	CHARIOT_ROW(_name, "stop", _ctx, _needs, _shows)
+#define CHARIOT_PASS_ROW(_name, _act, _ctx, _needs, _shows) \
+	CHARIOT_ROW(_name, "pass", _ctx, _needs, _shows)
+#define CHARIOT_STOP_MODULE_ROW(_name, _target, _shows) \
+	CHARIOT_ROW(_name, "stop", init, -, _shows)
+#define CHARIOT_PASS_MODULE_ROW(_name, _target, _shows) \
+	CHARIOT_ROW(_name, "pass", init, -, _shows)
+
+#define CHARIOT_CASES_TSV						\
+	"name\texpect\tcontext\tneeds\tshows\n"				\
+	CHARIOT_STOP_CASES(CHARIOT_STOP_ROW)				\
+	CHARIOT_STOP_MODULES(CHARIOT_STOP_MODULE_ROW)			\
+	CHARIOT_PASS_CASES(CHARIOT_PASS_ROW)				\
+	CHARIOT_PASS_MODULES(CHARIOT_PASS_MODULE_ROW)
+
+#endif
