@@ -54,7 +54,7 @@ serve()
 	busybox httpd -p 127.0.0.1:8080 -h /tmp/www
 }
 
-unserve() { busybox killall httpd 2>/dev/null; }
+unserve() { busybox killall httpd 2>/dev/null || :; }
 
 iso_guard()
 {

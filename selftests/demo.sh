@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# demo.sh: the main job, twice: a stock guest with its stock e1000 driver works,
+# a fault is planted in the driver, the guest is looked at. First without
+# Chariot, then with it. Status 0 only if the first shows damage and the second
+# shows none.
+
+set -u -o pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+OUT_DIR=.cache/out/demo
+rm -rf "$OUT_DIR"
+mkdir -p "$OUT_DIR"
+echo "demo: starting the nested host (Linux ${HOST:-6.1}), module kvm_chariot"
+selftests/l1.sh -k "${HOST:-6.1}" -o "$OUT_DIR" -t 600 -- \
+	bash selftests/demo-l1.sh
