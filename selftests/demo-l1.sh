@@ -26,9 +26,9 @@ run()
 	out=$(fetch "$vm")
 	[ "$out" = "$SUM" ] && out=good
 	eval "got_${vm}_fetch=\$out"
-	say "$vm: planting the fault in e1000_xmit_frame"
+	say "$vm: planting the fault in e1000_intr"
 	.build/tools/chariot inject "$(vm_pid "$vm")" e1000 \
-		--function e1000_xmit_frame \
+		--function e1000_intr \
 		--wild-store init_uts_ns.name.nodename --width 4 \
 		--value 0x41414141 || return 1
 	out=$(fetch "$vm")

@@ -3,7 +3,7 @@ serve 200000
 inject()
 {
 	.build/tools/chariot inject "$(vm_pid a)" e1000 \
-		--function e1000_xmit_frame \
+		--function e1000_intr \
 		--wild-store init_uts_ns.name.nodename --width 4 \
 		--value 0x41414141
 }
@@ -27,7 +27,7 @@ inject >"$OUT/inject.with" 2>&1 || cat "$OUT/inject.with" >&2
 is "traffic goes on" "$(fetch a)" "$SUM"
 is "the guest is unharmed" "$(vm_run a 'uname -n')" "$before"
 check "the violation names function and target" grep -qE \
-	'e1000_xmit_frame\+0x[0-9a-f]+ wrote 4 bytes at init_uts_ns' \
+	'e1000_intr\+0x[0-9a-f]+ wrote 4 bytes at init_uts_ns' \
 	"$OUT/a.guard"
 iso_events a violation | head -n 2 | sed 's/^/# /'
 vm_stop a
