@@ -3,8 +3,8 @@
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 
@@ -100,7 +100,10 @@ static int preempt_fn(void *arg)
 {
 	struct run *run = arg;
 
-	run->ret = write_words(run, run->words[0], run->act, spin_and_switch);
+	int ret = write_words(run, run->words[0], run->act, spin_and_switch);
+
+	if (ret)
+		WRITE_ONCE(run->ret, ret);
 	complete(&run->done);
 	return 0;
 }
@@ -135,11 +138,7 @@ static int migrate_fn(void *arg)
 
 static struct task_struct *new_thread(struct run *run, int (*fn)(void *))
 {
-	struct task_struct *t = kthread_create(fn, run, "chariot_conform");
-
-	if (!IS_ERR(t))
-		get_task_struct(t);
-	return t;
+	return kthread_create(fn, run, "chariot_conform");
 }
 
 static int start_thread(struct run *run, int (*fn)(void *))
@@ -148,7 +147,7 @@ static int start_thread(struct run *run, int (*fn)(void *))
 
 	if (IS_ERR(t))
 		return PTR_ERR(t);
-	run->thread = t;
+	run->pid[0] = task_pid_nr(t);
 	wake_up_process(t);
 	return 0;
 }
@@ -164,15 +163,14 @@ static int start_two_threads(struct run *run)
 	a = new_thread(run, preempt_fn);
 	if (IS_ERR(a)) {
 		kthread_stop(b);
-		put_task_struct(b);
 		return PTR_ERR(a);
 	}
+	run->pid[0] = task_pid_nr(a);
+	run->pid[1] = task_pid_nr(b);
 	kthread_bind(a, cpu);
 	kthread_bind(b, cpu);
-	run->thread = a;
 	wake_up_process(b);
 	wake_up_process(a);
-	put_task_struct(b);
 	return 0;
 }
 
@@ -217,35 +215,36 @@ static int start(struct run *run, enum chariot_context ctx)
 	}
 }
 
-static bool wait_done(struct run *run)
+/* No reference to the task: that would be a write to what is not ours. */
+static bool alive(int nr)
+{
+	struct pid *pid = nr ? find_get_pid(nr) : NULL;
+
+	put_pid(pid);
+	return pid;
+}
+
+static int wait_done(struct run *run)
 {
 	unsigned long end = jiffies + TIMEOUT;
 
 	while (!wait_for_completion_timeout(&run->done, SLICE)) {
 		if (time_after(jiffies, end))
-			return false;
-		if (run->thread && READ_ONCE(run->thread->exit_state))
-			return completion_done(&run->done);
+			return -ETIMEDOUT;
+		if (run->pid[0] && !alive(run->pid[0]) &&
+		    !completion_done(&run->done))
+			return -ESRCH;
 	}
-	return true;
+	return 0;
 }
 
 static int wait_run(struct run *run, enum chariot_context ctx)
 {
-	int n = ctx == ctx_preempt ? 2 : 1;
-	bool died;
+	int ret = wait_done(run);
 
-	while (n--) {
-		if (wait_done(run))
-			continue;
-		died = run->thread && READ_ONCE(run->thread->exit_state);
-		if (died && ctx != ctx_preempt)
-			return -ESRCH;
-		/* It may come back: this module must stay. */
-		__module_get(THIS_MODULE);
-		return died ? -ESRCH : -ETIMEDOUT;
-	}
-	return 0;
+	if (!ret && ctx == ctx_preempt)
+		ret = wait_done(run);
+	return ret;
 }
 
 /* The callbacks have run, but the kernel may not yet be done with them. */
@@ -256,8 +255,8 @@ static void settle(struct run *run)
 	irq_work_sync(&run->irqwork);
 	hrtimer_cancel(&run->hrtimer);
 	cancel_work_sync(&run->work);
-	if (run->thread)
-		put_task_struct(run->thread);
+	while (alive(run->pid[0]) || alive(run->pid[1]))
+		schedule_timeout_uninterruptible(1);
 }
 
 struct run *run_alloc(int (*act)(struct job *job), const struct job *job)
@@ -271,8 +270,7 @@ struct run *run_alloc(int (*act)(struct job *job), const struct job *job)
 	init_completion(&run->done);
 	tasklet_setup(&run->tasklet, tasklet_fn);
 	timer_setup(&run->timer, timer_fn, 0);
-	init_irq_work(&run->irqwork, irqwork_fn);
-	run->irqwork.node.a_flags = IRQ_WORK_HARD_IRQ;
+	run->irqwork = IRQ_WORK_INIT_HARD(irqwork_fn);
 	hrtimer_init(&run->hrtimer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	run->hrtimer.function = hrtimer_fn;
 	INIT_WORK(&run->work, work_fn);
@@ -291,10 +289,14 @@ int run_in(struct run *run, enum chariot_context ctx)
 	if (ret)
 		goto out;
 	ret = wait_run(run, ctx);
-	if (ret)
+	if (ret == -ETIMEDOUT) {
+		/* It may come back: run and this module must stay. */
+		__module_get(THIS_MODULE);
 		return ret;
+	}
 	settle(run);
-	ret = run->ret;
+	if (!ret)
+		ret = run->ret;
 out:
 	kfree(run);
 	return ret;

@@ -22,7 +22,7 @@ struct run {
 	int			(*act)(struct job *job);
 	int			ret;
 	struct completion	done;
-	struct task_struct	*thread;
+	int			pid[2];		/* of its threads */
 	struct tasklet_struct	tasklet;
 	struct timer_list	timer;
 	struct irq_work		irqwork;

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A driver whose init gives up. */
+/*
+ * A driver whose init gives up.  It forgets an object: what the host knows of
+ * that must go with the domain.
+ */
 #include <linux/module.h>
 #include <linux/slab.h>
 
-static void *kept;
-
 static int __init fail_init(void)
 {
-	kept = kzalloc(256, GFP_KERNEL);
-	if (!kept)
+	u8 *freed = kzalloc(256, GFP_KERNEL);
+	u8 *forgotten = kzalloc(256, GFP_KERNEL);
+
+	if (!freed || !forgotten)
 		return -ENOMEM;
-	memset(kept, 0x55, 256);
-	kfree(kept);
-	kept = NULL;
+	memset(freed, 0x55, 256);
+	memset(forgotten, 0x55, 256);
+	kfree(freed);
 	return -ENODEV;
 }
 module_init(fail_init);

@@ -6,17 +6,25 @@
 #include <linux/cpufeature.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/jump_label.h>
 #include <linux/ktime.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/platform_device.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/timer.h>
+#include <linux/timex.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
@@ -84,6 +92,39 @@ int pass_cache(struct job *job)
 	return ret;
 }
 
+/* The kernel calls it for all objects of a slab, before any is allocated. */
+static void construct(void *p)
+{
+	u64 *q = p;
+	int i;
+
+	for (i = 0; i < 15; i++)
+		q[i] = CHARIOT_MARK;
+}
+
+int pass_cache_ctor(struct job *job)
+{
+	struct kmem_cache *ctor_cache;
+	int ret = 0;
+	u64 *p;
+
+	ctor_cache = kmem_cache_create("chariot_conform_ctor", 120, 0, 0,
+				       construct);
+	if (!ctor_cache)
+		return -ENOMEM;
+	p = kmem_cache_alloc(ctor_cache, GFP_KERNEL);
+	if (!p)
+		ret = -ENOMEM;
+	else if (p[0] != CHARIOT_MARK || p[14] != CHARIOT_MARK)
+		ret = -EIO;
+	else
+		ret = fill(p, 120);
+	if (p)
+		kmem_cache_free(ctor_cache, p);
+	kmem_cache_destroy(ctor_cache);
+	return ret;
+}
+
 int pass_page(struct job *job)
 {
 	struct page *page = alloc_pages(GFP_KERNEL, 1);
@@ -130,6 +171,92 @@ int pass_percpu(struct job *job)
 	for_each_possible_cpu(cpu)
 		sum += per_cpu(counter, cpu);
 	return sum == 1000 ? 0 : -EIO;
+}
+
+/* The kernel's objects around ours are as they were; so is what we wrote. */
+int pass_shared_page(struct job *job)
+{
+	u8 *mine = find_pair(victim_cache(), CHARIOT_OBJ);
+	u64 *next = (u64 *)(mine + CHARIOT_OBJ);
+	int i, ret = mine ? 0 : -ENOENT;
+
+	OPTIMIZER_HIDE_VAR(next);
+	for (i = 0; i < 100 && !ret; i++) {
+		ret = fill(mine, CHARIOT_OBJ);
+		if (!ret && READ_ONCE(*next) != CHARIOT_MARK)
+			ret = -EIO;
+	}
+	free_pairs();
+	return ret;
+}
+
+static int (*probe_act)(struct device *dev);
+
+static int probe(struct platform_device *pdev)
+{
+	platform_set_drvdata(pdev, pdev);
+	return probe_act(&pdev->dev);
+}
+
+static struct platform_driver plat_driver = {
+	.probe	= probe,
+	.driver	= { .name = "chariot_conform" },
+};
+
+static int with_device(int (*act)(struct device *dev))
+{
+	struct platform_device *pdev;
+	int ret = platform_driver_register(&plat_driver);
+
+	if (ret)
+		return ret;
+	probe_act = act;
+	pdev = platform_device_register_simple("chariot_conform",
+					       PLATFORM_DEVID_NONE, NULL, 0);
+	if (IS_ERR(pdev)) {
+		ret = PTR_ERR(pdev);
+	} else {
+		/* Bound: the probe was there, and came out right. */
+		ret = platform_get_drvdata(pdev) == pdev ? 0 : -EIO;
+		platform_device_unregister(pdev);
+	}
+	platform_driver_unregister(&plat_driver);
+	return ret;
+}
+
+static int dma_act(struct device *dev)
+{
+	size_t size = 3 * PAGE_SIZE;
+	dma_addr_t handle;
+	void *p = dma_alloc_coherent(dev, size, &handle, GFP_KERNEL);
+	int ret = fill(p, size);
+
+	if (p)
+		dma_free_coherent(dev, size, p, handle);
+	return ret;
+}
+
+int pass_dma(struct job *job)
+{
+	return with_device(dma_act);
+}
+
+static int devm_act(struct device *dev)
+{
+	void *gone = devm_kzalloc(dev, 200, GFP_KERNEL);
+	void *kept = devm_kzalloc(dev, 200, GFP_KERNEL);
+	int ret = fill(gone, 200);
+
+	if (!ret)
+		ret = fill(kept, 200);
+	if (gone)
+		devm_kfree(dev, gone);
+	return ret;
+}
+
+int pass_devm(struct job *job)
+{
+	return with_device(devm_act);
 }
 
 int pass_memcpy(struct job *job)
@@ -359,12 +486,65 @@ int pass_busy_loop(struct job *job)
 
 int pass_bad_user(struct job *job)
 {
-	void __user *bad = (void __user *)0x1000;
+	static void __user * const bad[] = {
+		(void __user *)0x1000, (void __user *)PAGE_OFFSET,
+	};
 	u64 val = 0;
+	int i;
 
-	if (copy_from_user(&val, bad, sizeof(val)) != sizeof(val))
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (copy_from_user(&val, bad[i], sizeof(val)) != sizeof(val))
+			return -EIO;
+		if (copy_to_user(bad[i], &val, sizeof(val)) != sizeof(val))
+			return -EIO;
+	}
+	return 0;
+}
+
+static int copy_both(void __user *user, u64 *val)
+{
+	u64 back = 0;
+
+	if (copy_to_user(user, val, sizeof(*val)) ||
+	    copy_from_user(&back, user, sizeof(back)))
+		return -EFAULT;
+	return back == *val ? 0 : -EIO;
+}
+
+/* The first page is there on demand, the second is not. */
+static int copy_over_end(u8 __user *user)
+{
+	u8 buf[64] = { 1, 2, 3 };
+	size_t left = copy_to_user(user + PAGE_SIZE - 32, buf, sizeof(buf));
+
+	if (left < 32 || left >= 64)
 		return -EIO;
-	return copy_to_user(bad, &val, sizeof(val)) == sizeof(val) ? 0 : -EIO;
+	left = copy_from_user(buf, user + PAGE_SIZE - 32, sizeof(buf));
+	return left < 32 || left >= 64 ? -EIO : 0;
+}
+
+int pass_user_fault(struct job *job)
+{
+	unsigned long addr = vm_mmap(NULL, 0, 2 * PAGE_SIZE,
+				     PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	u64 val = CHARIOT_WILD;
+	int ret;
+
+	if (IS_ERR_VALUE(addr))
+		return addr;
+	ret = copy_both((void __user *)addr, &val);
+	if (!ret)
+		ret = put_user(val + 1, (u64 __user *)(addr + PAGE_SIZE));
+	if (!ret)
+		ret = get_user(val, (u64 __user *)(addr + PAGE_SIZE));
+	if (!ret && val != CHARIOT_WILD + 1)
+		ret = -EIO;
+	vm_munmap(addr + PAGE_SIZE, PAGE_SIZE);
+	if (!ret)
+		ret = copy_over_end((u8 __user *)addr);
+	vm_munmap(addr, PAGE_SIZE);
+	return ret;
 }
 
 int pass_storm(struct job *job)
@@ -588,6 +768,28 @@ int pass_locks(struct job *job)
 	return n == 2000 ? 0 : -EIO;
 }
 
+static DEFINE_STATIC_KEY_FALSE(key);
+
+static noinline int key_value(void)
+{
+	return static_branch_unlikely(&key) ? 1 : 0;
+}
+
+int pass_static_key(struct job *job)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < 4 && !ret; i++) {
+		if (key_value())
+			ret = -EIO;
+		static_branch_enable(&key);
+		if (!key_value())
+			ret = -EIO;
+		static_branch_disable(&key);
+	}
+	return ret;
+}
+
 int pass_skb(struct job *job)
 {
 	struct sk_buff *copy, *skb = alloc_skb(1500, GFP_KERNEL);
@@ -653,7 +855,7 @@ int pass_seq_file(struct job *job)
 
 /* The runner writes the parameter, reads it, and hands on what it read. */
 static unsigned int knob;
-unsigned int knob_seen;
+static unsigned int knob_seen;
 
 static int knob_set(const char *val, const struct kernel_param *kp)
 {

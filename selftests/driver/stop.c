@@ -6,8 +6,12 @@
 #include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/cpufeature.h>
+#include <linux/irqflags.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "conform.h"
@@ -24,6 +28,27 @@ int stop_store(struct job *job)
 	if (!job->addr)
 		return -ENXIO;
 	wild(job->addr);
+	return 0;
+}
+
+/* Should a stop end the thread in here, then the victim sets CR0.WP again. */
+static void wild_without_wp(unsigned long addr)
+{
+	unsigned long flags, cr0;
+
+	local_irq_save(flags);
+	asm volatile("mov %%cr0, %0" : "=r" (cr0));
+	asm volatile("mov %0, %%cr0" : : "r" (cr0 & ~X86_CR0_WP) : "memory");
+	wild(addr);
+	asm volatile("mov %0, %%cr0" : : "r" (cr0) : "memory");
+	local_irq_restore(flags);
+}
+
+int stop_store_wp(struct job *job)
+{
+	if (!job->addr)
+		return -ENXIO;
+	wild_without_wp(job->addr);
 	return 0;
 }
 
@@ -55,54 +80,77 @@ int stop_own_text(struct job *job)
 	return 0;
 }
 
+int stop_own_text_wp(struct job *job)
+{
+	unsigned long addr = (unsigned long)chariot_conform_code;
+
+	/* The judge looks through the alias. */
+	if (!victim_alias(addr))
+		return -ENOMEM;
+	wild_without_wp(addr);
+	return 0;
+}
+
 /* The objects of the last search for neighbours. */
+static struct kmem_cache *own_cache;
 static u8 *own[PAIRS];
 static unsigned long foreign[PAIRS];
 
-static void free_pairs(void)
+static u8 *own_alloc(void)
+{
+	if (own_cache)
+		return kmem_cache_alloc(own_cache, GFP_KERNEL);
+	return kmalloc(CHARIOT_OBJ, CHARIOT_GFP);
+}
+
+void free_pairs(void)
 {
 	int i;
 
 	for (i = 0; i < PAIRS; i++) {
-		kfree(own[i]);
+		if (own[i] && own_cache)
+			kmem_cache_free(own_cache, own[i]);
+		else
+			kfree(own[i]);
 		own[i] = NULL;
 	}
 }
 
-static bool neighbours(int i, int j)
+static bool neighbours(int i, int j, int distance)
 {
-	unsigned long addr = (unsigned long)own[i] + CHARIOT_OBJ;
+	unsigned long addr = (unsigned long)own[i];
 
-	return addr == foreign[j] && offset_in_page(addr);
+	return addr + distance == foreign[j] &&
+	       addr >> PAGE_SHIFT == foreign[j] >> PAGE_SHIFT;
 }
 
-/*
- * An object of ours with one of the victim's right behind it.  None need be
- * there: a host may well keep them apart.
- */
-static u8 *find_pair(void)
+/* None need be there for kmalloc(): a host may well keep them apart. */
+u8 *find_pair(struct kmem_cache *cache, int distance)
 {
 	int i, j;
 
+	free_pairs();
+	own_cache = cache;
 	for (i = 0; i < PAIRS; i++) {
-		own[i] = kmalloc(CHARIOT_OBJ, CHARIOT_GFP);
-		foreign[i] = victim_object();
+		own[i] = own_alloc();
+		foreign[i] = victim_object(cache);
 		if (!own[i] || !foreign[i])
 			return NULL;
 	}
 	for (i = 0; i < PAIRS; i++)
 		for (j = 0; j < PAIRS; j++)
-			if (neighbours(i, j) && !victim_claim(foreign[j]))
+			if (neighbours(i, j, distance) &&
+			    !victim_claim(foreign[j]))
 				return own[i];
 	return NULL;
 }
 
-static int with_pair(void (*fn)(u8 *mine))
+static int with_pair(struct kmem_cache *cache, int distance,
+		     void (*fn)(u8 *mine))
 {
-	u8 *mine;
+	u8 *mine = find_pair(cache, distance);
 
-	free_pairs();
-	mine = find_pair();
+	OPTIMIZER_HIDE_VAR(mine);
 	if (mine)
 		fn(mine);
 	free_pairs();
@@ -111,8 +159,12 @@ static int with_pair(void (*fn)(u8 *mine))
 
 static void past_end(u8 *mine)
 {
-	OPTIMIZER_HIDE_VAR(mine);
 	wild((unsigned long)mine + CHARIOT_OBJ);
+}
+
+static void before_start(u8 *mine)
+{
+	wild((unsigned long)mine - 8);
 }
 
 static void movs_past_end(u8 *mine)
@@ -130,17 +182,27 @@ static void stos_past_end(u8 *mine)
 
 int stop_past_end(struct job *job)
 {
-	return with_pair(past_end);
+	return with_pair(NULL, CHARIOT_OBJ, past_end);
+}
+
+int stop_past_end_cache(struct job *job)
+{
+	return with_pair(victim_cache(), CHARIOT_OBJ, past_end);
+}
+
+int stop_before_start(struct job *job)
+{
+	return with_pair(victim_cache(), -CHARIOT_OBJ, before_start);
 }
 
 int stop_rep_movsb(struct job *job)
 {
-	return with_pair(movs_past_end);
+	return with_pair(victim_cache(), CHARIOT_OBJ, movs_past_end);
 }
 
 int stop_rep_stosq(struct job *job)
 {
-	return with_pair(stos_past_end);
+	return with_pair(victim_cache(), CHARIOT_OBJ, stos_past_end);
 }
 
 int stop_use_after_free(struct job *job)
@@ -170,7 +232,12 @@ static int callback_frame(void)
 
 int stop_caller_frame(struct job *job)
 {
-	return victim_call_frame(callback_frame);
+	return victim_call_frame(callback_frame, false);
+}
+
+int stop_caller_frame_far(struct job *job)
+{
+	return victim_call_frame(callback_frame, true);
 }
 
 int stop_cross_page(struct job *job)
@@ -201,6 +268,16 @@ int stop_memcpy(struct job *job)
 	return 0;
 }
 
+int stop_memmove(struct job *job)
+{
+	static u64 from[4] = { CHARIOT_WILD, CHARIOT_WILD };
+	size_t len = sizeof(from);
+
+	OPTIMIZER_HIDE_VAR(len);
+	memmove((void *)job->addr, from, len);
+	return 0;
+}
+
 int stop_memset(struct job *job)
 {
 	size_t len = 48;
@@ -210,11 +287,29 @@ int stop_memset(struct job *job)
 	return 0;
 }
 
+int stop_strscpy(struct job *job)
+{
+	const char *from = "a string of the driver";
+
+	OPTIMIZER_HIDE_VAR(from);
+	strscpy((char *)job->addr, from, 40);
+	return 0;
+}
+
+int stop_snprintf(struct job *job)
+{
+	snprintf((char *)job->addr, 40, "%s", "a string of the driver");
+	return 0;
+}
+
 int stop_from_user(struct job *job)
 {
 	size_t len = min_t(size_t, job->ulen, 8);
 
-	return copy_from_user((void *)job->addr, job->ubuf, len) ? -EFAULT : 0;
+	/* One that is stopped may fail, or not. */
+	if (copy_from_user((void *)job->addr, job->ubuf, len))
+		pr_debug("copy_from_user fails\n");
+	return 0;
 }
 
 int stop_list_add(struct job *job)
@@ -227,17 +322,16 @@ int stop_list_add(struct job *job)
 
 int stop_cmpxchg(struct job *job)
 {
-	u64 was = cmpxchg64((u64 *)job->addr, CHARIOT_MARK, CHARIOT_WILD);
-
-	return was == CHARIOT_MARK ? 0 : -EIO;
+	cmpxchg64((u64 *)job->addr, CHARIOT_MARK, CHARIOT_WILD);
+	return 0;
 }
 
 int stop_cmpxchg16b(struct job *job)
 {
 	if (!boot_cpu_has(X86_FEATURE_CX16))
 		return -EOPNOTSUPP;
-	return cas16((void *)job->addr, CHARIOT_MARK, CHARIOT_MARK,
-		     CHARIOT_WILD) ? 0 : -EIO;
+	cas16((void *)job->addr, CHARIOT_MARK, CHARIOT_MARK, CHARIOT_WILD);
+	return 0;
 }
 
 int stop_xadd(struct job *job)

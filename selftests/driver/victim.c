@@ -13,8 +13,10 @@
 #include <linux/sched/task_stack.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
+#include <linux/uuid.h>
 #include <linux/vmalloc.h>
 
 #include "chariot_conform.h"
@@ -32,8 +34,10 @@ struct vcase {
 static struct {
 	const struct vcase *vc;
 	unsigned long	addr;		/* where its bytes are */
+	unsigned long	wild;		/* where the driver shall write */
 	size_t		len;
 	u8		saved[CHARIOT_LEN];
+	bool		armed;		/* the trigger has run */
 	bool		frame;		/* on a stack: judged on return */
 	bool		gone;		/* the stack may be gone */
 	int		bad;		/* offset of the damage of a frame */
@@ -50,10 +54,12 @@ static struct page *page;
 static u64 __percpu *pcpu;
 static void *objects[OBJECTS];
 static int nr_objects;
+static bool from_cache;			/* so are they all */
 
-static u64 data[CHARIOT_LEN / 8] __aligned(CHARIOT_LEN) = {
+u64 victim_data[CHARIOT_LEN / 8] __aligned(CHARIOT_LEN) = {
 	[0 ... CHARIOT_LEN / 8 - 1] = CHARIOT_MARK,
 };
+EXPORT_SYMBOL_GPL(victim_data);
 static LIST_HEAD(list);
 
 /* Nothing runs this: it is there for its bytes. */
@@ -67,6 +73,7 @@ static void set_target(unsigned long addr, size_t len)
 	now.len = min_t(size_t, len, CHARIOT_LEN);
 	memcpy(now.saved, (void *)addr, now.len);
 	now.addr = addr;
+	now.wild = addr;
 }
 
 static int mark(void *p)
@@ -78,16 +85,27 @@ static int mark(void *p)
 	return 0;
 }
 
+static struct page *page_of(unsigned long addr)
+{
+	if (is_vmalloc_addr((void *)addr) ||
+	    (addr >= MODULES_VADDR && addr < MODULES_END))
+		return vmalloc_to_page((void *)addr);
+	return virt_to_page((void *)addr);
+}
+
+/* Make a writable alias of @addr the target. */
 static unsigned long alias_of(unsigned long addr)
 {
-	struct page *pg = vmalloc_to_page((void *)addr);
+	struct page *pg = page_of(addr);
 
 	if (!pg)
 		return 0;
 	mapping = vmap(&pg, 1, VM_MAP, PAGE_KERNEL);
 	if (!mapping)
 		return 0;
-	return (unsigned long)mapping + offset_in_page(addr);
+	set_target((unsigned long)mapping + offset_in_page(addr),
+		   PAGE_SIZE - offset_in_page(addr));
+	return now.addr;
 }
 
 static int prepare_none(void)
@@ -105,17 +123,26 @@ static int prepare_kdata(void)
 
 static int prepare_data(void)
 {
-	return mark(data);
+	return mark(victim_data);
 }
 
 static int prepare_text(void)
 {
-	unsigned long addr = alias_of((unsigned long)chariot_victim_code);
+	return alias_of((unsigned long)chariot_victim_code) ? 0 : -ENOMEM;
+}
 
-	if (!addr)
-		return -ENOMEM;
-	set_target(addr, CHARIOT_LEN);
-	return 0;
+/* A function of the kernel that nothing in a test guest calls. */
+static int prepare_ktext(void)
+{
+	return alias_of((unsigned long)uuid_is_valid) ? 0 : -ENOMEM;
+}
+
+static int prepare_ktext_wp(void)
+{
+	int ret = prepare_ktext();
+
+	now.wild = (unsigned long)uuid_is_valid;
+	return ret;
 }
 
 static int prepare_cache(void)
@@ -195,18 +222,25 @@ static int prepare_stack(void)
 	return 0;
 }
 
-#define STOP(_name, _target, _act, _ctx) \
+static int prepare_task(void)
+{
+	int ret = prepare_stack();
+
+	if (!ret)
+		set_target((unsigned long)thread->comm, sizeof(thread->comm));
+	return ret;
+}
+
+#define STOP(_name, _target, ...) \
 	{ .name = #_name, .stop = true, .prepare = prepare_##_target },
-#define PASS(_name, _act, _ctx) \
+#define PASS(_name, ...) \
 	{ .name = #_name, .prepare = prepare_none },
 
 static const struct vcase cases[] = {
 	CHARIOT_STOP_CASES(STOP)
 	CHARIOT_PASS_CASES(PASS)
-	/* modules of their own */
-	STOP(wild_init, data, store, CTX_PROCESS)
-	PASS(fail_init, -, CTX_PROCESS)
-	PASS(second, -, CTX_PROCESS)
+	CHARIOT_STOP_MODULES(STOP)
+	CHARIOT_PASS_MODULES(PASS)
 };
 
 /* The offset of the first byte which is not as it was, or -1. */
@@ -223,10 +257,29 @@ static int damage(void)
 	return -1;
 }
 
+static void set_wp(void *unused)
+{
+	unsigned long cr0;
+
+	asm volatile("mov %%cr0, %0" : "=r" (cr0));
+	if (!(cr0 & X86_CR0_WP))
+		asm volatile("mov %0, %%cr0"
+			     : : "r" (cr0 | X86_CR0_WP) : "memory");
+}
+
 static void restore(void)
 {
+	on_each_cpu(set_wp, NULL, 1);
 	if (!now.gone && damage() >= 0)
 		memcpy((void *)now.addr, now.saved, now.len);
+}
+
+static void free_object(void *p)
+{
+	if (from_cache)
+		kmem_cache_free(cache, p);
+	else
+		kfree(p);
 }
 
 static void release_memory(void)
@@ -247,7 +300,7 @@ static void release_memory(void)
 	free_percpu(pcpu);
 	pcpu = NULL;
 	while (nr_objects)
-		kfree(objects[--nr_objects]);
+		free_object(objects[--nr_objects]);
 }
 
 static void finish(void)
@@ -279,7 +332,8 @@ static int prepare(const char *name)
 
 unsigned long victim_target(void)
 {
-	return now.addr;
+	now.armed = true;
+	return now.wild;
 }
 EXPORT_SYMBOL_GPL(victim_target);
 
@@ -292,21 +346,25 @@ EXPORT_SYMBOL_GPL(victim_report);
 
 unsigned long victim_alias(unsigned long addr)
 {
-	unsigned long alias = mapping ? 0 : alias_of(addr);
-
-	if (alias)
-		set_target(alias, CHARIOT_LEN);
-	return alias;
+	return mapping ? 0 : alias_of(addr);
 }
 EXPORT_SYMBOL_GPL(victim_alias);
 
-unsigned long victim_object(void)
+struct kmem_cache *victim_cache(void)
+{
+	return cache;
+}
+EXPORT_SYMBOL_GPL(victim_cache);
+
+unsigned long victim_object(struct kmem_cache *from)
 {
 	void *p;
 
 	if (nr_objects == OBJECTS)
 		return 0;
-	p = kmalloc(CHARIOT_OBJ, CHARIOT_GFP);
+	from_cache = from;
+	p = from ? kmem_cache_alloc(from, GFP_KERNEL) :
+	    kmalloc(CHARIOT_OBJ, CHARIOT_GFP);
 	if (p)
 		objects[nr_objects++] = p;
 	return (unsigned long)p;
@@ -330,7 +388,7 @@ int victim_reown(unsigned long addr)
 	int i;
 
 	for (i = 0; i < 16; i++) {
-		p = victim_object();
+		p = victim_object(NULL);
 		if (!p)
 			return -ENOMEM;
 		if (p == addr)
@@ -359,12 +417,14 @@ unsigned long victim_map_after(unsigned long addr)
 }
 EXPORT_SYMBOL_GPL(victim_map_after);
 
+static int sink(int depth, int (*fn)(void), int far);
+
 /*
  * The frame is judged here, for it is gone when this returns.  If the thread
  * ends in the callback then its stack stays, for judge_gone(): the reference
  * is dropped here only, where it cannot be the last one.
  */
-noinline int victim_call_frame(int (*fn)(void))
+static noinline int frame_call(int (*fn)(void), int far)
 {
 	u64 frame[CHARIOT_LEN / 8];
 	int ret;
@@ -375,13 +435,34 @@ noinline int victim_call_frame(int (*fn)(void))
 	now.frame = true;
 	now.gone = true;
 	barrier_data(frame);
-	ret = fn();
+	ret = far ? sink(far, fn, -1) : fn();
 	barrier_data(frame);
 	now.gone = false;
 	now.bad = damage();
 	now.addr = 0;
 	refcount_dec(&current->stack_refcount);
 	return ret;
+}
+
+/* Go down the stack by @depth KiB, to the frame or, below that, to @fn. */
+static noinline int sink(int depth, int (*fn)(void), int far)
+{
+	u8 room[1024];
+	int ret;
+
+	barrier_data(room);
+	if (depth > 1)
+		ret = sink(depth - 1, fn, far);
+	else
+		ret = far < 0 ? fn() : frame_call(fn, far);
+	barrier_data(room);
+	return ret;
+}
+
+/* Deep enough that the end of a thread, from the top, spares the frame. */
+int victim_call_frame(int (*fn)(void), bool far)
+{
+	return sink(4, fn, far ? 4 : 0);
 }
 EXPORT_SYMBOL_GPL(victim_call_frame);
 
@@ -477,15 +558,23 @@ static const char *judge_gone(void)
 	case CHARIOT_WILD:
 		return "damaged at +0,";
 	default:
-		return "unknown";
+		return "error the stack was used again,";
 	}
+}
+
+/* Nothing was written, and for another reason than the host's. */
+static bool failed(void)
+{
+	return now.err < 0 && now.err != -ESRCH && now.err != -ETIMEDOUT;
 }
 
 static void judge_stop(struct seq_file *m)
 {
 	int bad = now.frame ? now.bad : damage();
 
-	if (now.gone)
+	if (!now.armed || failed())
+		seq_puts(m, "error nothing was tried,");
+	else if (now.gone)
 		seq_puts(m, judge_gone());
 	else if (bad >= 0)
 		seq_printf(m, "damaged at +%d,", bad);
@@ -504,16 +593,16 @@ static void judge_pass(struct seq_file *m)
 	else if (now.err)
 		seq_printf(m, "error %d", now.err);
 	else
-		seq_puts(m, "ok -");
+		seq_puts(m, "ok");
 }
 
 static int judge_show(struct seq_file *m, void *v)
 {
 	if (!now.vc) {
-		seq_puts(m, "- - no case\n");
+		seq_puts(m, "- error no case\n");
 		return 0;
 	}
-	seq_printf(m, "%s %s ", now.vc->name, now.vc->stop ? "stop" : "pass");
+	seq_printf(m, "%s ", now.vc->name);
 	if (now.vc->stop)
 		judge_stop(m);
 	else
@@ -526,11 +615,7 @@ DEFINE_SHOW_ATTRIBUTE(judge);
 
 static int list_show(struct seq_file *m, void *v)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		seq_printf(m, "%s %s\n", cases[i].name,
-			   cases[i].stop ? "stop" : "pass");
+	seq_puts(m, CHARIOT_CASES_TSV);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(list);

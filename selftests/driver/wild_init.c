@@ -6,11 +6,7 @@
 
 static int __init wild_init(void)
 {
-	u64 *target = (u64 *)victim_target();
-
-	if (!target)
-		return -ENXIO;
-	WRITE_ONCE(*target, CHARIOT_WILD);
+	WRITE_ONCE(victim_data[0], CHARIOT_WILD);
 	victim_report("wild_init", 0);
 	return 0;
 }
