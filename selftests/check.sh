@@ -37,7 +37,7 @@ part()
 # nested HOST GUEST VCPUS NPT TEST...
 nested()
 {
-	local name="$1/$2 vcpus=$3 npt=$4"
+	local name="host $1 guest $2 vcpus $3 npt $4"
 	local host=$1 dir
 
 	export GUEST=$2 VCPUS=$3 NPT=$4

@@ -21,7 +21,7 @@ static void run_act(struct run *run)
 
 static void tasklet_fn(struct tasklet_struct *t)
 {
-	run_act(from_tasklet(struct run, t, tasklet));
+	run_act(container_of(t, struct run, tasklet));
 }
 
 static void timer_fn(struct timer_list *t)
@@ -141,7 +141,7 @@ static struct task_struct *new_thread(struct run *run, int (*fn)(void *))
 	return kthread_create(fn, run, "chariot_conform");
 }
 
-static int start_thread(struct run *run, int (*fn)(void *))
+static int start_one_thread(struct run *run, int (*fn)(void *))
 {
 	struct task_struct *t = new_thread(run, fn);
 
@@ -205,11 +205,11 @@ static int start(struct run *run, enum chariot_context ctx)
 		queue_work(system_unbound_wq, &run->work);
 		return 0;
 	case ctx_kthread:
-		return start_thread(run, thread_fn);
+		return start_one_thread(run, thread_fn);
 	case ctx_preempt:
 		return start_two_threads(run);
 	case ctx_migrate:
-		return start_thread(run, migrate_fn);
+		return start_one_thread(run, migrate_fn);
 	default:
 		return -EINVAL;
 	}

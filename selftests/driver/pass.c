@@ -486,7 +486,7 @@ int pass_busy_loop(struct job *job)
 
 int pass_bad_user(struct job *job)
 {
-	static void __user * const bad[] = {
+	void __user * const bad[] = {
 		(void __user *)0x1000, (void __user *)PAGE_OFFSET,
 	};
 	u64 val = 0;

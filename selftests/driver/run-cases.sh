@@ -1,26 +1,36 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the conformance cases in a guest: run-cases.sh [CASE...]
+# Run conformance cases in a guest: run-cases.sh [CASE...]
 #
-# Output, one line each, begins with "@":
-#	@ CASE stop damaged|unchanged|unknown DETAIL
-#	@ CASE pass ok|error DETAIL
-#	@ CASE run EXIT		the trigger's process ended badly
-#	@ done CASES
-# DIR: where the modules are.  CONFORM: parameters for chariot_conform.
-# TIMEOUT: seconds a trigger may take.
+# Loads the modules that lie beside it, if they are not there yet, and prints a
+# line for each case:
+#
+#	CASE damaged|unchanged DETAIL	one that a host must stop
+#	CASE ok				one that must work
+#	CASE error DETAIL		it did not, or nothing was tried
+#	CASE skip DETAIL		this machine cannot
+#
+# and at last "# done CASES".  The exit status is that of all: EXPECT is what
+# to find of what a host must stop, "unchanged" (default) or "damaged".
+#
+# CONFORM: parameters for chariot_conform, such as storm=1000.
+# TIMEOUT: seconds that a trigger may take.
 
-DIR=${DIR:-$(dirname "$0")}
-TIMEOUT=${TIMEOUT:-60}
+DIR=$(cd "$(dirname "$0")" && pwd)
+EXPECT=${EXPECT:-unchanged}
+TIMEOUT=${TIMEOUT:-120}
 DEBUG=/sys/kernel/debug
 VICTIM=$DEBUG/chariot_victim
-DRIVER=$DEBUG/chariot_conform
+DRIVER=/dev/chariot_conform
 KNOB=/sys/module/chariot_conform/parameters/knob
+TAB=$(printf '\t')
+failed=0
 
-say()
+# A column of the case's row in the list.
+column()
 {
-	echo "@ $*"
+	sed -n "s/^$1$TAB//p" $VICTIM/list | cut -f "$2"
 }
 
 loaded()
@@ -32,31 +42,41 @@ loaded()
 load()
 {
 	loaded "$1" && return
-	file=$DIR/$1.ko
 	name=$1
 	shift
-	insmod "$file" "$@" || say "$name insmod $?"
+	insmod "$DIR/$name.ko" "$@" && return
+	echo "# error insmod $name"
+	exit 1
 }
 
-# once NAME: a module which is a case by itself
+# once NAME: a module that is a case by itself
 once()
 {
-	insmod "$DIR/$1.ko" 2>/dev/null
-	ret=$?
-	loaded "$1" && rmmod "$1"
-	return $ret
+	insmod "$DIR/$1.ko" || return
+	rmmod "$1"
 }
 
-# What is done before the write to run, and what is written after the name.
+# fail_init must fail as it does, and be loadable again.
+fail_twice()
+{
+	for _ in 1 2; do
+		insmod "$DIR/fail_init.ko" 2>&1 |
+			grep -q 'No such device' || return
+		loaded fail_init && return 1
+	done
+	return 0
+}
+
+# What is done before the case, and goes to the driver after its name.
 argument()
 {
 	case $1 in
 	seq_file)
-		tail -n 1 "$DRIVER/lines"
+		tail -n 1 $DEBUG/chariot_conform/lines
 		;;
 	param_write)
-		echo 4711 > "$KNOB"
-		cat "$KNOB"
+		echo 4711 >$KNOB
+		cat $KNOB
 		;;
 	esac
 }
@@ -68,44 +88,61 @@ trigger()
 		once "$1"
 		;;
 	fail_init)
-		if insmod "$DIR/$1.ko" 2>&1 | grep -q 'No such device'; then
-			echo "fail_init 0" > "$VICTIM/report"
-		else
-			echo "fail_init 1" > "$VICTIM/report"
-		fi
+		fail_twice
+		echo "fail_init $?" >$VICTIM/report
 		;;
 	*)
-		echo "$1 $(argument "$1")" > "$DRIVER/run"
+		echo "$1 $(argument "$1")" >$DRIVER
 		;;
 	esac
 }
 
-# Wait for the exit status in $RC, but not forever: a trigger may hang in the
-# kernel, where nothing ends it.
+# The status of a trigger, from the file $1.  It may hang in the kernel, where
+# nothing ends it.
 await()
 {
 	n=0
-	while [ ! -s "$RC" ]; do
-		[ $n -ge $((TIMEOUT * 10)) ] && return 124
-		usleep 100000 2>/dev/null || sleep 0.1
+	while [ ! -s "$1" ]; do
+		[ $n -ge $((TIMEOUT * 20)) ] && return 124
+		usleep 50000 2>/dev/null || sleep 0.05
 		n=$((n + 1))
 	done
-	return "$(cat "$RC")"
+	return "$(cat "$1")"
+}
+
+# The trigger has a process of its own, which a stop may end.
+try()
+{
+	rc=$(mktemp) || exit 1
+	(sh "$0" --trigger "$1" >"$rc.out" 2>&1; echo $? >"$rc") &
+	await "$rc"
+	ret=$?
+	why=
+	[ $ret -eq 0 ] || why=" (exit $ret: $(tr '\n' ' ' <"$rc.out"))"
+	echo "$(cat $VICTIM/judge)$why"
+	rm -f "$rc" "$rc.out"
 }
 
 run_case()
 {
-	if ! echo "$1" > "$VICTIM/prepare"; then
-		say "$1 prepare failed"
-		return
+	if [ "$(column "$1" 3)" = smp ] && [ "$(nproc)" -lt 2 ]; then
+		echo "$1 skip needs smp"
+	elif echo "$1" 2>/dev/null >$VICTIM/prepare; then
+		try "$1"
+	else
+		echo "$1 error cannot prepare it"
 	fi
-	RC=$(mktemp) || exit 1
-	(sh "$0" --trigger "$1" > /dev/null 2>&1; echo $? > "$RC") &
-	await
-	ret=$?
-	rm -f "$RC"
-	[ $ret -eq 0 ] || say "$1 run $ret"
-	say "$(cat "$VICTIM/judge")"
+}
+
+# as_wanted CASE RESULT...
+as_wanted()
+{
+	case $(column "$1" 1),$2 in
+	*,skip|pass,ok|"stop,$EXPECT")
+		return 0
+		;;
+	esac
+	return 1
 }
 
 if [ "$1" = --trigger ]; then
@@ -113,13 +150,17 @@ if [ "$1" = --trigger ]; then
 	exit
 fi
 
-[ -d $DEBUG/bdi ] || mount -t debugfs debugfs $DEBUG 2>/dev/null
+[ -d $DEBUG/bdi ] || mount -t debugfs debugfs $DEBUG || exit 1
 load chariot_victim
 # shellcheck disable=SC2086 # parameters are words
 load chariot_conform $CONFORM
 # shellcheck disable=SC2046 # and so are names
-[ $# -gt 0 ] || set -- $(cut -d ' ' -f 1 $VICTIM/list)
+[ $# -gt 0 ] || set -- $(sed 1d $VICTIM/list | cut -f 1)
 for name; do
-	run_case "$name"
+	line=$(run_case "$name")
+	echo "$line"
+	# shellcheck disable=SC2086 # and results
+	as_wanted $line || failed=1
 done
-say "done $#"
+echo "# done $#"
+exit $failed
