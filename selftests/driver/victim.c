@@ -9,6 +9,7 @@
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/sched/task_stack.h>
 #include <linux/seq_file.h>
@@ -620,12 +621,33 @@ static int list_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(list);
 
+/* A module that is a case by itself is tried as soon as its init will run. */
+static int module_event(struct notifier_block *nb, unsigned long state,
+			void *data)
+{
+	struct module *mod = data;
+
+	if (state == MODULE_STATE_COMING && now.vc &&
+	    !strcmp(mod->name, now.vc->name))
+		now.armed = true;
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block module_nb = { .notifier_call = module_event };
+
 static int __init victim_init(void)
 {
+	int ret;
+
 	cache = kmem_cache_create("chariot_victim", CHARIOT_LEN, 0,
 				  SLAB_HWCACHE_ALIGN, NULL);
 	if (!cache)
 		return -ENOMEM;
+	ret = register_module_notifier(&module_nb);
+	if (ret) {
+		kmem_cache_destroy(cache);
+		return ret;
+	}
 	dir = debugfs_create_dir("chariot_victim", NULL);
 	debugfs_create_file("prepare", 0200, dir, NULL, &prepare_fops);
 	debugfs_create_file("report", 0200, dir, NULL, &report_fops);
@@ -638,6 +660,7 @@ module_init(victim_init);
 static void __exit victim_exit(void)
 {
 	debugfs_remove(dir);
+	unregister_module_notifier(&module_nb);
 	finish();
 	kmem_cache_destroy(cache);
 }
