@@ -358,6 +358,8 @@ static void chariot_realize(PCIDevice *pci, Error **errp)
 	if (!ok) {
 		chariot_vm__free(d->vm);
 		d->vm = NULL;
+		/* QEMU may be about to exit. */
+		message_flush();
 		message_stop();
 		qemu_bh_delete(d->bh);
 		g_array_free(d->held, true);

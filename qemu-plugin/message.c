@@ -141,8 +141,10 @@ void message_stop(void)
 	pthread_mutex_lock(&out.lock);
 	qemu_bh_delete(out.bh);
 	out.bh = NULL;
+	push_suppressed();
 	pthread_mutex_unlock(&out.lock);
-	message_flush();
+	/* In a monitor's command, to print now would be to answer it. */
+	aio_bh_schedule_oneshot(qemu_get_aio_context(), flush, NULL);
 }
 
 void message_capture(void)

@@ -25,9 +25,12 @@
 #endif
 
 /* A type that every QEMU for x86 has, and what its class is known to hold */
-#define PROBE_TYPE	"pci-bridge"
-#define PROBE_DEVICE_ID	0x0001
-#define PROBE_CLASS_ID	0x0604
+#define KNOWN		"pci-bridge"
+#define KNOWN_DEVICE	0x0001
+#define KNOWN_CLASS	0x0604
+
+#define PROBE		"chariot-probe"
+#define FILL		0xa5
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
@@ -67,19 +70,52 @@ static bool check_version(void)
 	return ok;
 }
 
-static bool check_size(const char *type, size_t ours)
+/* A PCI device, and nothing else */
+static void probe_class_init(ObjectClass *oc, class_data *data)
 {
-	size_t theirs;
+	DEVICE_CLASS(oc)->user_creatable = false;
+}
 
-	if (!object_class_by_name(type)) {
-		error_report("chariot: this QEMU has no type \"%s\"", type);
-		return false;
-	}
-	theirs = object_type_get_instance_size(type);
-	if (theirs == ours)
+static void register_probe(void)
+{
+	static InterfaceInfo interfaces[] = {
+		{ INTERFACE_CONVENTIONAL_PCI_DEVICE },
+		{ },
+	};
+	static const TypeInfo info = {
+		.name = PROBE,
+		.parent = TYPE_PCI_DEVICE,
+		.class_init = probe_class_init,
+		.interfaces = interfaces,
+	};
+
+	type_register_static(&info);
+}
+
+/*
+ * Not all versions have a function that tells the size of an object.  But all
+ * of them clear its memory first, and take what is ours for that.
+ */
+static bool check_object(void)
+{
+	size_t ours = sizeof(PCIDevice) + CHARIOT_TEST_SIZE_ERROR;
+	size_t theirs = 2 * sizeof(PCIDevice) + 4096;
+	uint8_t *mem = g_malloc(theirs);
+	PCIDevice *pci = (PCIDevice *)mem;
+	bool placed;
+
+	memset(mem, FILL, theirs);
+	object_initialize(mem, theirs, PROBE);
+	while (theirs && mem[theirs - 1] == FILL)
+		theirs--;
+	/* Defaults of properties, near the start and near the end. */
+	placed = pci->devfn == -1 && pci->romsize == UINT32_MAX;
+	object_unref(OBJECT(mem));
+	g_free(mem);
+	if (theirs == ours && placed)
 		return true;
-	error_report("chariot: an object of type \"%s\" has %zu bytes in this QEMU, and %zu in the one that this chariot.so was built for: they are configured differently",
-		     type, theirs, ours);
+	error_report("chariot: a PCIDevice has %zu bytes in this QEMU, and %zu%s in the one that this chariot.so was built for: they are configured differently",
+		     theirs, ours, placed ? "" : ", in another order,");
 	return false;
 }
 
@@ -89,23 +125,23 @@ static bool check_size(const char *type, size_t ours)
  */
 static bool check_class(void)
 {
-	ObjectClass *oc = object_class_by_name(PROBE_TYPE);
+	ObjectClass *oc = object_class_by_name(KNOWN);
 	PCIDeviceClass *pc = (PCIDeviceClass *)oc;
 	DeviceClass *dc = (DeviceClass *)oc;
 
 	if (!oc) {
 		error_report("chariot: this QEMU has no type \"%s\"",
-			     PROBE_TYPE);
+			     KNOWN);
 		return false;
 	}
 	if (test_bit(DEVICE_CATEGORY_BRIDGE, dc->categories) &&
 	    dc->user_creatable && dc->hotpluggable &&
 	    pc->vendor_id == PCI_VENDOR_ID_REDHAT &&
-	    pc->device_id == PROBE_DEVICE_ID && pc->class_id == PROBE_CLASS_ID)
+	    pc->device_id == KNOWN_DEVICE && pc->class_id == KNOWN_CLASS)
 		return true;
 	error_report("chariot: the class of \"%s\" should have PCI id %04x:%04x, class %04x, and has %04x:%04x, class %04x: this chariot.so was built for a QEMU that is configured differently",
-		     PROBE_TYPE, PCI_VENDOR_ID_REDHAT, PROBE_DEVICE_ID,
-		     PROBE_CLASS_ID, pc->vendor_id, pc->device_id,
+		     KNOWN, PCI_VENDOR_ID_REDHAT, KNOWN_DEVICE,
+		     KNOWN_CLASS, pc->vendor_id, pc->device_id,
 		     pc->class_id);
 	return false;
 }
@@ -122,11 +158,10 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 	}
 	if (!check_target(info) || !check_arguments(argc, argv) ||
 	    !check_version() ||
-	    !check_size(TYPE_OBJECT, sizeof(Object)) ||
-	    !check_size(TYPE_DEVICE, sizeof(DeviceState)) ||
-	    !check_size(TYPE_PCI_DEVICE,
-			sizeof(PCIDevice) + CHARIOT_TEST_SIZE_ERROR) ||
 	    !check_class())
+		return -EINVAL;
+	register_probe();
+	if (!check_object())
 		return -EINVAL;
 	chariot_device_register();
 	installed = true;

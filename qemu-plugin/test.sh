@@ -24,7 +24,7 @@ not_ok()
 {
 	n=$((n + 1)) failed=$((failed + 1))
 	echo "not ok $n - $1"
-	[ -z "${2:-}" ] || sed 's/^/# /' <<<"$2"
+	[ -z "${2:-}" ] || echo "# ${2//$'\n'/$'\n'# }"
 }
 skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
 check() { local name=$1; shift; if "$@"; then ok "$name"; else not_ok "$name"; fi; }
@@ -66,7 +66,7 @@ check "exports are the two of a plugin" \
 	[ "$(tr '\n' ' ' <"$TMP/exports")" = "qemu_plugin_install qemu_plugin_version " ]
 
 libs=$(ldd "$SO" | awk '$3 ~ /^\// { print $3 }')
-# shellcheck disable=SC2086 # a list
+# shellcheck disable=SC2046,SC2086 # lists
 nm -D --defined-only "$(command -v "$QEMU")" $(ldd "$(command -v "$QEMU")" |
 	awk '$3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }') $libs 2>/dev/null |
 	awk 'NF == 3 { sub(/@.*/, "", $3); print $3 }' | sort -u >"$TMP/there"
@@ -107,13 +107,13 @@ else
 fi
 if variant size -DCHARIOT_TEST_SIZE_ERROR=24; then
 	refuses "built with another size of PCIDevice" \
-		'type "pci-device" has' "$TMP/size.so" -device chariot
+		'a PCIDevice has 2' "$TMP/size.so" -device chariot
 else
 	not_ok "built with another size of PCIDevice" "does not build"
 fi
 if variant int128 -DCHARIOT_TEST_NO_INT128; then
 	refuses "built without CONFIG_INT128" \
-		'type "pci-device" has' "$TMP/int128.so" -device chariot
+		'a PCIDevice has 2' "$TMP/int128.so" -device chariot
 else
 	not_ok "built without CONFIG_INT128" "does not build"
 fi
@@ -204,7 +204,7 @@ qmp()
 	echo "${1%\}}, \"id\": $id}" >&7
 	# it may also be first
 	for ((i = 0; i < 200; i++)); do
-		! grep "\"id\": $id[,}]" "$TMP/out" || return 0
+		! grep "\"id\": ${id}[,}]" "$TMP/out" || return 0
 		sleep 0.05
 	done
 	return 1
@@ -343,7 +343,6 @@ check "QEMU ends well" [ $status -eq 0 ]
 check "and has nothing else to complain about" \
 	[ -z "$(grep -vE '^mock: |chariot: ' "$TMP/err")" ]
 
-# A guard that waits for the VM to stop, and a device that goes at that time
 start -device chariot,id=c,addr=5,fail=continue
 say "error let it go on"
 said "a failure with fail=continue is told" "chariot: let it go on"
