@@ -1,0 +1,66 @@
+# The conformance driver: what it must not do is stopped, what it may do works.
+# Each case is first run without Chariot, where it must do its damage.
+#
+# CASES: some of selftests/cases.tsv only.  VERDICT: of the isolated run.
+DRV=.build/driver/$GUEST
+VERDICT=${VERDICT:-skip}
+VM_FILES="$DRV/run-cases.sh:/c/run-cases.sh"
+for m in chariot_victim chariot_conform fail_init wild_init second; do
+	VM_FILES="$VM_FILES $DRV/$m.ko:/c/$m.ko"
+done
+
+# names stop|pass: the cases of that kind
+names()
+{
+	awk -F'\t' -v kind="$1" -v only=" ${CASES:-} " '
+		$2 == kind && (only == "  " || index(only, " " $1 " ")) {
+			print $1 }' selftests/cases.tsv
+}
+
+# run VM EXPECT NAME...: the lines of run-cases.sh
+run()
+{
+	local vm=$1 expect=$2
+
+	shift 2
+	[ $# -eq 0 ] || vm_run "$vm" -t 900 \
+		"EXPECT=$expect CONFORM='storm=${STORM:-100000}' sh /c/run-cases.sh $*"
+}
+
+# judge STATE EXPECT COUNT <LINES: one TAP line for each case
+judge()
+{
+	local name result why n=0
+
+	while read -r name result why; do
+		case $name,$result in
+		\#*)		continue ;;
+		*,skip)		skip "$1: $name" "$why" ;;
+		*,ok|*,"$2")	ok "$1: $name $result" ;;
+		*)		not_ok "$1: $name" "$result $why" ;;
+		esac
+		n=$((n + 1))
+	done
+	is "$1: cases that ran" $n "$3"
+}
+
+stop=$(names stop) pass=$(names pass)
+nstop=$(echo "$stop" | grep -c .) npass=$(echo "$pass" | grep -c .)
+
+vm_start a || exit 1
+vm_wait a || exit 1
+# shellcheck disable=SC2086 # a list
+run a damaged $stop | judge "without Chariot" damaged "$nstop"
+vm_kill a
+
+iso_start a chariot_conform,fail_init,wild_init,second "$VERDICT" || exit 1
+# shellcheck disable=SC2086 # a list
+run a unchanged $pass | judge isolated unchanged "$npass"
+is "isolated: no violation in what a driver may do" "$(iso_stat a violations)" 0
+iso_events a violation | head -n 30 | sed 's/^/# /'
+# shellcheck disable=SC2086 # a list
+run a unchanged $stop | judge "isolated, $VERDICT" unchanged "$nstop"
+is "no error" "$(iso_events a error | grep -c .)" 0
+grep '^stat' "$OUT/a.guard" | tail -n 20 | sed 's/^/# /'
+vm_stop a
+iso_detach a
