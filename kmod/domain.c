@@ -81,7 +81,7 @@ static int check_range(const struct chariot_range *r)
 
 static int check_op(const struct chariot_op *op)
 {
-	if (op->op >= CHARIOT_NR_OPS || op->phase > CHARIOT_PHASE_POST ||
+	if (op->op >= CHARIOT_NR_OPS || op->phase >= CHARIOT_NR_PHASES ||
 	    op->base > CHARIOT_RET || op->nr_deref > 2 ||
 	    op->map >= CHARIOT_NR_MAPS || op->len_kind >= CHARIOT_NR_LENS ||
 	    op->len_a > CHARIOT_RET || op->len_mul > CHARIOT_MAX_OBJECT ||
@@ -89,6 +89,10 @@ static int check_op(const struct chariot_op *op)
 		return -EINVAL;
 	if (op->len_kind == CHARIOT_LEN_FIELD ?
 	    op->len_b > 8 || !is_power_of_2(op->len_b) : op->len_b > 5)
+		return -EINVAL;
+	if (op->phase == CHARIOT_PHASE_CALLBACK &&
+	    (op->op != CHARIOT_OP_GRANT || op->base == CHARIOT_RET ||
+	     op->map == CHARIOT_MAP_PERCPU))
 		return -EINVAL;
 	if (op->op == CHARIOT_OP_CHECK &&
 	    (op->phase || op->nr_deref > 1 || op->map ||

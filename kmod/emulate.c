@@ -3,7 +3,7 @@
 #include "event.h"
 #include "gate.h"
 #include "trace.h"
-#include "view.h"
+#include "open.h"
 #include "violation.h"
 
 #include <asm/trapnr.h>
@@ -211,9 +211,7 @@ static u64 stack_gva(struct chariot_domain *dom, struct chariot_vcpu *vs,
 static void open_page(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		      struct kvm_vcpu *vcpu, u64 gpa)
 {
-	chariot_view_split(dom->vm, gpa >> PAGE_SHIFT);
-	xa_store(&dom->open, gpa >> PAGE_SHIFT, xa_mk_value(1),
-		 GFP_KERNEL_ACCOUNT);
+	chariot_open_page(dom, gpa >> PAGE_SHIFT);
 	chariot_unemulated(dom, vs, vcpu, gpa);
 }
 

@@ -7,6 +7,7 @@
 #include "event.h"
 #include "frame.h"
 #include "gate.h"
+#include "open.h"
 #include "view.h"
 #include "violation.h"
 #include "watch.h"
@@ -35,6 +36,7 @@ struct fault {
 	u64 gpa;
 	u64 rip, rsp;		/* of the code that the fault is about */
 	u64 frame;		/* gva where the CPU has saved them, 0: registers */
+	u64 handler;		/* of the interrupt, if the CPU is there already */
 };
 
 /* ---- moving between views ----------------------------------------------- */
@@ -42,6 +44,10 @@ struct fault {
 static enum action to_view(struct fault *f, unsigned int view, const char *why)
 {
 	trace_chariot_gate(f->vcpu->vcpu_idx, f->dom->nr, why, f->rip, f->rsp);
+	if (view)
+		chariot_open_enter(f->dom, f->vs, chariot_vcpu_cr(f->vcpu).cr3);
+	else
+		chariot_open_leave(f->dom);
 	f->vs->view = view;
 	chariot_view_set(f->vcpu, view);
 	return RETRY;
@@ -69,6 +75,12 @@ static void read_values(struct fault *f, struct chariot_values *val)
 
 	for (i = 0; i < 7; i++)
 		val->v[i] = chariot_reg_read(f->vcpu, regs[i]);
+}
+
+static void set_pc(struct fault *f, u64 rip, u64 rsp)
+{
+	chariot_reg_write(f->vcpu, VCPU_REGS_RIP, rip);
+	chariot_reg_write(f->vcpu, VCPU_REGS_RSP, rsp);
 }
 
 /* Let driver code wait until the guest comes back to (rip, rsp). */
@@ -124,10 +136,35 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	return to_view(f, f->dom->nr, "entry");
 }
 
+static enum action leave(struct fault *f)
+{
+	const struct chariot_gate *gate = f->vs->entry->gate;
+	s64 result = (s32)chariot_reg_read(f->vcpu, VCPU_REGS_RAX);
+
+	f->dom->stats.returns++;
+	end_entry(f);
+	to_view(f, 0, "return");
+	if (gate && gate->flags & CHARIOT_GATE_INIT)
+		chariot_domain_init_done(f->dom, result);
+	else if (gate && gate->flags & CHARIOT_GATE_EXIT)
+		chariot_domain_drop(f->dom);
+	return RETRY;
+}
+
+/* The function that the driver's function ended in has returned: so has it. */
+static enum action leave_tail(struct fault *f)
+{
+	struct chariot_entry *e = f->vs->entry;
+
+	set_pc(f, e->ret, e->slot + 8);
+	return leave(f);
+}
+
 static enum action resume(struct fault *f, struct chariot_frame *frame)
 {
 	struct chariot_domain *dom = f->dom;
 	struct chariot_values val;
+	bool tail = frame->tail;
 	int err = 0;
 
 	kfree(f->vs->entry);
@@ -142,15 +179,19 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 		err = chariot_gate_run(dom, f->vs, frame->gate, CHARIOT_PHASE_POST,
 				       &val, frame->rip, NULL);
 	}
+	if (frame->park)
+		set_pc(f, frame->park, f->rsp);
 	kfree(frame);
 	if (err)
 		return fail(f, err, "a gate action failed");
+	if (tail)
+		return leave_tail(f);
 	return to_view(f, dom->nr, "resume");
 }
 
 /*
- * A call inside the driver that went through a retpoline, and was interrupted
- * there: the caller's frame waits for the return, but first the callee runs.
+ * A kernel function that the driver called ends in a jump to a function of the
+ * driver: the caller's frame waits for the return, but first the callee runs.
  */
 static bool resume_callee(struct fault *f)
 {
@@ -203,21 +244,6 @@ static enum action kernel_fetch(struct fault *f)
 
 /* ---- driver view, fetch outside the driver ------------------------------ */
 
-static enum action leave(struct fault *f)
-{
-	const struct chariot_gate *gate = f->vs->entry->gate;
-	s64 result = (s32)chariot_reg_read(f->vcpu, VCPU_REGS_RAX);
-
-	f->dom->stats.returns++;
-	end_entry(f);
-	to_view(f, 0, "return");
-	if (gate && gate->flags & CHARIOT_GATE_INIT)
-		chariot_domain_init_done(f->dom, result);
-	else if (gate && gate->flags & CHARIOT_GATE_EXIT)
-		chariot_domain_drop(f->dom);
-	return RETRY;
-}
-
 static enum action bad_fetch(struct fault *f)
 {
 	switch (violate(f, CHARIOT_WHY_FETCH, f->rip, 0)) {
@@ -231,40 +257,21 @@ static enum action bad_fetch(struct fault *f)
 	return to_view(f, 0, "bad fetch");
 }
 
-static void set_pc(struct fault *f, u64 rip, u64 rsp)
-{
-	if (!f->frame) {
-		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, rip);
-		chariot_reg_write(f->vcpu, VCPU_REGS_RSP, rsp);
-		return;
-	}
-	/* rip cs rflags rsp ss */
-	chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame, &rip, 8);
-	chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame + 24, &rsp, 8);
-}
-
 /*
  * A CHECK found that the function would write where the driver may not.
  * EMULATE: go on with the call all the same.
  */
 static enum action refuse(struct fault *f, const struct chariot_refusal *r,
-			  u64 ret)
+			  u64 ret, bool tail)
 {
-	u32 verdict = violate(f, CHARIOT_WHY_WRITE, r->gva,
-			      min_t(u64, r->len, U32_MAX));
-
-	/* The registers are those of an interrupt handler already. */
-	if (f->frame && verdict == CHARIOT_VERDICT_OOPS)
-		verdict = CHARIOT_VERDICT_SKIP;
-	switch (verdict) {
+	switch (violate(f, CHARIOT_WHY_WRITE, r->gva,
+			min_t(u64, r->len, U32_MAX))) {
 	case CHARIOT_VERDICT_SKIP:
 		chariot_reg_write(f->vcpu, VCPU_REGS_RAX, r->result);
+		if (tail)
+			return leave_tail(f);
 		set_pc(f, ret, f->rsp + 8);
-		if (!f->frame)
-			return RETRY;
-		if (!push(f, ret, f->rsp + 8, true))
-			return fail(f, -ENOMEM, "no memory for a frame");
-		return to_view(f, 0, "interrupt");
+		return RETRY;
 	case CHARIOT_VERDICT_OOPS:
 		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
 		if (!push(f, ret, f->rsp + 8, false))
@@ -276,38 +283,59 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 	return EMULATE;
 }
 
-static enum action call(struct fault *f, u64 ret)
+/*
+ * The driver calls the function at f->rip.  With @tail it jumps there as its
+ * last act.  Then we make a call of it, from the start of the driver's own
+ * function, so that the return is seen.
+ */
+static enum action call(struct fault *f, const struct chariot_gate *gate,
+			u64 ret, bool tail)
 {
-	const struct chariot_gate *gate;
 	struct chariot_refusal refusal;
 	struct chariot_frame *frame;
 	struct chariot_values val;
 	enum action a;
 	int r = 0;
 
-	gate = chariot_gate_find(f->dom->gates, f->dom->nr_gates, f->rip);
-	if (gate && gate->nr_ops) {
+	if (gate) {
 		read_values(f, &val);
 		r = chariot_gate_run(f->dom, f->vs, gate, CHARIOT_PHASE_PRE,
 				     &val, ret, &refusal);
-	} else {
-		gate = NULL;
 	}
 	if (r < 0)
 		return fail(f, r, "a gate action failed");
 	if (r) {
-		a = refuse(f, &refusal, ret);
+		a = refuse(f, &refusal, ret, tail);
 		if (a != EMULATE)
 			return a;
+	}
+	if (tail) {
+		f->rsp -= 8;
+		if (chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->rsp,
+					   &ret, sizeof(ret)))
+			return fail(f, -EFAULT, "a stack is not mapped");
+		set_pc(f, f->rip, f->rsp);
 	}
 	frame = push(f, ret, f->rsp + 8, false);
 	if (!frame)
 		return fail(f, -ENOMEM, "no memory for a frame");
+	frame->tail = tail;
 	frame->gate = gate;
 	if (gate)
 		memcpy(frame->args, val.v, sizeof(frame->args));
 	f->dom->stats.calls++;
 	return to_view(f, 0, "call");
+}
+
+/* The driver's function ends in a jump to a kernel function. */
+static enum action jump(struct fault *f, const struct chariot_gate *gate)
+{
+	struct chariot_entry *e = f->vs->entry;
+
+	if (gate || (e->gate && e->gate->flags))
+		return call(f, gate, e->rip + 1, true);
+	f->dom->stats.calls++;
+	return leave(f);
 }
 
 /*
@@ -332,6 +360,7 @@ static enum action suspend_caller(struct fault *f, const char *why)
 static enum action leave_for(struct fault *f)
 {
 	struct chariot_entry *e = f->vs->entry;
+	const struct chariot_gate *gate;
 	u64 top, slot;
 
 	if (f->rip == e->ret && f->rsp == e->slot + 8)
@@ -339,34 +368,74 @@ static enum action leave_for(struct fault *f)
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &top,
 				  sizeof(top)))
 		return bad_fetch(f);
+	gate = chariot_gate_find(f->dom->gates, f->dom->nr_gates, f->rip);
+	if (gate && !gate->nr_ops)
+		gate = NULL;
 	if (chariot_domain_text(f->dom, top))
-		return call(f, top);
-	/* The driver's function ends in a jump to a kernel function. */
-	if (f->rsp == e->slot && top == e->ret) {
-		f->dom->stats.calls++;
-		return leave(f);
-	}
+		return call(f, gate, top, false);
+	if (f->rsp == e->slot && top == e->ret)
+		return jump(f, gate);
 	if (chariot_find_caller(f->dom, e, f->rsp, &slot))
 		return suspend_caller(f, "beside");
 	return bad_fetch(f);
 }
 
+#define NR_EXCEPTIONS	32
+
+/* Is it the CPU that asks for the handler, and not a device? */
+static bool is_exception(struct fault *f)
+{
+	struct kvm_vcpu_arch *arch = &f->vcpu->arch;
+	gate_desc idt[NR_EXCEPTIONS];
+	struct desc_ptr dt;
+	int i;
+
+	if (!f->frame)
+		return arch->exception.injected || arch->interrupt.soft;
+	chariot_x86_ops->get_idt(f->vcpu, &dt);
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, dt.address, idt,
+				  sizeof(idt)))
+		return true;
+	for (i = 0; i < NR_EXCEPTIONS; i++)
+		if (gate_offset(&idt[i]) == f->handler)
+			return true;
+	return false;
+}
+
+/*
+ * An interrupt in kernel code that runs in the driver's view, or on the way
+ * there.  To come back to that code would not be seen, so the guest is made to
+ * come back to the driver's entry; it goes on at f->rip from there.
+ */
+static enum action park(struct fault *f, const char *why)
+{
+	u64 at = f->vs->entry->rip;
+	struct chariot_frame *frame = push(f, at, f->rsp, true);
+
+	if (!frame)
+		return fail(f, -ENOMEM, "no memory for a frame");
+	frame->park = f->rip;
+	if (!f->frame)
+		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, at);
+	else if (chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame, &at,
+					sizeof(at)))
+		return fail(f, -EFAULT, "an interrupt frame is not mapped");
+	return to_view(f, 0, why);
+}
+
 /* The driver's code at (f->rip, f->rsp) is interrupted. */
 static enum action suspend(struct fault *f, const char *why)
 {
-	switch (chariot_domain_range(f->dom, f->rip)) {
-	case CHARIOT_RANGE_TEXT:
-	case CHARIOT_RANGE_INIT_TEXT:
-		f->dom->stats.interrupts++;
+	f->dom->stats.interrupts++;
+	if (chariot_domain_text(f->dom, f->rip)) {
 		if (!push(f, f->rip, f->rsp, true))
 			return fail(f, -ENOMEM, "no memory for a frame");
 		return to_view(f, 0, why);
-	case CHARIOT_RANGE_INHERIT:
-		f->dom->stats.interrupts++;
-		return suspend_caller(f, why);
 	}
-	/* Just then it was leaving. */
-	return leave_for(f);
+	/* The handler of an exception wants to know where it was. */
+	if (is_exception(f))
+		return suspend_caller(f, why);
+	return park(f, why);
 }
 
 /* The CPU has pushed [error code] rip cs rflags rsp ss. */
@@ -382,6 +451,7 @@ static enum action interrupt(struct fault *f)
 	if (p[1] != KERNEL_CS)
 		return fail(f, -EINVAL, "an interrupt frame is not understood");
 	f->frame = f->rsp + (p - w) * 8;
+	f->handler = f->rip;
 	f->rip = p[0];
 	f->rsp = p[3];
 	return suspend(f, p == w ? "interrupt" : "exception");
@@ -407,13 +477,11 @@ static enum action walk_write(struct fault *f)
 {
 	gfn_t gfn = f->gpa >> PAGE_SHIFT;
 
-	if (chariot_act_full(&f->dom->act, gfn) || xa_load(&f->dom->open, gfn))
+	if (chariot_act_full(&f->dom->act, gfn) ||
+	    chariot_open_has(f->dom, gfn))
 		return PASS;
-	chariot_view_split(f->vm, gfn);
-	if (xa_err(xa_store(&f->dom->open, gfn, xa_mk_value(1),
-			    GFP_KERNEL_ACCOUNT)))
+	if (chariot_open_table(f->dom, f->vs, gfn))
 		return fail(f, -ENOMEM, "no memory for a page-walk grant");
-	f->dom->stats.walk_grants++;
 	return PASS;
 }
 
@@ -424,7 +492,7 @@ static enum action driver_write(struct fault *f)
 	if (delivering(f->vcpu))
 		return suspend(f, "delivery");
 	if (chariot_act_full(&f->dom->act, gfn) ||
-	    xa_load(&f->dom->open, gfn)) {
+	    chariot_open_has(f->dom, gfn)) {
 		f->dom->stats.page_grants++;
 		return PASS;
 	}

@@ -43,6 +43,31 @@ static bool op_base(struct chariot_domain *dom, const struct chariot_op *op,
 	return true;
 }
 
+static u64 op_arg(const struct chariot_op *op, const struct chariot_values *val,
+		  u8 n)
+{
+	return op->len_off & BIT(n) ? (u32)val->v[n] : val->v[n];
+}
+
+#define MAX_STRING	(64 << 10)
+
+static bool string_len(struct chariot_domain *dom, u64 at, u64 *len)
+{
+	char buf[64];
+	u64 n;
+
+	for (*len = 0; *len < MAX_STRING; *len += n, at += n) {
+		n = sizeof(buf) - at % sizeof(buf);
+		if (chariot_guest_read_va(dom->vm->kvm, dom->cr, at, buf, n))
+			return false;
+		if (memchr(buf, 0, n)) {
+			*len += strnlen(buf, n);
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
 		   const struct chariot_values *val, u64 *len)
 {
@@ -50,11 +75,11 @@ static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
 
 	switch (op->len_kind) {
 	case CHARIOT_LEN_ARG:
-		v = val->v[op->len_a];
+		v = op_arg(op, val, op->len_a);
 		break;
 	case CHARIOT_LEN_ARG_MUL:
-		if (check_mul_overflow(val->v[op->len_a], val->v[op->len_b],
-				       &v))
+		if (check_mul_overflow(op_arg(op, val, op->len_a),
+				       op_arg(op, val, op->len_b), &v))
 			return false;
 		break;
 	case CHARIOT_LEN_ORDER:
@@ -65,6 +90,11 @@ static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
 		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
 					  val->v[op->len_a] + op->len_off,
 					  &v, op->len_b))
+			return false;
+		break;
+	case CHARIOT_LEN_STRING:
+		if (null_or_err(val->v[op->len_a]) ||
+		    !string_len(dom, val->v[op->len_a], &v))
 			return false;
 		break;
 	}
@@ -209,39 +239,64 @@ static bool on_own_stack(struct chariot_domain *dom, struct chariot_entry *e,
 	       gva >= chariot_entry_base(dom, e);
 }
 
-/* The objects that the kernel handed over with this call. */
-static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
-			u64 gva, u64 len)
+/* Does an op of @gate grant it, with a base and a length of these values? */
+static bool granted(struct chariot_domain *dom, const struct chariot_gate *gate,
+		    unsigned int phase, const struct chariot_values *base_of,
+		    const struct chariot_values *len_of, u64 gva, u64 len)
 {
-	const struct chariot_op *op, *end;
-	struct chariot_values val = {};
+	const struct chariot_op *op = dom->ops + gate->op;
+	const struct chariot_op *end = op + gate->nr_ops;
 	u64 base, size;
 
-	if (!e || !e->gate)
-		return false;
-	memcpy(val.v, e->args, sizeof(e->args));
-	op = dom->ops + e->gate->op;
-	for (end = op + e->gate->nr_ops; op < end; op++)
-		if (op->op == CHARIOT_OP_GRANT &&
-		    op_base(dom, op, &val, &base) &&
-		    op_len(dom, op, &val, &size) &&
+	for (; op < end; op++)
+		if (op->op == CHARIOT_OP_GRANT && op->phase == phase &&
+		    op_base(dom, op, base_of, &base) &&
+		    op_len(dom, op, len_of, &size) &&
 		    gva >= base && len <= size && gva - base <= size - len)
 			return true;
 	return false;
 }
 
-/* Also of the calls that wait further up on the same stack. */
+static struct chariot_values values_of(const u64 args[6])
+{
+	struct chariot_values val = {};
+
+	memcpy(val.v, args, 6 * sizeof(*args));
+	return val;
+}
+
+/* The objects that the kernel handed over with this call. */
+static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
+			u64 gva, u64 len)
+{
+	struct chariot_values val = values_of(e->args);
+
+	return e->gate && granted(dom, e->gate, CHARIOT_PHASE_PRE, &val, &val,
+				  gva, len);
+}
+
+/*
+ * The same for what waits further up on this stack: entries, and the functions
+ * that they have called, which may hand an object to a callback.
+ */
 static bool in_outer_argument(struct chariot_domain *dom,
 			      struct chariot_entry *e, u64 gva, u64 len)
 {
+	struct chariot_values mine = values_of(e->args), val;
 	struct chariot_frame *f;
 	int i;
 
-	hash_for_each(dom->frames, i, f, node)
-		if (f->entry->slot > e->slot &&
-		    f->entry->slot - e->slot < STACK_PAGES * PAGE_SIZE &&
-		    in_argument(dom, f->entry, gva, len))
+	hash_for_each(dom->frames, i, f, node) {
+		if (f->entry->slot <= e->slot ||
+		    f->entry->slot - e->slot >= STACK_PAGES * PAGE_SIZE)
+			continue;
+		if (in_argument(dom, f->entry, gva, len))
 			return true;
+		val = values_of(f->args);
+		if (f->gate && granted(dom, f->gate, CHARIOT_PHASE_CALLBACK,
+				       &mine, &val, gva, len))
+			return true;
+	}
 	return false;
 }
 

@@ -111,6 +111,45 @@ int chariot_guest_walk(struct kvm *kvm, struct chariot_cr cr, u64 gva,
 	return -EFAULT;
 }
 
+/* The guest makes its tables as it likes, also such that contain themselves. */
+#define MAX_TABLES	4096
+
+/* Is @gfn a table below @table, which has entries of @level? */
+static bool table_below(struct kvm *kvm, u64 table, int level, int first,
+			u64 gfn, int *left)
+{
+	u64 ptes[32];
+	int i;
+
+	if (!(*left)--)
+		return false;
+	cond_resched();
+	for (i = first; i < 512 && *left >= 0; i++) {
+		if (i % 32 == 0 &&
+		    chariot_guest_read(kvm, table + 8 * i, ptes, sizeof(ptes)))
+			return false;
+		if (!(ptes[i % 32] & PTE_PRESENT) ||
+		    (level < 4 && ptes[i % 32] & PTE_LARGE))
+			continue;
+		if ((ptes[i % 32] & PTE_ADDR) >> PAGE_SHIFT == gfn)
+			return true;
+		if (level > 2 && table_below(kvm, ptes[i % 32] & PTE_ADDR,
+					     level - 1, 0, gfn, left))
+			return true;
+	}
+	return false;
+}
+
+bool chariot_guest_kernel_table(struct kvm *kvm, struct chariot_cr cr, u64 gfn)
+{
+	u64 root = cr.cr3 & PTE_ADDR;
+	int left = MAX_TABLES;
+
+	return gfn == root >> PAGE_SHIFT ||
+	       table_below(kvm, root, cr.cr4 & CR4_LA57 ? 5 : 4, 256, gfn,
+			   &left);
+}
+
 static int copy_va(struct kvm *kvm, struct chariot_cr cr, u64 gva, void *buf,
 		   size_t len, bool write)
 {

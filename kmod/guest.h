@@ -26,6 +26,8 @@ int chariot_guest_write(struct kvm *kvm, u64 gpa, const void *buf, size_t len);
 /* -EFAULT: the guest does not map @gva. */
 int chariot_guest_walk(struct kvm *kvm, struct chariot_cr cr, u64 gva,
 		       struct chariot_walk *w);
+/* Is @gfn a page table of the kernel's half of the address space? */
+bool chariot_guest_kernel_table(struct kvm *kvm, struct chariot_cr cr, u64 gfn);
 int chariot_guest_read_va(struct kvm *kvm, struct chariot_cr cr, u64 gva,
 			  void *buf, size_t len);
 int chariot_guest_write_va(struct kvm *kvm, struct chariot_cr cr, u64 gva,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "view.h"
+#include "open.h"
 
 #define GFN_END		(1ULL << (52 - PAGE_SHIFT))
 #define BLOCK_SHIFT	(KVM_HPAGE_GFN_SHIFT(PG_LEVEL_2M))
@@ -80,7 +81,7 @@ unsigned long chariot_spte_access(struct kvm *kvm, unsigned int view,
 		return access;
 	if (!xa_load(&dom->exec, gfn))
 		access &= ~CHARIOT_ACC_EXEC;
-	if (!chariot_act_full(&dom->act, gfn) && !xa_load(&dom->open, gfn))
+	if (!chariot_act_full(&dom->act, gfn) && !chariot_open_has(dom, gfn))
 		access &= ~CHARIOT_ACC_WRITE;
 	return access;
 }

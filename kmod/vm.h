@@ -38,7 +38,9 @@ struct chariot_frame {
 	struct chariot_entry *entry;
 	const struct chariot_gate *gate;	/* NULL: no actions */
 	bool interrupt;
+	bool tail;		/* then it returns to the kernel at once */
 	u64 rip, rsp;		/* when the driver runs again */
+	u64 park;		/* then it goes on there instead; 0: no */
 	u64 args[6];
 };
 
@@ -49,7 +51,7 @@ struct chariot_domain {
 	u32 verdict;
 
 	struct xarray exec;		/* gfns executable in the view; RCU */
-	struct xarray open;		/* gfns opened for page walks; RCU */
+	struct xarray open;		/* gfns open beside the ACT (open.c); RCU */
 	struct chariot_act act;
 
 	struct chariot_range *ranges;
@@ -70,6 +72,7 @@ struct chariot_domain {
 struct chariot_vcpu {
 	unsigned int view;		/* 0: kernel view */
 	struct chariot_entry *entry;	/* of the driver code that runs */
+	u64 root;			/* gfn of the page tables' top, in a driver view */
 
 	u64 wait_seq;			/* event that it waits for, 0: none */
 	bool wait_done;

@@ -166,6 +166,8 @@ static int compile_base(struct compiler *c, const struct scope *sc,
 			return refuse(c, "offset too large");
 		op->offset += err ? 0 : n;
 		return err;
+	case EXPR_STRLEN:
+		return refuse(c, "strlen() is a length");
 	case EXPR_PAGE:
 	case EXPR_PERCPU:
 		return refuse(c, "page() and percpu() go around the whole base");
@@ -213,6 +215,17 @@ static int len_field(struct compiler *c, const struct scope *sc,
 	op->len_a = at.base;
 	op->len_b = size;
 	op->len_off = at.offset + at.deref[0];
+	op->len_mul = 1;
+	return 0;
+}
+
+static int len_string(struct compiler *c, const struct expr *e,
+		      struct chariot_op *op)
+{
+	if (e->a->kind != EXPR_VALUE)
+		return refuse(c, "strlen() is of argN or ret only");
+	op->len_kind = CHARIOT_LEN_STRING;
+	op->len_a = e->a->num;
 	op->len_mul = 1;
 	return 0;
 }
@@ -299,10 +312,13 @@ static int compile_len(struct compiler *c, const struct scope *sc,
 	case EXPR_VALUE:
 		op->len_kind = CHARIOT_LEN_ARG;
 		op->len_a = e->num;
+		op->len_off = c->narrow;
 		op->len_mul = 1;
 		return e->num > 5 ? refuse(c, "ret is no length") : 0;
 	case EXPR_FIELD:
 		return len_field(c, sc, e, op);
+	case EXPR_STRLEN:
+		return len_string(c, e, op);
 	case EXPR_ADD:
 		return len_sum(c, sc, e, op);
 	case EXPR_MUL:
@@ -336,7 +352,9 @@ static int emit(struct compiler *c, const struct chariot_op *op)
 static bool uses_ret(const struct chariot_op *op)
 {
 	return op->base == CHARIOT_RET ||
-	       (op->len_kind == CHARIOT_LEN_FIELD && op->len_a == CHARIOT_RET);
+	       ((op->len_kind == CHARIOT_LEN_FIELD ||
+		 op->len_kind == CHARIOT_LEN_STRING) &&
+		op->len_a == CHARIOT_RET);
 }
 
 /* What the module's check_op() would refuse, with a reason for people. */
@@ -350,10 +368,13 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 			return refuse(c, "percpu() is not possible here");
 		op->phase = CHARIOT_PHASE_PRE;
 	}
-	if (uses_ret(op) && op->phase == CHARIOT_PHASE_PRE)
-		return refuse(c, "ret is not known before the call");
+	if (uses_ret(op) && op->phase != CHARIOT_PHASE_POST)
+		return refuse(c, "ret is not known before the call has ended");
+	if (op->phase == CHARIOT_PHASE_CALLBACK &&
+	    (op->op != CHARIOT_OP_GRANT || op->map == CHARIOT_MAP_PERCPU))
+		return refuse(c, "callback: only grant is possible, without percpu()");
 	if (op->op == CHARIOT_OP_CHECK) {
-		if (op->phase == CHARIOT_PHASE_POST)
+		if (op->phase)
 			return refuse(c, "check comes before the call");
 		if (op->nr_deref > 1 || op->map)
 			return refuse(c, "check: at most one dereference, no page() or percpu()");

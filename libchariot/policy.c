@@ -307,7 +307,7 @@ static struct expr *parse_word(struct parser *s)
 	} calls[] = {
 		{ "sizeof", EXPR_SIZEOF }, { "offsetof", EXPR_OFFSETOF },
 		{ "align", EXPR_ALIGN }, { "page", EXPR_PAGE },
-		{ "percpu", EXPR_PERCPU },
+		{ "percpu", EXPR_PERCPU }, { "strlen", EXPR_STRLEN },
 	};
 	struct expr *e;
 	int v;
@@ -439,6 +439,7 @@ static void parse_operands(struct parser *s, struct action *a)
 static struct action *parse_action(struct parser *s)
 {
 	static const char *const verbs[] = { "grant", "revoke", "check" };
+	static const char *const phases[] = { "pre", "post", "callback" };
 	struct action *a = calloc(1, sizeof(*a));
 	int phase = -1;
 	size_t i;
@@ -447,10 +448,11 @@ static struct action *parse_action(struct parser *s)
 		s->err = -ENOMEM;
 		return NULL;
 	}
-	if (is(s, "pre") || is(s, "post")) {
-		phase = is(s, "pre") ? CHARIOT_PHASE_PRE : CHARIOT_PHASE_POST;
+	for (i = 0; i < ARRAY_SIZE(phases) && phase < 0; i++)
+		if (is(s, phases[i]))
+			phase = i;
+	if (phase >= 0)
 		next(s);
-	}
 	for (i = 0; i < ARRAY_SIZE(verbs) && !is(s, verbs[i]); i++)
 		;
 	if (i == ARRAY_SIZE(verbs)) {

@@ -23,6 +23,7 @@ enum expr_kind {
 	EXPR_SHIFT,		/* a << b */
 	EXPR_PAGE,		/* page(a) */
 	EXPR_PERCPU,		/* percpu(a) */
+	EXPR_STRLEN,		/* strlen(a) */
 };
 
 struct expr {
@@ -90,6 +91,7 @@ struct compiler {
 	const struct chariot_profile *profile;
 	const struct btf *btf;	/* the driver's, for types of other modules */
 	bool entry;		/* an entry's table: all is PRE, ret is not known */
+	uint8_t narrow;		/* bit n: the gate's arg<n> has 32 bits */
 	struct chariot_op *ops;
 	size_t nr, room;
 	const char *why;

@@ -119,13 +119,41 @@ static struct compiler compiler(struct builder *b, bool entry)
 	};
 }
 
-static void add_gate(struct builder *b, uint64_t gva, const struct stmt *st)
+/* Arguments of a kernel function that have 32 bits or less. */
+static uint8_t narrow_args(struct builder *b, const char *name)
+{
+	const struct btf *btf = profile_btf(b->p);
+	int32_t id = profile_type_id(b->p, name, BTF_KIND_FUNC);
+	const struct btf_type *proto;
+	uint8_t narrow = 0;
+	int64_t size;
+
+	if (id < 0)
+		return 0;
+	proto = btf__type_by_id(btf, btf__type_by_id(btf, id)->type);
+	for (int i = 0; i < btf_vlen(proto) && i < 6; i++) {
+		size = btf__resolve_size(btf, btf_params(proto)[i].type);
+		if (size > 8)
+			break;		/* in two registers, or none */
+		if (size > 0 && size <= 4)
+			narrow |= 1 << i;
+	}
+	return narrow;
+}
+
+/* @st NULL: nothing is known of it. */
+static void add_gate(struct builder *b, uint64_t gva, const char *name,
+		     const struct stmt *st)
 {
 	struct compiler c = compiler(b, false);
 	struct chariot_gate *g;
 	struct seq seq;
-	int err = st ? compile_actions(&c, st->actions, NULL, NULL) : 0;
+	int err = 0;
 
+	if (st) {
+		c.narrow = narrow_args(b, name);
+		err = compile_actions(&c, st->actions, NULL, NULL);
+	}
 	if (err == -ENOMEM)
 		b->err = err;
 	else if (err)
@@ -293,7 +321,7 @@ static bool drop_one(struct builder *b, struct shared *sh)
 	sh->dropped = true;
 	/* Its own check now is an op, which others must not hide either. */
 	if (sh->st->actions)
-		add_gate(b, sh->start, sh->st);
+		add_gate(b, sh->start, sh->name, sh->st);
 	return true;
 }
 
@@ -441,7 +469,7 @@ static void add_policy_gates(struct builder *b)
 			gva = function(b, st->names[i]);
 			if (gva && policy_find(b->policy, STMT_GATE,
 					       st->names[i]) == st)
-				add_gate(b, gva, st);
+				add_gate(b, gva, st->names[i], st);
 		}
 	}
 }
@@ -462,7 +490,7 @@ static void add_imports(struct builder *b)
 		if (gva < k->text_start || (gva >= k->text_end && gva < end) ||
 		    is_inherited(b, gva))
 			continue;
-		add_gate(b, gva, NULL);
+		add_gate(b, gva, NULL, NULL);
 	}
 }
 

@@ -66,6 +66,11 @@ static const struct {
 	{ "gate a { grant ret offsetof(a) }", "x:1: offsetof() needs" },
 	{ "gate a { grant ret (8 }", "x:1: expected ')'" },
 	{ "gate a { post check arg0 8 }", "x:1: check comes before" },
+	{ "gate a { callback revoke arg0 }", "x:1: callback: only grant" },
+	{ "gate a { callback grant ret 8 }", "x:1: ret is not known" },
+	{ "gate a { callback grant arg0 strlen(ret) }", "x:1: ret is not known" },
+	{ "gate a { grant ret strlen(ret->a.b) }", "x:1: strlen() is of argN" },
+	{ "gate a { grant strlen(ret) 8 }", "x:1: strlen() is a length" },
 	{ "gate a { check page(arg0) 8 }", "x:1: check: at most one deref" },
 	{ "gate a { check arg0 8 else ret }", "x:1: expected arg0 .. arg5" },
 	{ "gate a { check arg0 as sk_buff }", "x:1: check needs a length" },
@@ -166,6 +171,12 @@ static void test_ops(void)
 	op = one_op("gate g { grant page(ret) 4096 << arg1 }", &nr);
 	tap_ok(op.map == CHARIOT_MAP_PAGE && op.len_kind == CHARIOT_LEN_ORDER &&
 	       op.len_a == 1 && op.len_mul == 4096, "order");
+	op = one_op("gate g { callback grant arg0 arg3->a.b }", &nr);
+	tap_ok(op.phase == CHARIOT_PHASE_CALLBACK && op.base == 0 &&
+	       op.len_kind == CHARIOT_LEN_FIELD && op.len_a == 3, "callback");
+	op = one_op("gate g { grant ret strlen(ret) + 1 }", &nr);
+	tap_ok(op.len_kind == CHARIOT_LEN_STRING && op.len_a == CHARIOT_RET &&
+	       op.len_mul == 1 && op.len_add == 1, "length of a string");
 	op = one_op("gate g { revoke percpu(arg2) }", &nr);
 	tap_ok(op.op == CHARIOT_OP_REVOKE && op.phase == CHARIOT_PHASE_PRE &&
 	       op.map == CHARIOT_MAP_PERCPU && op.base == 2, "revoke");

@@ -189,6 +189,9 @@ enum {
  *   base += offset; then @map;
  *   len  = len_mul * V + len_add, where V is by @len_kind.
  *
+ * With LEN_ARG and LEN_ARG_MUL, bit n of @len_off tells that arg[n] has 32 bits
+ * only: the upper half of its register means nothing.
+ *
  * A base that is NULL or an ERR_PTR() makes the step do nothing; so does a
  * dereference that the guest does not map.
  */
@@ -216,7 +219,14 @@ enum {
 					 * or 0 when deref[1] is CHARIOT_RET. */
 	CHARIOT_NR_OPS
 };
-enum { CHARIOT_PHASE_PRE, CHARIOT_PHASE_POST };
+enum {
+	CHARIOT_PHASE_PRE,		/* before the function runs */
+	CHARIOT_PHASE_POST,		/* when it has returned */
+	CHARIOT_PHASE_CALLBACK,		/* GRANT only, while it runs: for a function
+					 * of the driver that it calls; base is an
+					 * argument of that one */
+	CHARIOT_NR_PHASES
+};
 #define CHARIOT_ARG(n)		(n)
 #define CHARIOT_RET		6
 enum {
@@ -231,6 +241,7 @@ enum {
 	CHARIOT_LEN_ARG_MUL,		/* V = arg[len_a] * arg[len_b] */
 	CHARIOT_LEN_ORDER,		/* V = 1 << arg[len_a] */
 	CHARIOT_LEN_FIELD,		/* V = (len_b bytes, 1 2 4 8) at value[len_a] + len_off */
+	CHARIOT_LEN_STRING,		/* V = strlen(value[len_a]) */
 	CHARIOT_NR_LENS
 };
 
