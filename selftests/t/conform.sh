@@ -1,9 +1,11 @@
 # The conformance driver: what it must not do is stopped, what it may do works.
 # Each case is first run without Chariot, where it must do its damage.
 #
-# CASES: some of selftests/cases.tsv only.  VERDICT: of the isolated run.
+# VM_CASES	some of selftests/cases.tsv only
+# VM_VERDICT	of the isolated run (skip)
+# VM_STORM	allocations of alloc_storm (100000)
 DRV=.build/driver/$GUEST
-VERDICT=${VERDICT:-skip}
+VERDICT=${VM_VERDICT:-skip}
 VM_FILES="$DRV/run-cases.sh:/c/run-cases.sh"
 for m in chariot_victim chariot_conform fail_init wild_init second; do
 	VM_FILES="$VM_FILES $DRV/$m.ko:/c/$m.ko"
@@ -12,8 +14,8 @@ done
 # names stop|pass: the cases of that kind
 names()
 {
-	awk -F'\t' -v kind="$1" -v only=" ${CASES:-} " '
-		$2 == kind && (only == "  " || index(only, " " $1 " ")) {
+	awk -F'\t' -v kind="$1" -v skipped=" $skipped " -v only=" ${VM_CASES:-} " '
+		$2 == kind && !index(skipped, " " $1 " ") && (only == "  " || index(only, " " $1 " ")) {
 			print $1 }' selftests/cases.tsv
 }
 
@@ -24,7 +26,7 @@ run()
 
 	shift 2
 	[ $# -eq 0 ] || vm_run "$vm" -t 900 \
-		"EXPECT=$expect CONFORM='storm=${STORM:-100000}' sh /c/run-cases.sh $*"
+		"EXPECT=$expect CONFORM='storm=${VM_STORM:-100000}' sh /c/run-cases.sh $*"
 }
 
 # judge STATE EXPECT COUNT <LINES: one TAP line for each case
@@ -44,6 +46,15 @@ judge()
 	is "$1: cases that ran" $n "$3"
 }
 
+# KVM's shadow paging makes the page that is written so not executable, and the
+# driver's store is on that very page: the guest faults without end, also
+# without Chariot.
+skipped=
+if [ "${NPT:-1}" = 0 ]; then
+	skipped=own_text_wp
+	skip own_text_wp "KVM's shadow paging cannot do it"
+fi
+
 stop=$(names stop) pass=$(names pass)
 nstop=$(echo "$stop" | grep -c .) npass=$(echo "$pass" | grep -c .)
 
@@ -56,10 +67,12 @@ vm_kill a
 iso_start a chariot_conform,fail_init,wild_init,second "$VERDICT" || exit 1
 # shellcheck disable=SC2086 # a list
 run a unchanged $pass | judge isolated unchanged "$npass"
-is "isolated: no violation in what a driver may do" "$(iso_stat a violations)" 0
+is "isolated: no violation in what a driver may do" \
+	"$(iso_stat a violations)" 0
 iso_events a violation | head -n 30 | sed 's/^/# /'
 # shellcheck disable=SC2086 # a list
 run a unchanged $stop | judge "isolated, $VERDICT" unchanged "$nstop"
+iso_stat a violations >/dev/null
 is "no error" "$(iso_events a error | grep -c .)" 0
 grep '^stat' "$OUT/a.guard" | tail -n 20 | sed 's/^/# /'
 vm_stop a
