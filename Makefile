@@ -45,6 +45,7 @@ kernels:
 
 kernel-%: lib kernels
 	@$(MAKE) --no-print-directory -C kmod $(LAYOUT_ARGS)
+	@$(MAKE) --no-print-directory -C selftests/driver KVER=$*
 
 deps:
 	@bash selftests/deps.sh

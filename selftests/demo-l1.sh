@@ -7,7 +7,6 @@ cd "$(dirname "$0")/.." || exit 1
 . selftests/iso.sh
 
 MB=${DEMO_MB:-4}
-PLUGIN=.build/qemu-plugin/chariot.so
 
 say() { echo "demo: $*"; }
 
@@ -44,7 +43,7 @@ say "preparing a file of $MB MiB"
 serve $((MB * 1048576))
 run without || exit 1
 vm_kill without
-run with -plugin "file=$PWD/$PLUGIN" -device chariot,drivers=e1000,verdict=skip || {
+run with -plugin "file=$PLUGIN" -device chariot,drivers=e1000,verdict=skip || {
 	cat "$OUT/with.qemu"
 	exit 1
 }

@@ -13,12 +13,15 @@
 #	iso_detach VM			the guard's handle is closed
 #	net_up VM [DRIVER]		load the driver, configure eth0
 #	fetch VM			fetch the served file: its SHA-256
+#	conform_files			put the conformance modules into the next VM
+#	conform VM EXPECT NAME...	run cases of it: the lines of run-cases.sh
 
 # shellcheck source=selftests/vm.sh
 . selftests/vm.sh
 
 MODULE=.build/kmod/$HOST/kvm_chariot.ko
 GUARD=.build/selftests/guard
+PLUGIN=$PWD/.build/qemu-plugin/chariot.so
 NET="-netdev user,id=n0 -device e1000,netdev=n0"
 
 ok() { echo "ok - $*"; }
@@ -117,4 +120,23 @@ fetch()
 {
 	vm_run "$1" -t 300 'wget -q -O - http://10.0.2.2:8080/f | sha256sum' |
 		cut -d' ' -f1
+}
+
+conform_files()
+{
+	local dir=.build/driver/$GUEST m
+
+	VM_FILES="$dir/run-cases.sh:/c/run-cases.sh"
+	for m in chariot_victim chariot_conform fail_init wild_init second; do
+		VM_FILES="$VM_FILES $dir/$m.ko:/c/$m.ko"
+	done
+}
+
+conform()
+{
+	local vm=$1 expect=$2
+
+	shift 2
+	[ $# -eq 0 ] || vm_run "$vm" -t 900 "EXPECT=$expect \
+		CONFORM='storm=${VM_STORM:-100000}' sh /c/run-cases.sh $*"
 }

@@ -4,12 +4,8 @@
 # VM_CASES	some of selftests/cases.tsv only
 # VM_VERDICT	of the isolated run (skip)
 # VM_STORM	allocations of alloc_storm (100000)
-DRV=.build/driver/$GUEST
 VERDICT=${VM_VERDICT:-skip}
-VM_FILES="$DRV/run-cases.sh:/c/run-cases.sh"
-for m in chariot_victim chariot_conform fail_init wild_init second; do
-	VM_FILES="$VM_FILES $DRV/$m.ko:/c/$m.ko"
-done
+conform_files
 
 # names stop|pass: the cases of that kind
 names()
@@ -17,16 +13,6 @@ names()
 	awk -F'\t' -v kind="$1" -v skipped=" $skipped " -v only=" ${VM_CASES:-} " '
 		$2 == kind && !index(skipped, " " $1 " ") && (only == "  " || index(only, " " $1 " ")) {
 			print $1 }' selftests/cases.tsv
-}
-
-# run VM EXPECT NAME...: the lines of run-cases.sh
-run()
-{
-	local vm=$1 expect=$2
-
-	shift 2
-	[ $# -eq 0 ] || vm_run "$vm" -t 900 \
-		"EXPECT=$expect CONFORM='storm=${VM_STORM:-100000}' sh /c/run-cases.sh $*"
 }
 
 # judge STATE EXPECT COUNT <LINES: one TAP line for each case
@@ -61,17 +47,17 @@ nstop=$(echo "$stop" | grep -c .) npass=$(echo "$pass" | grep -c .)
 vm_start a || exit 1
 vm_wait a || exit 1
 # shellcheck disable=SC2086 # a list
-run a damaged $stop | judge "without Chariot" damaged "$nstop"
+conform a damaged $stop | judge "without Chariot" damaged "$nstop"
 vm_kill a
 
 iso_start a chariot_conform,fail_init,wild_init,second "$VERDICT" || exit 1
 # shellcheck disable=SC2086 # a list
-run a unchanged $pass | judge isolated unchanged "$npass"
+conform a unchanged $pass | judge isolated unchanged "$npass"
 is "isolated: no violation in what a driver may do" \
 	"$(iso_stat a violations)" 0
 iso_events a violation | head -n 30 | sed 's/^/# /'
 # shellcheck disable=SC2086 # a list
-run a unchanged $stop | judge "isolated, $VERDICT" unchanged "$nstop"
+conform a unchanged $stop | judge "isolated, $VERDICT" unchanged "$nstop"
 iso_stat a violations >/dev/null
 is "no error" "$(iso_events a error | grep -c .)" 0
 grep '^stat' "$OUT/a.guard" | tail -n 20 | sed 's/^/# /'

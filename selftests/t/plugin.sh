@@ -1,0 +1,91 @@
+# -device chariot on the distribution's QEMU, and the chariot command beside it.
+chariot() { .build/tools/chariot -n "$@"; }
+
+# has NAME PATTERN COMMAND...: the command's output has a line like that
+has()
+{
+	local name=$1 pattern=$2 out
+
+	shift 2
+	out=$("$@" 2>&1)
+	if echo "$out" | grep -qE "$pattern"; then
+		ok "$name"
+	else
+		not_ok "$name" "$(echo "$out" | head -n 5 | tr '\n' '|')"
+	fi
+}
+
+domains() { chariot domain list a | sed 1d | grep -c .; }
+
+status() { vm_qmp a '{"execute":"query-status"}'; }
+
+T=/sys/kernel/tracing
+[ -d $T/events ] || mount -t tracefs tracefs $T
+conform_files
+vm_start a -action reboot=reset -plugin "file=$PLUGIN" \
+	-device chariot,drivers=chariot_conform,verdict=skip || exit 1
+vm_wait a || exit 1
+
+has "vm list has the VM" "^$(vm_pid a) +a +plain" chariot vm list
+has "vm list -j" '"pid": *'"$(vm_pid a)" chariot -j vm list
+has "an unknown VM is an error" 'no.*nosuch|nosuch.*no' chariot vm show nosuch
+is "no domain yet" "$(domains)" 0
+echo 1 >$T/events/chariot/enable
+: >$T/trace
+has "a case that must be stopped is" 'victim_data unchanged' \
+	conform a unchanged victim_data
+echo 0 >$T/events/chariot/enable
+has "tracepoint chariot_gate: entry" 'chariot_gate: .*entry' cat $T/trace
+has "tracepoint chariot_gate: call" 'chariot_gate: .* call' cat $T/trace
+has "tracepoint chariot_write" 'chariot_write: ' cat $T/trace
+has "tracepoint chariot_violation" 'chariot_violation: ' cat $T/trace
+
+has "domain list" 'chariot_conform.* skip' chariot domain list a
+has "domain list -j" '"driver": *"chariot_conform"' chariot -j domain list
+has "domain show" 'chariot_conform' chariot domain show a chariot_conform
+has "act show: a section" 'section' chariot act show a chariot_conform
+has "act show: a rule of the policy" '4  rule ' \
+	chariot act show a chariot_conform
+has "act show -j" '"source": *"section"' chariot -j act show a chariot_conform
+has "stats show" '^violations +1( |$)' chariot stats show a
+has "stats show -j" '"violations": *1[,}]?$' chariot -j -p stats show a
+has "verdict show" 'skip' chariot verdict show a
+
+check "verdict set report" chariot verdict set a chariot_conform report
+has "verdict report lets it happen" 'victim_data damaged' \
+	conform a damaged victim_data
+
+check "verdict set pause" chariot verdict set a chariot_conform pause
+chariot -j event watch a --type violation --count 1 --timeout 60 \
+	>"$OUT/watch" 2>&1 &
+watch=$!
+sleep 1
+conform a unchanged victim_data >"$OUT/paused" 2>&1 &
+case=$!
+wait $watch
+is "event watch sees the violation" $? 0
+has "by function and target" 'stop_store.*victim_data' cat "$OUT/watch"
+sleep 1
+has "verdict pause stops the VM" '"status": *"debug"' status
+check "verdict set skip" chariot verdict set a chariot_conform skip
+vm_qmp a '{"execute":"cont"}' >/dev/null
+wait $case
+has "cont: the store is tried again, and skipped" 'victim_data unchanged' \
+	cat "$OUT/paused"
+
+has "second is not isolated" 'second ok' conform a unchanged second
+check "isolate" chariot isolate a second
+has "now it is" 'second ok' conform a unchanged second
+has "events tell" 'second' cat "$OUT/a.qemu"
+check "release" chariot release a chariot_conform
+is "no domain left" "$(domains)" 0
+has "released, it does damage" 'victim_data damaged' \
+	conform a damaged victim_data
+
+check "isolate it again" chariot isolate a chariot_conform
+vm_qmp a '{"execute":"system_reset"}' >/dev/null
+sleep 2
+check "reset: the guest boots again" vm_wait a
+has "and the driver is isolated from its start" 'victim_data unchanged' \
+	conform a unchanged victim_data
+vm_stop a
