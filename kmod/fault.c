@@ -526,7 +526,8 @@ static bool resolve(struct fault *f, u64 cr2_or_gpa)
 			       cr2_or_gpa, &w))
 		return false;
 	f->gpa = w.gpa;
-	return !(f->code & PFERR_WRITE_MASK && !w.writable) &&
+	return !(f->code & PFERR_WRITE_MASK && !w.writable &&
+		 f->vcpu->arch.cr0 & X86_CR0_WP) &&
 	       !(f->code & PFERR_FETCH_MASK && !w.executable);
 }
 
@@ -568,6 +569,7 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 	struct chariot_vcpu *vs = f->vs;
 
 	lockdep_assert_held(&f->vm->lock);
+	chariot_view_slots(f->vm);
 	if (vs->wait_seq || chariot_watch_kernel(f->vm, vs, f->vcpu))
 		return WAIT;
 	if (out_of_scope(f->vcpu))

@@ -26,6 +26,8 @@ struct x86_exception;
 	X(void, kvm_zap_gfn_range, struct kvm *, gfn_t, gfn_t)		\
 	X(void, kvm_mmu_gfn_disallow_lpage,				\
 	  const struct kvm_memory_slot *, gfn_t)			\
+	X(void, kvm_mmu_gfn_allow_lpage,				\
+	  const struct kvm_memory_slot *, gfn_t)			\
 	X(struct kvm_memory_slot *, gfn_to_memslot, struct kvm *, gfn_t) \
 	X(unsigned long, gfn_to_hva, struct kvm *, gfn_t)		\
 	X(bool, kvm_is_visible_gfn, struct kvm *, gfn_t)		\

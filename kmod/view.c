@@ -22,24 +22,90 @@ void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view)
 	kvm_make_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
 }
 
-void chariot_view_split(struct chariot_vm *vm, gfn_t gfn)
+/* KVM's own record of a 2M block.  It goes with the memory slot. */
+static struct kvm_lpage_info *block_info(struct kvm *kvm, unsigned long block,
+					 struct kvm_memory_slot **slot)
+{
+	gfn_t gfn = (gfn_t)block << BLOCK_SHIFT;
+
+	*slot = kvm_call(gfn_to_memslot)(kvm, gfn);
+	/* A block that is not all in one slot is never mapped large. */
+	if (!*slot || gfn + (1UL << BLOCK_SHIFT) >
+		      (*slot)->base_gfn + (*slot)->npages)
+		return NULL;
+	return &(*slot)->arch.lpage_info[0][block - ((*slot)->base_gfn >>
+						     BLOCK_SHIFT)];
+}
+
+/* Have @block mapped by 4K SPTEs from now on. */
+static void split(struct chariot_vm *vm, unsigned long block)
 {
 	struct kvm *kvm = vm->kvm;
-	unsigned long block = gfn >> BLOCK_SHIFT;
 	struct kvm_memory_slot *slot;
+	struct kvm_lpage_info *info = block_info(kvm, block, &slot);
+
+	if (!info ||
+	    (xa_load(&vm->blocks, block) == info && info->disallow_lpage))
+		return;
+	if (xa_err(xa_store(&vm->blocks, block, info, GFP_KERNEL_ACCOUNT)))
+		return;		/* tried again with the next page of it */
+	write_lock(&kvm->mmu_lock);
+	kvm_call(kvm_mmu_gfn_disallow_lpage)(slot, block << BLOCK_SHIFT);
+	write_unlock(&kvm->mmu_lock);
+	kvm_call(kvm_zap_gfn_range)(kvm, block << BLOCK_SHIFT,
+				    (block + 1) << BLOCK_SHIFT);
+}
+
+void chariot_view_split(struct chariot_vm *vm, gfn_t gfn)
+{
+	int idx = srcu_read_lock(&vm->kvm->srcu);
+
+	lockdep_assert_held(&vm->lock);
+	/* What has no slot yet, or no whole one, is looked at again later. */
+	if (!xa_load(&vm->blocks, gfn >> BLOCK_SHIFT))
+		xa_store(&vm->blocks, gfn >> BLOCK_SHIFT, xa_mk_value(0),
+			 GFP_KERNEL_ACCOUNT);
+	split(vm, gfn >> BLOCK_SHIFT);
+	srcu_read_unlock(&vm->kvm->srcu, idx);
+}
+
+/*
+ * VMMs make memory slots anew, with large pages allowed again: at a reset, and
+ * when a BIOS maps its shadow memory.  The guest's memory has no mapping then,
+ * so the next fault is early enough.
+ */
+void chariot_view_slots(struct chariot_vm *vm)
+{
+	u64 generation = kvm_memslots(vm->kvm)->generation;
+	unsigned long block;
+	void *info;
+
+	lockdep_assert_held(&vm->lock);
+	if (vm->slots == generation)
+		return;
+	vm->slots = generation;
+	xa_for_each(&vm->blocks, block, info)
+		split(vm, block);
+}
+
+/* Give back to KVM what it may map large. */
+void chariot_view_join(struct chariot_vm *vm)
+{
+	struct kvm *kvm = vm->kvm;
+	struct kvm_memory_slot *slot;
+	unsigned long block;
+	void *info;
 	int idx;
 
 	lockdep_assert_held(&vm->lock);
-	if (xa_load(&vm->blocks, block))
-		return;
-	if (xa_err(xa_store(&vm->blocks, block, xa_mk_value(1),
-			    GFP_KERNEL_ACCOUNT)))
-		return;		/* tried again with the next page of it */
 	idx = srcu_read_lock(&kvm->srcu);
-	slot = kvm_call(gfn_to_memslot)(kvm, gfn);
-	if (slot) {
+	xa_for_each(&vm->blocks, block, info) {
+		xa_erase(&vm->blocks, block);
+		if (block_info(kvm, block, &slot) != info ||
+		    !((struct kvm_lpage_info *)info)->disallow_lpage)
+			continue;
 		write_lock(&kvm->mmu_lock);
-		kvm_call(kvm_mmu_gfn_disallow_lpage)(slot, gfn);
+		kvm_call(kvm_mmu_gfn_allow_lpage)(slot, block << BLOCK_SHIFT);
 		write_unlock(&kvm->mmu_lock);
 		kvm_call(kvm_zap_gfn_range)(kvm, block << BLOCK_SHIFT,
 					    (block + 1) << BLOCK_SHIFT);

@@ -15,6 +15,10 @@ unsigned int chariot_view_get(struct kvm_vcpu *vcpu);
 void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view);
 /* Have @gfn mapped by a 4K SPTE of its own from now on, in every view. */
 void chariot_view_split(struct chariot_vm *vm, gfn_t gfn);
+/* Before a fault is looked at, under kvm->srcu: are the splits still there? */
+void chariot_view_slots(struct chariot_vm *vm);
+/* Undo all splits. */
+void chariot_view_join(struct chariot_vm *vm);
 /* Permissions of @gfn shrank. */
 void chariot_view_zap(struct chariot_vm *vm, gfn_t gfn);
 void chariot_view_zap_all(struct chariot_vm *vm);

@@ -124,6 +124,7 @@ void chariot_vm_detach(struct chariot_handle *h)
 	last = list_empty(&vm->handles);
 	if (last) {
 		chariot_vm_reset(vm);
+		chariot_view_join(vm);
 	} else if (vm->watcher == h) {
 		/* Who answered is gone: nobody may wait for him. */
 		chariot_watch_disarm(vm);

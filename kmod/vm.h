@@ -96,7 +96,8 @@ struct chariot_vm {
 	struct chariot_domain __rcu *domains[CHARIOT_NR_VIEWS];
 	unsigned int nr_domains;
 	struct xarray text;		/* gfn -> domain number; RCU */
-	struct xarray blocks;		/* 2M blocks that are mapped 4K */
+	struct xarray blocks;		/* 2M blocks that are mapped 4K (view.c) */
+	u64 slots;			/* generation of KVM's slots that they are of */
 	struct xarray vcpus;		/* vcpu_idx -> struct chariot_vcpu */
 
 	/* watch.c */
