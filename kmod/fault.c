@@ -348,7 +348,7 @@ static enum action suspend_caller(struct fault *f, const char *why)
 	u64 slot, ret = chariot_find_caller(f->dom, f->vs->entry, f->rsp,
 					    &slot);
 
-	f->dom->stats.inherit_interrupted++;
+	f->dom->stats.beside++;
 	if (!ret)
 		end_entry(f);
 	else if (!push(f, ret, slot + 8, false))

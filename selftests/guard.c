@@ -37,7 +37,7 @@ static void print_stats(struct chariot_guard *g)
 		"interrupt_returns", "emulated_writes", "stack_writes",
 		"argument_writes", "page_grants", "walk_grants",
 		"unemulated_grants", "violations", "bad_control_flow",
-		"allocations", "frees", "unknown_frees", "inherit_interrupted",
+		"allocations", "frees", "unknown_frees", "beside",
 		"exits", "exits_kvm",
 	};
 	struct chariot_stats st;

@@ -127,7 +127,8 @@ conform_files()
 	local dir=.build/driver/$GUEST m
 
 	VM_FILES="$dir/run-cases.sh:/c/run-cases.sh"
-	for m in chariot_victim chariot_conform fail_init wild_init second; do
+	for m in chariot_victim chariot_conform chariot_bench fail_init \
+		wild_init second; do
 		VM_FILES="$VM_FILES $dir/$m.ko:/c/$m.ko"
 	done
 }

@@ -28,7 +28,7 @@ static const struct counter counters[] = {
 	C(call_returns, true, "kernel returned to the driver"),
 	C(interrupts, true, "interrupt taken in the driver"),
 	C(interrupt_returns, true, "return from an interrupt"),
-	C(inherit_interrupted, true, "interrupt in an inherited function"),
+	C(beside, true, "kernel code on an inherited page went on"),
 	C(emulated_writes, true, "write to a shared page, granted"),
 	C(page_grants, true, "write to a page of its own"),
 	C(walk_grants, true, "page opened for AMD page walks"),

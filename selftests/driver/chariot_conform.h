@@ -54,6 +54,8 @@ int victim_reown(unsigned long addr);
 unsigned long victim_map_after(unsigned long addr);
 /* victim: call back with a frame which is the target, near or far */
 int victim_call_frame(int (*fn)(void), bool far);
+/* victim: nothing */
+void victim_nop(void);
 /* victim: call back */
 int victim_call(int (*fn)(void *arg), void *arg);
 /* victim: call back with an argument of the victim's; judge its fields */

@@ -467,6 +467,12 @@ int victim_call_frame(int (*fn)(void), bool far)
 }
 EXPORT_SYMBOL_GPL(victim_call_frame);
 
+noinline void victim_nop(void)
+{
+	barrier();
+}
+EXPORT_SYMBOL_GPL(victim_nop);
+
 noinline int victim_call(int (*fn)(void *arg), void *arg)
 {
 	int ret = fn(arg);

@@ -383,7 +383,9 @@ struct chariot_stats {
 	__u64 allocations;		/* objects granted at gates */
 	__u64 frees;			/* objects revoked at gates */
 	__u64 unknown_frees;		/* frees of what was not granted */
-	__u64 inherit_interrupted;	/* inherit functions that went on in the kernel view */
+	__u64 beside;			/* kernel code on the page of an inherit function,
+					 * or interrupted there by an exception, that
+					 * went on in the kernel view */
 	__u64 exits;			/* second-stage faults seen by Chariot */
 	__u64 exits_kvm;		/* of these, passed on to KVM */
 	__u64 reserved2[8];

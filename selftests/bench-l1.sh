@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# bench-l1.sh: bench.sh's part in L1.
+
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=selftests/iso.sh
+. selftests/iso.sh
+
+KB=${BENCH_KB:-1024}
+PARAM=/sys/module/chariot_bench/parameters
+# operation, repetitions
+OPS="none:20000 call:2000 entry:2000 kmalloc:1000 shared:5000 stack:5000
+page:20000 busy:100000"
+COUNTERS="exits entries returns calls call_returns interrupts
+interrupt_returns emulated_writes stack_writes page_grants walk_grants beside
+exits_kvm allocations frees"
+
+say() { echo "bench: $*" >&2; }
+
+declare -A V	# V[phase.name]: what was measured
+
+# kvm_exits: of all VMs, so far
+kvm_exits() { cat /sys/kernel/debug/kvm/exits; }
+
+# counters: of the VM's isolation, "name value" lines
+counters()
+{
+	.build/tools/chariot -p -j stats show a 2>/dev/null |
+		sed -n '/"counters"/,/}/s/.*"\([a-z_]*\)": *\([0-9]*\).*/\1 \2/p'
+}
+
+# measure PHASE NAME COMMAND...: instructions that the guest's clock saw, and
+# exits, while COMMAND ran in the guest
+measure()
+{
+	local phase=$1 name=$2 start end exits c v
+	local -A before
+
+	shift 2
+	while read -r c v; do before[$c]=$v; done < <(counters)
+	exits=$(kvm_exits)
+	read -r start end < <(vm_run a -t 600 \
+		"a=\$(cat $PARAM/tsc); { $*; } >/tmp/o 2>&1; echo \$a \$(cat $PARAM/tsc)")
+	V[$phase.$name.insns]=$((end - start))
+	V[$phase.$name.kvm_exits]=$(($(kvm_exits) - exits))
+	while read -r c v; do
+		V[$phase.$name.$c]=$((v - ${before[$c]:-0}))
+	done < <(counters)
+}
+
+# operations PHASE: each operation of chariot_bench
+operations()
+{
+	local op n ticks _
+
+	for op in $OPS; do
+		n=${op#*:} op=${op%:*}
+		measure "$1" "$op" "echo $op $n >$PARAM/run"
+		read -r _ _ ticks < <(vm_run a "cat $PARAM/run")
+		V[$1.$op.insns]=$ticks
+		V[$1.$op.n]=$n
+	done
+}
+
+workloads()
+{
+	say "$1: e1000 receives, then sends $KB KiB"
+	measure "$1" rx "wget -q -O /dev/null http://10.0.2.2:8080/f"
+	socat -u TCP-LISTEN:8081,bind=127.0.0.1,fork OPEN:/dev/null &
+	vm_run a "head -c $((KB * 1024)) /dev/zero >/tmp/up" >/dev/null
+	measure "$1" tx "nc 10.0.2.2 8081 </tmp/up"
+	kill $!
+	say "$1: the CPU alone"
+	measure "$1" cpu 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'
+}
+
+boot()
+{
+	local phase=$1
+
+	shift
+	say "$phase: guest boots"
+	"$@" || exit 1
+	vm_wait a || exit 1
+	vm_run a 'insmod /c/chariot_victim.ko && insmod /c/chariot_bench.ko' ||
+		exit 1
+}
+
+memory()
+{
+	say "$1: fresh memory"
+	measure "$1" memory 'dd if=/dev/zero of=/tmp/m bs=1M count=48; rm /tmp/m'
+}
+
+conform_files
+serve $((KB * 1024))
+# shellcheck disable=SC2086 # a list
+boot "no module" vm_start a $NET
+memory none
+operations none
+net_up a >/dev/null
+workloads none
+vm_kill a
+
+insmod "$MODULE" || exit 1
+# shellcheck disable=SC2086 # a list
+boot "module loaded, VM without Chariot" vm_start a $NET
+memory module
+net_up a >/dev/null
+workloads module
+vm_kill a
+
+# shellcheck disable=SC2086 # a list
+boot "isolated" vm_start a $NET -plugin "file=$PLUGIN" \
+	-device chariot,drivers=e1000,policy=,verdict=skip
+vm_run a 'rmmod chariot_bench' >/dev/null
+.build/tools/chariot isolate a chariot_bench >/dev/null || exit 1
+vm_run a 'insmod /c/chariot_bench.ko' || exit 1
+operations isolated
+memory isolated
+vm_run a 'rmmod chariot_bench' >/dev/null
+.build/tools/chariot release a chariot_bench >/dev/null
+vm_run a 'insmod /c/chariot_bench.ko' || exit 1
+net_up a >/dev/null
+workloads isolated
+domain=$(.build/tools/chariot -j domain list a)
+vm_stop a
+
+# ---- what came of it --------------------------------------------------------
+
+div() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; }
+
+# per OP WHAT: of one operation, isolated
+per() { div "${V[isolated.$1.$2]:-0}" "${V[isolated.$1.n]}"; }
+
+# cost OP: instructions of one operation beyond those without Chariot
+cost()
+{
+	div $((V[isolated.$1.insns] - V[none.$1.insns])) "${V[isolated.$1.n]}"
+}
+
+row() { printf '%-44s %10s %14s\n' "$@"; }
+
+echo
+echo "host $HOST, guest $GUEST, npt $NPT; instructions are the host's, more than without Chariot"
+echo
+row "OPERATION OF A DRIVER" EXITS INSTRUCTIONS
+row "call of a kernel function + return" "$(per call exits)" "$(cost call)"
+row "the same + entry of the driver + return" "$(per entry exits)" \
+	"$(cost entry)"
+row "kmalloc(64) + kfree()" "$(per kmalloc exits)" "$(cost kmalloc)"
+row "write to a page shared with others" "$(per shared exits)" "$(cost shared)"
+row "write to its stack" "$(per stack exits)" "$(cost stack)"
+row "write to a page of its own" "$(per page exits)" "$(cost page)"
+irqs=${V[isolated.busy.interrupts]}
+row "interrupt in driver code ($irqs)" \
+	"$(div "${V[isolated.busy.exits]}" "$irqs")" \
+	"$(div $((V[isolated.busy.insns] - V[none.busy.insns])) "$irqs")"
+echo
+printf '%-34s %12s %12s %12s %7s\n' "WORKLOAD, instructions" "no module" \
+	"module only" "isolated" "ratio"
+ratios=
+for w in "rx:e1000 receives $KB KiB" "tx:e1000 sends $KB KiB" \
+	 "cpu:CPU-bound, idle driver" "memory:48 MiB of fresh memory"; do
+	k=${w%%:*}
+	r=$(div "${V[none.$k.insns]}" "${V[isolated.$k.insns]}")
+	m=$(div "${V[none.$k.insns]}" "${V[module.$k.insns]}")
+	printf '%-34s %12d %12d %12d %7s\n' "${w#*:}" "${V[none.$k.insns]}" \
+		"${V[module.$k.insns]}" "${V[isolated.$k.insns]}" "$r"
+	ratios="$ratios${ratios:+, }\"$k\": {\"isolated\": $r, \"module_only\": $m}"
+done
+echo "(ratio: speed isolated to speed without the module)"
+echo
+printf '%-34s %12s %12s\n' "WHERE THE EXITS GO" "receive" "send"
+for c in $COUNTERS; do
+	printf '%-34s %12d %12d\n' "$c" "${V[isolated.rx.$c]:-0}" \
+		"${V[isolated.tx.$c]:-0}"
+done
+printf '%-34s %12d %12d\n' "all exits of KVM" "${V[isolated.rx.kvm_exits]}" \
+	"${V[isolated.tx.kvm_exits]}"
+printf '%-34s %12d %12d\n' "  the same without Chariot" \
+	"${V[none.rx.kvm_exits]}" "${V[none.tx.kvm_exits]}"
+echo
+echo "memory of the host for e1000's domain: $(echo "$domain" |
+	sed -n 's/.*"driver":"e1000".*"memory":\([0-9]*\).*/\1/p') bytes"
+
+{
+	printf '{"host": "%s", "guest": "%s", "npt": %s, "ratios": {%s},\n' \
+		"$HOST" "$GUEST" "$NPT" "$ratios"
+	printf ' "domains": %s,\n "measured": {\n' "$domain"
+	for k in "${!V[@]}"; do
+		printf '  "%s": %s\n' "$k" "${V[$k]}"
+	done | sort | sed '$!s/$/,/'
+	echo ' }}'
+} >"$OUT/bench.json"
