@@ -10,7 +10,7 @@ KB=${BENCH_KB:-1024}
 PARAM=/sys/module/chariot_bench/parameters
 # operation, repetitions
 OPS="none:20000 call:2000 entry:2000 kmalloc:1000 shared:5000 stack:5000
-page:20000 busy:100000"
+page:20000 busy:5000000"
 COUNTERS="exits entries returns calls call_returns interrupts
 interrupt_returns emulated_writes stack_writes page_grants walk_grants beside
 exits_kvm allocations frees"
@@ -29,49 +29,51 @@ counters()
 		sed -n '/"counters"/,/}/s/.*"\([a-z_]*\)": *\([0-9]*\).*/\1 \2/p'
 }
 
-# measure PHASE NAME COMMAND...: instructions that the guest's clock saw, and
-# exits, while COMMAND ran in the guest
+# measure PHASE NAME COMMAND...: instructions and exits from COMMAND's first mark
+# to its last, in the guest
 measure()
 {
-	local phase=$1 name=$2 start end exits c v
+	local phase=$1 name=$2 exits marks c v
 	local -A before
 
 	shift 2
 	while read -r c v; do before[$c]=$v; done < <(counters)
 	exits=$(kvm_exits)
-	read -r start end < <(vm_run a -t 600 \
-		"a=\$(cat $PARAM/tsc); { $*; } >/tmp/o 2>&1; echo \$a \$(cat $PARAM/tsc)")
-	V[$phase.$name.insns]=$((end - start))
+	vm_run a -t 600 "$*" >/dev/null
 	V[$phase.$name.kvm_exits]=$(($(kvm_exits) - exits))
 	while read -r c v; do
 		V[$phase.$name.$c]=$((v - ${before[$c]:-0}))
 	done < <(counters)
+	mapfile -t marks < <(tail -n 2 "$OUT/insns")
+	V[$phase.$name.insns]=$((marks[1] - marks[0]))
 }
 
 # operations PHASE: each operation of chariot_bench
 operations()
 {
-	local op n ticks _
+	local op n
 
+	say "$1: operations"
 	for op in $OPS; do
 		n=${op#*:} op=${op%:*}
 		measure "$1" "$op" "echo $op $n >$PARAM/run"
-		read -r _ _ ticks < <(vm_run a "cat $PARAM/run")
-		V[$1.$op.insns]=$ticks
 		V[$1.$op.n]=$n
 	done
 }
 
+# work PHASE NAME COMMAND...
+work() { measure "$1" "$2" "cat $PARAM/mark; { ${*:3}; } >/tmp/o 2>&1; cat $PARAM/mark"; }
+
 workloads()
 {
 	say "$1: e1000 receives, then sends $KB KiB"
-	measure "$1" rx "wget -q -O /dev/null http://10.0.2.2:8080/f"
-	socat -u TCP-LISTEN:8081,bind=127.0.0.1,fork OPEN:/dev/null &
+	work "$1" rx "wget -q -O /dev/null http://10.0.2.2:8080/f"
+	socat -u TCP-LISTEN:8081,bind=127.0.0.1,reuseaddr OPEN:/dev/null &
 	vm_run a "head -c $((KB * 1024)) /dev/zero >/tmp/up" >/dev/null
-	measure "$1" tx "nc 10.0.2.2 8081 </tmp/up"
-	kill $!
+	work "$1" tx "nc 10.0.2.2 8081 </tmp/up"
+	wait $!
 	say "$1: the CPU alone"
-	measure "$1" cpu 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'
+	work "$1" cpu 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'
 }
 
 boot()
@@ -89,7 +91,7 @@ boot()
 memory()
 {
 	say "$1: fresh memory"
-	measure "$1" memory 'dd if=/dev/zero of=/tmp/m bs=1M count=48; rm /tmp/m'
+	work "$1" memory 'dd if=/dev/zero of=/tmp/m bs=1M count=48; rm /tmp/m'
 }
 
 conform_files
@@ -112,7 +114,7 @@ vm_kill a
 
 # shellcheck disable=SC2086 # a list
 boot "isolated" vm_start a $NET -plugin "file=$PLUGIN" \
-	-device chariot,drivers=e1000,policy=,verdict=skip
+	-device chariot,drivers=e1000,verdict=skip
 vm_run a 'rmmod chariot_bench' >/dev/null
 .build/tools/chariot isolate a chariot_bench >/dev/null || exit 1
 vm_run a 'insmod /c/chariot_bench.ko' || exit 1

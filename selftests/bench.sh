@@ -4,14 +4,17 @@
 # bench.sh: what isolation costs, in exits and in instructions of the host,
 # beside the same run without Chariot. A table; bench.json has the same.
 #
-# L1's clocks count its instructions (TCG's icount), so that the figures are the
-# same on every machine. They are no times.
+# A plugin of L1's QEMU counts the instructions of the host and of what runs in
+# it (insns.c): the figures are the same on every machine. They are no times.
 #
 # HOST, GUEST, NPT choose the set-up (6.1, 6.1, 1).
 
 cd "$(dirname "$0")/.." || exit 1
 export GUEST=${GUEST:-6.1} VCPUS=1 NPT=${NPT:-1}
-L1_ICOUNT=1 L1_TCG=1 selftests/l1.sh -k "${HOST:-6.1}" -o .cache/out/bench \
+OUT=$PWD/.cache/out/bench
+mkdir -p "$OUT"
+L1_TCG=1 L1_QEMU_ARGS="-plugin $PWD/.build/selftests/insns.so,out=$OUT/insns" \
+	selftests/l1.sh -k "${HOST:-6.1}" -o "$OUT" \
 	-t 1500 -- bash selftests/bench-l1.sh || exit 1
-cp .cache/out/bench/bench.json .build/bench.json
+cp "$OUT/bench.json" .build/bench.json
 echo "bench: the same as JSON: .build/bench.json"

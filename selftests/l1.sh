@@ -20,7 +20,6 @@
 #
 # Passed on to COMMAND: HOST GUEST VCPUS NPT V KVM_*_ARGS VM_* CHARIOT_*.
 # NPT=0 gives kvm_amd npt=0 (shadow paging).
-# L1_ICOUNT: with it, L1's clocks count its instructions, one a nanosecond.
 # L1_CPU, L1_QEMU, L1_QEMU_ARGS: another CPU model for L1, another QEMU, more
 # arguments for it.
 #
@@ -51,8 +50,7 @@ accel()
 	   [ -w /dev/kvm ] && [ -z "${L1_TCG:-}" ]; then
 		echo -accel kvm -cpu host
 	else
-		echo -accel "tcg,thread=$([ -z "${L1_ICOUNT:-}" ] && echo multi ||
-			echo single -icount shift=0,sleep=off)" -cpu "${L1_CPU:-EPYC,+svm,+npt}"
+		echo -accel tcg,thread=multi -cpu "${L1_CPU:-EPYC,+svm,+npt}"
 	fi
 }
 

@@ -3,92 +3,62 @@
  * chariot_bench: what one operation of a driver costs.
  *
  *	echo "OP N" > /sys/module/chariot_bench/parameters/run
- *	cat /sys/module/chariot_bench/parameters/run	"OP N TICKS"
- *	cat /sys/module/chariot_bench/parameters/tsc
+ *	cat /sys/module/chariot_bench/parameters/mark
+ *
+ * The first has two marks for selftests/insns.c, with N times OP between them.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <asm/msr.h>
 
 #include "chariot_conform.h"
 
 static u64 *object;		/* shares its page with others */
 static u64 *page;		/* has it for itself */
-static char last[64];
+
+static __always_inline void mark(void)
+{
+	asm volatile(".byte 0x0f, 0x1f, 0x80, 'R', 'A', 'H', 'C'");
+}
 
 static int nothing(void *arg)
 {
 	return 0;
 }
 
-static void op_none(void)
-{
-	barrier();
+/* Expanded in place: a call would be a write to the stack. */
+#define OPS(X)								\
+	/* the loop alone */						\
+	X(none, barrier())						\
+	/* the kernel is called, and returns */				\
+	X(call, victim_nop())						\
+	/* the same, and in between it calls the driver, which returns */ \
+	X(entry, victim_call(nothing, NULL))				\
+	X(shared, WRITE_ONCE(*object, 1))				\
+	X(page, WRITE_ONCE(*page, 1))					\
+	X(stack, here = 1)						\
+	X(kmalloc, kfree(kmalloc(64, GFP_KERNEL)))			\
+	/* for interrupts to come */					\
+	X(busy, cpu_relax())
+
+#define FN(_name, _what)						\
+static noinline void op_##_name(u32 n)					\
+{									\
+	volatile u64 here __maybe_unused;				\
+									\
+	mark();								\
+	while (n--)							\
+		_what;							\
+	mark();								\
 }
+OPS(FN)
 
-/* The kernel is called, and returns. */
-static void op_call(void)
-{
-	victim_nop();
-}
-
-/* The same, and in between it calls the driver, which returns. */
-static void op_entry(void)
-{
-	victim_call(nothing, NULL);
-}
-
-static void op_shared(void)
-{
-	WRITE_ONCE(*object, 1);
-}
-
-static void op_page(void)
-{
-	WRITE_ONCE(*page, 1);
-}
-
-static void op_stack(void)
-{
-	volatile u64 here;
-
-	here = 1;
-	(void)here;
-}
-
-static void op_kmalloc(void)
-{
-	kfree(kmalloc(64, GFP_KERNEL));
-}
-
-/* Long enough for interrupts to come. */
-static void op_busy(void)
-{
-	int i;
-
-	for (i = 0; i < 1000; i++)
-		barrier();
-}
-
+#define ROW(_name, _what) { #_name, op_##_name },
 static const struct {
 	const char *name;
-	void (*fn)(void);
-} ops[] = {
-	{ "none", op_none }, { "call", op_call }, { "entry", op_entry },
-	{ "shared", op_shared }, { "page", op_page }, { "stack", op_stack },
-	{ "kmalloc", op_kmalloc }, { "busy", op_busy },
-};
-
-static noinline u64 repeat(void (*fn)(void), u32 n)
-{
-	u64 start = rdtsc_ordered();
-
-	while (n--)
-		fn();
-	return rdtsc_ordered() - start;
-}
+	void (*fn)(u32 n);
+} ops[] = { OPS(ROW) };
 
 static int run_set(const char *text, const struct kernel_param *kp)
 {
@@ -101,30 +71,23 @@ static int run_set(const char *text, const struct kernel_param *kp)
 	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		if (strcmp(ops[i].name, name))
 			continue;
-		scnprintf(last, sizeof(last), "%s %u %llu", name, n,
-			  repeat(ops[i].fn, n));
+		ops[i].fn(n);
 		return 0;
 	}
 	return -ENOENT;
 }
 
-static int run_get(char *buf, const struct kernel_param *kp)
+static const struct kernel_param_ops run_ops = { .set = run_set };
+module_param_cb(run, &run_ops, NULL, 0200);
+
+static int mark_get(char *buf, const struct kernel_param *kp)
 {
-	return scnprintf(buf, PAGE_SIZE, "%s\n", last);
+	mark();
+	return scnprintf(buf, PAGE_SIZE, "\n");
 }
 
-static int tsc_get(char *buf, const struct kernel_param *kp)
-{
-	return scnprintf(buf, PAGE_SIZE, "%llu\n", rdtsc_ordered());
-}
-
-static const struct kernel_param_ops run_ops = {
-	.set = run_set, .get = run_get,
-};
-module_param_cb(run, &run_ops, NULL, 0600);
-
-static const struct kernel_param_ops tsc_ops = { .get = tsc_get };
-module_param_cb(tsc, &tsc_ops, NULL, 0400);
+static const struct kernel_param_ops mark_ops = { .get = mark_get };
+module_param_cb(mark, &mark_ops, NULL, 0400);
 
 static int __init bench_init(void)
 {

@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# install.sh: "make install" into a directory, use it there, "make uninstall".
+
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=selftests/iso.sh
+OUT=/tmp . selftests/iso.sh
+
+DIR=$(mktemp -d)
+trap 'rm -rf "$DIR"' EXIT
+KERNEL=$PWD/.cache/kernels/6.1
+ARGS=(--no-print-directory DESTDIR="$DIR" PREFIX=/usr KVER=6.1
+	KDIR="$KERNEL/build" VMLINUX="$KERNEL/vmlinuz"
+	KVM_KO="$(echo "$KERNEL"/modules/kernel/arch/x86/kvm/kvm.ko*)")
+
+check "make install" make "${ARGS[@]}" install
+for f in usr/sbin/chariot usr/lib/libchariot.so usr/lib/libchariot.so.1 \
+	 usr/include/chariot.h usr/include/linux/chariot.h \
+	 usr/lib/pkgconfig/libchariot.pc usr/share/man/man8/chariot.8 \
+	 usr/lib/x86_64-linux-gnu/qemu/chariot.so \
+	 lib/modules/6.1/updates/kvm_chariot.ko; do
+	check "there is $f" test -s "$DIR/$f"
+done
+check "the command runs" "$DIR/usr/sbin/chariot" version
+cat >"$DIR/user.c" <<'END'
+#include <chariot.h>
+int main(void) { return chariot_verdict_by_name("skip") != CHARIOT_VERDICT_SKIP; }
+END
+# shellcheck disable=SC2046 # a list
+check "a program is built with pkg-config" cc -o "$DIR/user" "$DIR/user.c" \
+	$(PKG_CONFIG_PATH=$DIR/usr/lib/pkgconfig \
+	  PKG_CONFIG_SYSROOT_DIR=$DIR pkg-config --cflags --libs libchariot)
+check "and runs" env LD_LIBRARY_PATH="$DIR/usr/lib" "$DIR/user"
+rm -f "$DIR/user" "$DIR/user.c"
+check "make uninstall" make "${ARGS[@]}" uninstall
+is "nothing is left" "$(find "$DIR" ! -type d)" ""
