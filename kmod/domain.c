@@ -346,7 +346,7 @@ static int check_create(struct chariot_vm *vm,
 {
 	if (strnlen(args->name, sizeof(args->name)) == sizeof(args->name) ||
 	    !args->name[0] || args->verdict >= CHARIOT_NR_VERDICTS ||
-	    args->reserved ||
+	    args->reserved || args->kernel.stack_size > SZ_64K ||
 	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
 		return -EINVAL;
 	if (args->verdict == CHARIOT_VERDICT_RECOVER)
@@ -355,6 +355,30 @@ static int check_create(struct chariot_vm *vm,
 		pr_notice("VM of pid %d: kvm's nx_huge_pages is on: split pages would become executable in a driver's view; load kvm with nx_huge_pages=off\n",
 			  vm->pid);
 		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Any byte that is a "ret", also in the middle of an instruction. */
+static u64 find_ret(struct chariot_domain *dom)
+{
+	u8 buf[256], *p;
+	u64 at;
+	u32 i;
+
+	for (i = 0; i < dom->nr_ranges; i++) {
+		const struct chariot_range *r = &dom->ranges[i];
+
+		if (r->kind != CHARIOT_RANGE_TEXT)
+			continue;
+		for (at = r->gva; at < r->gva + r->len; at += sizeof(buf)) {
+			if (chariot_guest_read_va(dom->vm->kvm, dom->cr, at,
+						  buf, sizeof(buf)))
+				break;
+			p = memchr(buf, 0xc3, sizeof(buf));
+			if (p)
+				return at + (p - buf);
+		}
 	}
 	return 0;
 }
@@ -386,6 +410,7 @@ int chariot_domain_create(struct chariot_vm *vm,
 		chariot_view_zap_all(vm);
 		return err;
 	}
+	dom->ret = find_ret(dom);
 	rcu_assign_pointer(vm->domains[dom->nr], dom);
 	vm->nr_domains++;
 	/* From here on no vCPU has an old mapping of the driver's text, nor of

@@ -39,6 +39,8 @@ static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	struct chariot_violation v = {
 		.why = CHARIOT_WHY_WRITE, .len = len, .gva = gva, .gpa = ~0ULL,
 		.bytes = bytes,
+		/* What KVM began to emulate for itself cannot be begun anew. */
+		.no_pause = !vs->emulating,
 	};
 	enum chariot_may may = chariot_may_write(dom, vs, gva, len);
 	struct chariot_walk w;
@@ -270,7 +272,9 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	int r;
 
 	vs->pausing = false;
+	vs->emulating = true;
 	r = emulate(vs, vcpu, cr2_or_gpa, EMULTYPE_PF, insn, insn_len);
+	vs->emulating = false;
 	if (gave_up(vcpu, r)) {
 		undo_give_up(vcpu);
 		r = 1;

@@ -132,6 +132,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	e->slot = f->rsp;
 	kfree(f->vs->entry);
 	f->vs->entry = e;
+	chariot_frames_prune(f->dom, e);
 	f->dom->stats.entries++;
 	return to_view(f, f->dom->nr, "entry");
 }
@@ -176,8 +177,8 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 	if (frame->gate) {
 		read_values(f, &val);
 		memcpy(val.v, frame->args, sizeof(frame->args));
-		err = chariot_gate_run(dom, f->vs, frame->gate, CHARIOT_PHASE_POST,
-				       &val, frame->rip, NULL);
+		err = chariot_gate_run(dom, frame->gate, CHARIOT_PHASE_POST,
+				       &val, frame->rip);
 	}
 	if (frame->park)
 		set_pc(f, frame->park, f->rsp);
@@ -274,7 +275,9 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 		return RETRY;
 	case CHARIOT_VERDICT_OOPS:
 		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
-		if (!push(f, ret, f->rsp + 8, false))
+		if (tail)
+			end_entry(f);
+		else if (!push(f, ret, f->rsp + 8, false))
 			return fail(f, -ENOMEM, "no memory for a frame");
 		return to_view(f, 0, "oops");
 	case CHARIOT_VERDICT_PAUSE:
@@ -285,8 +288,8 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 
 /*
  * The driver calls the function at f->rip.  With @tail it jumps there as its
- * last act.  Then we make a call of it, from the start of the driver's own
- * function, so that the return is seen.
+ * last act.  Then we make a call of it that returns to @ret, a "ret" in the
+ * driver's text, so that the return is seen.
  */
 static enum action call(struct fault *f, const struct chariot_gate *gate,
 			u64 ret, bool tail)
@@ -295,19 +298,19 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	struct chariot_frame *frame;
 	struct chariot_values val;
 	enum action a;
-	int r = 0;
+	int err;
 
 	if (gate) {
 		read_values(f, &val);
-		r = chariot_gate_run(f->dom, f->vs, gate, CHARIOT_PHASE_PRE,
-				     &val, ret, &refusal);
-	}
-	if (r < 0)
-		return fail(f, r, "a gate action failed");
-	if (r) {
-		a = refuse(f, &refusal, ret, tail);
-		if (a != EMULATE)
-			return a;
+		if (!chariot_gate_check(f->dom, f->vs, gate, &val, &refusal)) {
+			a = refuse(f, &refusal, ret, tail);
+			if (a != EMULATE)
+				return a;
+		}
+		err = chariot_gate_run(f->dom, gate, CHARIOT_PHASE_PRE, &val,
+				       ret);
+		if (err)
+			return fail(f, err, "a gate action failed");
 	}
 	if (tail) {
 		f->rsp -= 8;
@@ -332,8 +335,8 @@ static enum action jump(struct fault *f, const struct chariot_gate *gate)
 {
 	struct chariot_entry *e = f->vs->entry;
 
-	if (gate || (e->gate && e->gate->flags))
-		return call(f, gate, e->rip + 1, true);
+	if (f->dom->ret && (gate || (e->gate && e->gate->flags)))
+		return call(f, gate, f->dom->ret, true);
 	f->dom->stats.calls++;
 	return leave(f);
 }
@@ -397,7 +400,7 @@ static bool is_exception(struct fault *f)
 				  sizeof(idt)))
 		return true;
 	for (i = 0; i < NR_EXCEPTIONS; i++)
-		if (gate_offset(&idt[i]) == f->handler)
+		if (i != X86_TRAP_NMI && gate_offset(&idt[i]) == f->handler)
 			return true;
 	return false;
 }
@@ -415,6 +418,8 @@ static enum action park(struct fault *f, const char *why)
 	if (!frame)
 		return fail(f, -ENOMEM, "no memory for a frame");
 	frame->park = f->rip;
+	/* What the CPU will push, if it has not yet: ss rsp rflags cs rip. */
+	frame->saved = f->frame ?: (f->rsp & ~15ULL) - 5 * 8;
 	if (!f->frame)
 		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, at);
 	else if (chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame, &at,
@@ -441,19 +446,20 @@ static enum action suspend(struct fault *f, const char *why)
 /* The CPU has pushed [error code] rip cs rflags rsp ss. */
 static enum action interrupt(struct fault *f)
 {
-	u64 w[6], *p = w;
+	u64 w[5], *p = w;
 
-	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, w,
-				  sizeof(w)))
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, w, 5 * 8))
 		return fail(f, -EFAULT, "an interrupt frame is not mapped");
-	if (p[1] != KERNEL_CS)
+	if (p[1] != KERNEL_CS && p[2] == KERNEL_CS)
 		p++;
 	if (p[1] != KERNEL_CS)
 		return fail(f, -EINVAL, "an interrupt frame is not understood");
 	f->frame = f->rsp + (p - w) * 8;
 	f->handler = f->rip;
 	f->rip = p[0];
-	f->rsp = p[3];
+	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->frame + 24,
+				  &f->rsp, sizeof(f->rsp)))
+		return fail(f, -EFAULT, "an interrupt frame is not mapped");
 	return suspend(f, p == w ? "interrupt" : "exception");
 }
 
@@ -570,10 +576,12 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 
 	lockdep_assert_held(&f->vm->lock);
 	chariot_view_slots(f->vm);
-	if (vs->wait_seq || chariot_watch_kernel(f->vm, vs, f->vcpu))
+	if (vs->wait_seq)
 		return WAIT;
 	if (out_of_scope(f->vcpu))
 		return PASS;
+	if (chariot_watch_kernel(f->vm, vs, f->vcpu))
+		return WAIT;
 	f->dom = chariot_domain_of(f->vm, vs->view);
 	if (vs->view != chariot_view_get(f->vcpu)) {
 		/* The domain went, or KVM made the role anew. */

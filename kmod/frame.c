@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "frame.h"
+#include "gate.h"
 
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 static void frame_free(struct chariot_domain *dom, struct chariot_frame *f)
@@ -54,23 +56,66 @@ struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
 	return NULL;
 }
 
+/*
+ * What is parked would run the driver's function again from its start.  An
+ * interrupt that was about to be delivered when it was parked is seen a moment
+ * later only.
+ */
+static void unpark(struct chariot_domain *dom, const struct chariot_frame *f)
+{
+	struct kvm *kvm = dom->vm->kvm;
+	int tries;
+	u64 at;
+
+	for (tries = 0; tries < 10; tries++) {
+		if (chariot_guest_read_va(kvm, dom->cr, f->saved, &at,
+					  sizeof(at)))
+			return;
+		if (at == f->rip) {
+			chariot_guest_write_va(kvm, dom->cr, f->saved,
+					       &f->park, sizeof(f->park));
+			return;
+		}
+		usleep_range(500, 1000);
+	}
+}
+
 void chariot_frames_free(struct chariot_domain *dom)
 {
 	struct chariot_frame *f;
 	struct hlist_node *tmp;
 	int i;
 
-	hash_for_each_safe(dom->frames, i, tmp, f, node)
+	hash_for_each_safe(dom->frames, i, tmp, f, node) {
+		if (f->park)
+			unpark(dom, f);
 		frame_free(dom, f);
+	}
 }
 
-bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u32 len)
+void chariot_frames_prune(struct chariot_domain *dom, struct chariot_entry *e)
+{
+	struct chariot_frame *f;
+	struct hlist_node *tmp;
+	int i;
+
+	if (!dom->nr_frames)
+		return;
+	hash_for_each_safe(dom->frames, i, tmp, f, node)
+		if (f->rsp <= e->slot &&
+		    e->slot - f->rsp < chariot_stack_size(dom) &&
+		    f->rsp > chariot_entry_base(dom, e))
+			frame_free(dom, f);
+}
+
+bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u64 len)
 {
 	struct chariot_frame *f;
 	int i;
 
 	hash_for_each(dom->frames, i, f, node)
-		if (gva >= f->rsp && gva + len <= f->entry->slot)
+		if (gva >= f->rsp && gva < f->entry->slot &&
+		    len <= f->entry->slot - gva)
 			return true;
 	return false;
 }

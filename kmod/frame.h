@@ -4,6 +4,10 @@
  *
  * A frame belongs to a guest thread, not to a vCPU: it is found by the stack
  * pointer at which the driver will run again.  All under vm->lock.
+ *
+ * The guest can always do without us: what was changed in its memory, a parked
+ * interrupt's RIP, is put back when the domain ends; the return address of a
+ * tail call is that of a "ret".
  */
 #ifndef CHARIOT_FRAME_H
 #define CHARIOT_FRAME_H
@@ -17,7 +21,9 @@ void chariot_frame_push(struct chariot_domain *dom,
 struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
 					u64 rsp);
 void chariot_frames_free(struct chariot_domain *dom);
+/* Forget what waits below @e on its stack: those threads were ended there. */
+void chariot_frames_prune(struct chariot_domain *dom, struct chariot_entry *e);
 /* Is [gva, gva + len) on the part of a stack that waiting driver code uses? */
-bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u32 len);
+bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u64 len);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include <linux/overflow.h>
 
-#define STACK_PAGES	4	/* THREAD_SIZE and IRQ_STACK_SIZE of x86-64 */
-
 static int read_u64(struct chariot_domain *dom, u64 gva, u64 *val)
 {
 	return chariot_guest_read_va(dom->vm->kvm, dom->cr, gva, val,
@@ -68,8 +66,9 @@ static bool string_len(struct chariot_domain *dom, u64 at, u64 *len)
 	return false;
 }
 
-static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
-		   const struct chariot_values *val, u64 *len)
+/* -EFAULT: it cannot be read; -EOVERFLOW. */
+static int op_length(struct chariot_domain *dom, const struct chariot_op *op,
+		     const struct chariot_values *val, u64 *len)
 {
 	u64 v = 0;
 
@@ -80,7 +79,7 @@ static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
 	case CHARIOT_LEN_ARG_MUL:
 		if (check_mul_overflow(op_arg(op, val, op->len_a),
 				       op_arg(op, val, op->len_b), &v))
-			return false;
+			return -EOVERFLOW;
 		break;
 	case CHARIOT_LEN_ORDER:
 		v = 1ULL << (val->v[op->len_a] & 31);
@@ -90,17 +89,27 @@ static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
 		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
 					  val->v[op->len_a] + op->len_off,
 					  &v, op->len_b))
-			return false;
+			return -EFAULT;
 		break;
 	case CHARIOT_LEN_STRING:
 		if (null_or_err(val->v[op->len_a]) ||
 		    !string_len(dom, val->v[op->len_a], &v))
-			return false;
+			return -EFAULT;
 		break;
 	}
-	return !check_mul_overflow(v, op->len_mul, &v) &&
-	       !check_add_overflow(v, op->len_add, &v) &&
-	       (*len = v, v && v <= CHARIOT_MAX_OBJECT);
+	if (check_mul_overflow(v, op->len_mul, &v) ||
+	    check_add_overflow(v, op->len_add, &v))
+		return -EOVERFLOW;
+	*len = v;
+	return 0;
+}
+
+/* False: there is nothing to grant. */
+static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
+		   const struct chariot_values *val, u64 *len)
+{
+	return !op_length(dom, op, val, len) && *len &&
+	       *len <= CHARIOT_MAX_OBJECT;
 }
 
 /* ---- actions ------------------------------------------------------------ */
@@ -170,10 +179,17 @@ static bool check_refuses(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			  struct chariot_refusal *refusal)
 {
 	u64 base, len;
+	int err;
 
-	if (!op_base(dom, op, val, &base) || !op_len(dom, op, val, &len))
+	if (!op_base(dom, op, val, &base))
 		return false;
-	if (chariot_may_write(dom, vs, base, len))
+	err = op_length(dom, op, val, &len);
+	if (err == -EOVERFLOW)
+		len = U64_MAX;
+	else if (err || !len)
+		return false;
+	/* A length that was negative is refused, whatever is there. */
+	if (len <= CHARIOT_MAX_OBJECT && chariot_may_write(dom, vs, base, len))
 		return false;
 	refusal->gva = base;
 	refusal->len = len;
@@ -182,22 +198,32 @@ static bool check_refuses(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	return true;
 }
 
-int chariot_gate_run(struct chariot_domain *dom, struct chariot_vcpu *vs,
-		     const struct chariot_gate *gate, unsigned int phase,
-		     const struct chariot_values *val, u64 site,
-		     struct chariot_refusal *refusal)
+bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
+			const struct chariot_gate *gate,
+			const struct chariot_values *val,
+			struct chariot_refusal *refusal)
 {
-	const struct chariot_op *op, *end;
+	const struct chariot_op *op = dom->ops + gate->op;
+	const struct chariot_op *end = op + gate->nr_ops;
+
+	lockdep_assert_held(&dom->vm->lock);
+	for (; op < end; op++)
+		if (op->op == CHARIOT_OP_CHECK &&
+		    check_refuses(dom, vs, op, val, refusal))
+			return false;
+	return true;
+}
+
+int chariot_gate_run(struct chariot_domain *dom,
+		     const struct chariot_gate *gate, unsigned int phase,
+		     const struct chariot_values *val, u64 site)
+{
+	const struct chariot_op *op = dom->ops + gate->op;
+	const struct chariot_op *end = op + gate->nr_ops;
 	int err;
 
 	lockdep_assert_held(&dom->vm->lock);
-	op = dom->ops + gate->op;
-	end = op + gate->nr_ops;
-	for (; phase == CHARIOT_PHASE_PRE && op < end; op++)
-		if (op->op == CHARIOT_OP_CHECK &&
-		    check_refuses(dom, vs, op, val, refusal))
-			return 1;
-	for (op = dom->ops + gate->op; op < end; op++) {
+	for (; op < end; op++) {
 		if (op->phase != phase || op->op == CHARIOT_OP_CHECK)
 			continue;
 		err = run_op(dom, op, val, gate->gva, site);
@@ -221,7 +247,7 @@ u64 chariot_entry_base(struct chariot_domain *dom, struct chariot_entry *e)
 
 	if (e->base)
 		return e->base;
-	for (i = 1; i < STACK_PAGES; i++) {
+	for (i = 1; i < chariot_stack_size(dom) >> PAGE_SHIFT; i++) {
 		if (chariot_guest_walk(dom->vm->kvm, dom->cr, page - PAGE_SIZE,
 				       &w))
 			break;
@@ -235,7 +261,7 @@ static bool on_own_stack(struct chariot_domain *dom, struct chariot_entry *e,
 		     u64 gva, u64 len)
 {
 	return e && gva < e->slot && len <= e->slot - gva &&
-	       e->slot - gva <= STACK_PAGES * PAGE_SIZE &&
+	       e->slot - gva <= chariot_stack_size(dom) &&
 	       gva >= chariot_entry_base(dom, e);
 }
 
@@ -288,7 +314,7 @@ static bool in_outer_argument(struct chariot_domain *dom,
 
 	hash_for_each(dom->frames, i, f, node) {
 		if (f->entry->slot <= e->slot ||
-		    f->entry->slot - e->slot >= STACK_PAGES * PAGE_SIZE)
+		    f->entry->slot - e->slot >= chariot_stack_size(dom))
 			continue;
 		if (in_argument(dom, f->entry, gva, len))
 			return true;

@@ -28,17 +28,23 @@ enum chariot_may {
 	CHARIOT_MAY_DEVICE,	/* no memory */
 };
 
-/*
- * Run the ops of @gate that are due.  1: a CHECK refused, nothing was done;
- * -errno: our own failure.
- */
-int chariot_gate_run(struct chariot_domain *dom, struct chariot_vcpu *vs,
+/* May the driver call the function?  False: a CHECK refuses. */
+bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
+			const struct chariot_gate *gate,
+			const struct chariot_values *val,
+			struct chariot_refusal *refusal);
+/* Run the ops of @gate that are due.  -errno: our own failure. */
+int chariot_gate_run(struct chariot_domain *dom,
 		     const struct chariot_gate *gate, unsigned int phase,
-		     const struct chariot_values *val, u64 site,
-		     struct chariot_refusal *refusal);
+		     const struct chariot_values *val, u64 site);
 /* May the driver code that runs on @vs write [gva, gva + len)? */
 enum chariot_may chariot_may_write(struct chariot_domain *dom,
 				   struct chariot_vcpu *vs, u64 gva, u64 len);
+/* Of a thread or of interrupts. */
+static inline u64 chariot_stack_size(const struct chariot_domain *dom)
+{
+	return dom->kernel.stack_size ?: 16384;
+}
 /* Lowest address of the stack of @e. */
 u64 chariot_entry_base(struct chariot_domain *dom, struct chariot_entry *e);
 

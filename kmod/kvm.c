@@ -262,24 +262,36 @@ static void hooks_remove(void)
 	synchronize_rcu_tasks();
 }
 
+/* Nothing is linked to kvm.ko; this keeps it where it is. */
+#define PIN	"kvm_put_kvm"
+
 int chariot_kvm_init(void)
 {
 	int i, err;
 
+	if (!__symbol_get(PIN)) {
+		pr_err("kvm is not loaded\n");
+		return -ENOENT;
+	}
 	err = find_lookup() ?: find_symbols() ?: check_layout();
 	if (err)
-		return err;
+		goto err;
 	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
 		err = hook_install(&hooks[i]);
 		if (err) {
 			hooks_remove();
-			return err;
+			goto err;
 		}
 	}
 	return 0;
+
+err:
+	__symbol_put(PIN);
+	return err;
 }
 
 void chariot_kvm_uninit(void)
 {
 	hooks_remove();
+	__symbol_put(PIN);
 }

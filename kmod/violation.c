@@ -22,21 +22,27 @@ static bool oops_would_panic(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 	return count & INTERRUPT_MASK;
 }
 
+#define MAX_WORDS	512	/* of stack that is searched */
+
 u64 chariot_find_caller(struct chariot_domain *dom,
 			const struct chariot_entry *e, u64 rsp, u64 *slot)
 {
-	u64 words[64], end = e ? min(e->slot, rsp + sizeof(words)) :
-				 rsp + sizeof(words);
-	int i, n = end > rsp ? (end - rsp) / 8 : 0;
+	u64 words[32], end = rsp + MAX_WORDS * 8;
+	int i, n;
 
-	if (!n || chariot_guest_read_va(dom->vm->kvm, dom->cr, rsp, words,
-					n * 8))
-		return 0;
-	for (i = 0; i < n; i++) {
-		if (!chariot_domain_text(dom, words[i]))
-			continue;
-		*slot = rsp + i * 8;
-		return words[i];
+	if (e)
+		end = min(end, e->slot);
+	for (; rsp < end; rsp += n * 8) {
+		n = min_t(u64, ARRAY_SIZE(words), (end - rsp) / 8);
+		if (!n || chariot_guest_read_va(dom->vm->kvm, dom->cr, rsp,
+						words, n * 8))
+			return 0;
+		for (i = 0; i < n; i++) {
+			if (!chariot_domain_text(dom, words[i]))
+				continue;
+			*slot = rsp + i * 8;
+			return words[i];
+		}
 	}
 	return 0;
 }
@@ -66,6 +72,8 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	u32 verdict = dom->verdict;
 
 	lockdep_assert_held(&dom->vm->lock);
+	if (verdict == CHARIOT_VERDICT_PAUSE && v->no_pause)
+		verdict = CHARIOT_VERDICT_SKIP;
 	if (verdict == CHARIOT_VERDICT_OOPS && oops_would_panic(dom, vcpu))
 		verdict = CHARIOT_VERDICT_SKIP;
 	dom->stats.violations++;

@@ -13,6 +13,7 @@ struct chariot_violation {
 	u64 gva;		/* 0: not known */
 	u64 gpa;		/* ~0: not known */
 	const void *bytes;	/* NULL: not known */
+	bool no_pause;		/* skip it instead */
 };
 
 /*

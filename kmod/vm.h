@@ -41,6 +41,7 @@ struct chariot_frame {
 	bool tail;		/* then it returns to the kernel at once */
 	u64 rip, rsp;		/* when the driver runs again */
 	u64 park;		/* then it goes on there instead; 0: no */
+	u64 saved;		/* gva where the CPU has saved @rip, with @park */
 	u64 args[6];
 };
 
@@ -60,6 +61,7 @@ struct chariot_domain {
 	u32 nr_ranges, nr_gates, nr_entries, nr_ops;
 	struct chariot_kernel kernel;
 	struct chariot_cr cr;
+	u64 ret;		/* a byte in the driver's text that is a "ret" */
 	size_t tables;			/* bytes */
 
 	DECLARE_HASHTABLE(frames, 8);	/* by rsp */
@@ -81,6 +83,7 @@ struct chariot_vcpu {
 	/* Own thread only. */
 	const void *kvm_ops;		/* KVM's emulator operations */
 	void *ops;			/* ours */
+	bool emulating;			/* a write that faulted */
 	bool pausing;			/* the emulator was stopped to wait */
 };
 

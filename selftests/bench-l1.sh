@@ -26,7 +26,7 @@ kvm_exits() { cat /sys/kernel/debug/kvm/exits; }
 counters()
 {
 	.build/tools/chariot -p -j stats show a 2>/dev/null |
-		sed -n '/"counters"/,/}/s/.*"\([a-z_]*\)": *\([0-9]*\).*/\1 \2/p'
+		sed -n '/"counters"/,/}/{/counters/d;s/.*"\([a-z_]*\)": *\([0-9]*\).*/\1 \2/p}'
 }
 
 # measure PHASE NAME COMMAND...: instructions and exits from COMMAND's first mark

@@ -64,7 +64,8 @@ struct chariot_info {
  *
  * EBADF   @vm_fd is no open file
  * ENOTTY  @vm_fd is not a KVM VM
- * EOPNOTSUPP  the VM is protected (SEV)
+ * EOPNOTSUPP  the VM's registers are protected (SEV-ES, SEV-SNP).  The memory of
+ *         a plain SEV VM cannot be read: attach works, nothing is found there.
  */
 struct chariot_attach {
 	__u32 argsz;
@@ -84,7 +85,7 @@ struct chariot_vm_info {
 	__u32 flags;			/* 0 */
 	__u32 state;			/* out: CHARIOT_VM_* */
 	__u32 nr_vcpus;			/* out */
-	__u32 vmm_pid;			/* out: pid of the VMM, as the caller sees it */
+	__u32 vmm_pid;			/* out: pid of the VMM, in the initial namespace */
 	__u32 domains;			/* out: bit n: domain n exists */
 	__u32 watch;			/* out: CHARIOT_WATCH_* armed */
 	__u32 nr_handles;		/* out */
@@ -116,7 +117,8 @@ struct chariot_mem {
 
 /*
  * CHARIOT_WATCH: what to stop the guest for.  Replaces the handle's earlier
- * request; @flags 0 disarms.
+ * request; @flags 0 disarms.  One handle of a VM can watch: EBUSY for others,
+ * and for another @load_gva while LOAD is armed.
  *
  * KERNEL: the next vCPU that is seen to run a 64-bit kernel with its system
  *   call entry set (LSTAR) waits, once, and a KERNEL event is sent.
@@ -289,7 +291,8 @@ enum {
 	CHARIOT_VERDICT_SKIP,		/* drop the write, go on behind it */
 	CHARIOT_VERDICT_OOPS,		/* #GP at the instruction; in a context where
 					 * that would panic the guest, skip */
-	CHARIOT_VERDICT_PAUSE,		/* hold the vCPU until CHARIOT_CONTINUE, then
+	CHARIOT_VERDICT_PAUSE,		/* hold the vCPU until CHARIOT_CONTINUE or the
+					 * time-out of CHARIOT_WATCH, then
 					 * try the write again */
 	CHARIOT_VERDICT_RECOVER,	/* reserved: EOPNOTSUPP in this version */
 	CHARIOT_NR_VERDICTS
