@@ -46,6 +46,7 @@ kernels:
 kernel-%: lib kernels
 	@$(MAKE) --no-print-directory -C kmod $(LAYOUT_ARGS)
 	@$(MAKE) --no-print-directory -C selftests/driver KVER=$*
+	@$(MAKE) --no-print-directory -C selftests/act KVER=$*
 
 deps:
 	@bash selftests/deps.sh

@@ -6,13 +6,16 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+/*
+ * An entry of the XArray is the number of objects that have the page as a whole
+ * (more than one: it is mapped at several addresses), or this.
+ */
 struct act_page {
 	struct rcu_head rcu;
-	unsigned int count;		/* granted bytes */
+	unsigned int whole;		/* objects that have it as a whole */
+	unsigned int count;		/* bytes of the others */
 	DECLARE_BITMAP(map, PAGE_SIZE);
 };
-
-#define FULL	xa_mk_value(1)
 
 #define OBJ_START(o)	((o)->start)
 #define OBJ_LAST(o)	((o)->last)
@@ -78,11 +81,11 @@ static unsigned int obj_part(const struct chariot_obj *obj, u32 i,
 
 static bool entry_full(void *entry)
 {
-	if (!entry)
-		return false;
-	if (xa_is_value(entry))
-		return true;
-	return READ_ONCE(((struct act_page *)entry)->count) == PAGE_SIZE;
+	struct act_page *page = entry;
+
+	if (!entry || xa_is_value(entry))
+		return entry;
+	return READ_ONCE(page->whole) || READ_ONCE(page->count) == PAGE_SIZE;
 }
 
 bool chariot_act_full(struct chariot_act *act, u64 gfn)
@@ -95,143 +98,153 @@ bool chariot_act_covers(struct chariot_act *act, u64 gfn, unsigned int offset,
 {
 	struct act_page *page = xa_load(&act->pages, gfn);
 
-	if (!page || xa_is_value(page))
-		return page;
-	return find_next_zero_bit(page->map, offset + len, offset) >=
-	       offset + len;
+	if (entry_full(page))
+		return true;
+	return page && find_next_zero_bit(page->map, offset + len, offset) >=
+		       offset + len;
 }
 
-static void page_put(struct chariot_act *act, void *entry)
+static void count_entry(struct chariot_act *act, void *entry, int n)
 {
 	if (xa_is_value(entry)) {
-		act->nr_full--;
+		act->nr_full += n;
 	} else if (entry) {
-		act->nr_shared--;
-		act->memory -= sizeof(struct act_page);
-		kfree_rcu((struct act_page *)entry, rcu);
+		act->nr_shared += n;
+		act->memory += n * (int)sizeof(struct act_page);
 	}
 }
 
-static int page_make_full(struct chariot_act *act, u64 gfn)
+static int page_store(struct chariot_act *act, u64 gfn, void *entry)
 {
-	void *old = xa_store(&act->pages, gfn, FULL, GFP_KERNEL_ACCOUNT);
+	void *old = xa_store(&act->pages, gfn, entry, GFP_KERNEL_ACCOUNT);
 
 	if (xa_is_err(old))
 		return xa_err(old);
-	page_put(act, old);
-	act->nr_full++;
+	count_entry(act, old, -1);
+	count_entry(act, entry, 1);
+	if (old && !xa_is_value(old))
+		kfree_rcu((struct act_page *)old, rcu);
 	return 0;
 }
 
-static struct act_page *page_make_shared(struct chariot_act *act, u64 gfn)
+/* The page's byte map, made if there is none. */
+static struct act_page *page_map(struct chariot_act *act, u64 gfn)
 {
-	struct act_page *page = kzalloc(sizeof(*page), GFP_KERNEL_ACCOUNT);
-	void *old;
+	void *entry = xa_load(&act->pages, gfn);
+	struct act_page *page;
+	int err;
 
+	if (entry && !xa_is_value(entry))
+		return entry;
+	page = kzalloc(sizeof(*page), GFP_KERNEL_ACCOUNT);
 	if (!page)
 		return ERR_PTR(-ENOMEM);
-	old = xa_store(&act->pages, gfn, page, GFP_KERNEL_ACCOUNT);
-	if (xa_is_err(old)) {
+	page->whole = entry ? xa_to_value(entry) : 0;
+	err = page_store(act, gfn, page);
+	if (err) {
 		kfree(page);
-		return ERR_PTR(xa_err(old));
+		return ERR_PTR(err);
 	}
-	act->nr_shared++;
-	act->memory += sizeof(*page);
 	return page;
+}
+
+static int page_set_whole(struct chariot_act *act, u64 gfn)
+{
+	struct act_page *page = xa_load(&act->pages, gfn);
+
+	if (page && !xa_is_value(page)) {
+		WRITE_ONCE(page->whole, page->whole + 1);
+		return 0;
+	}
+	return page_store(act, gfn,
+			  xa_mk_value(page ? xa_to_value(page) + 1 : 1));
 }
 
 static int page_set(struct chariot_act *act, u64 gfn, unsigned int offset,
 		    unsigned int len)
 {
-	struct act_page *page = xa_load(&act->pages, gfn);
+	struct act_page *page;
 
-	if (xa_is_value(page))
-		return 0;
 	if (len == PAGE_SIZE)
-		return page_make_full(act, gfn);
-	if (!page) {
-		page = page_make_shared(act, gfn);
-		if (IS_ERR(page))
-			return PTR_ERR(page);
-	}
+		return page_set_whole(act, gfn);
+	page = page_map(act, gfn);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
 	bitmap_set(page->map, offset, len);
 	WRITE_ONCE(page->count, bitmap_weight(page->map, PAGE_SIZE));
 	return 0;
 }
 
-/* Grant again what other objects have of the page that lost @gone's part. */
-static int page_regrant(struct chariot_act *act, u64 gva, u64 gfn)
+static void page_clear_whole(struct chariot_act *act, u64 gfn)
 {
-	struct chariot_obj *o;
-	unsigned int offset, len;
-	u32 i;
-	int err;
+	struct act_page *page = xa_load(&act->pages, gfn);
 
+	if (xa_is_value(page) && xa_to_value(page) > 1)
+		/* In place: needs no memory. */
+		page_store(act, gfn, xa_mk_value(xa_to_value(page) - 1));
+	else if (xa_is_value(page) || (page && page->whole == 1 && !page->count))
+		page_store(act, gfn, NULL);
+	else if (page && page->whole)
+		WRITE_ONCE(page->whole, page->whole - 1);
+}
+
+/*
+ * Take those bytes off the map, and put back what other objects have of them.
+ * Parts of a page that lie at another address are not looked for: nobody gets
+ * the same part of a page twice.
+ */
+static void page_clear_part(struct chariot_act *act, u64 gva, u64 gfn,
+			    unsigned int offset, unsigned int len)
+{
+	struct act_page *page = xa_load(&act->pages, gfn);
+	struct chariot_obj *o;
+	u32 i;
+
+	if (!page || xa_is_value(page))
+		return;
+	bitmap_clear(page->map, offset, len);
 	gva &= PAGE_MASK;
 	for (o = obj_iter_first(&act->objects, gva, gva + PAGE_SIZE - 1); o;
 	     o = obj_iter_next(o, gva, gva + PAGE_SIZE - 1)) {
 		i = (gva >> PAGE_SHIFT) - (o->start >> PAGE_SHIFT);
-		if (o->gfns[i] != gfn)
-			continue;
 		offset = obj_part(o, i, &len);
-		err = page_set(act, gfn, offset, len);
-		if (err)
-			return err;
+		if (o->gfns[i] == gfn && len < PAGE_SIZE)
+			bitmap_set(page->map, offset, len);
 	}
-	return 0;
+	WRITE_ONCE(page->count, bitmap_weight(page->map, PAGE_SIZE));
+	if (!page->count && !page->whole)
+		page_store(act, gfn, NULL);
 }
 
-static int page_clear(struct chariot_act *act, u64 gva, u64 gfn,
-		      unsigned int offset, unsigned int len)
-{
-	struct act_page *page = xa_load(&act->pages, gfn);
-
-	if (!page)
-		return 0;
-	if (!xa_is_value(page)) {
-		bitmap_clear(page->map, offset, len);
-		WRITE_ONCE(page->count, bitmap_weight(page->map, PAGE_SIZE));
-	}
-	if (xa_is_value(page) || !page->count) {
-		xa_erase(&act->pages, gfn);
-		page_put(act, page);
-	}
-	return page_regrant(act, gva, gfn);
-}
-
-static int obj_clear(struct chariot_act *act, struct chariot_obj *obj,
+static void obj_clear(struct chariot_act *act, struct chariot_obj *obj,
 		     chariot_act_lost_fn lost, void *ctx)
 {
 	unsigned int offset, len;
 	bool was;
 	u64 gva;
 	u32 i;
-	int r, err = 0;
 
 	for (i = 0; i < obj->nr; i++) {
 		offset = obj_part(obj, i, &len);
 		gva = (obj->start & PAGE_MASK) + ((u64)i << PAGE_SHIFT);
 		was = chariot_act_full(act, obj->gfns[i]);
-		r = page_clear(act, gva, obj->gfns[i], offset, len);
-		if (r)
-			err = r;
+		if (len == PAGE_SIZE)
+			page_clear_whole(act, obj->gfns[i]);
+		else
+			page_clear_part(act, gva, obj->gfns[i], offset, len);
 		if (was && !chariot_act_full(act, obj->gfns[i]))
 			lost(ctx, obj->gfns[i]);
 	}
-	return err;
 }
 
-static int obj_drop(struct chariot_act *act, struct chariot_obj *obj,
+static void obj_drop(struct chariot_act *act, struct chariot_obj *obj,
 		    chariot_act_lost_fn lost, void *ctx)
 {
-	int err;
-
 	obj_remove(obj, &act->objects);
 	act->nr_objects--;
 	act->memory -= obj_size(obj->nr);
-	err = obj_clear(act, obj, lost, ctx);
+	obj_clear(act, obj, lost, ctx);
 	kvfree(obj);
-	return err;
 }
 
 static struct chariot_obj *obj_at(struct chariot_act *act, u64 gva)
@@ -248,21 +261,27 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 {
 	struct chariot_obj *old = obj_at(act, obj->start);
 	unsigned int offset, len;
-	u32 i;
 	int err = 0;
+	u32 i;
 
-	if (old)
-		err = obj_drop(act, old, lost, ctx);
 	for (i = 0; i < obj->nr && !err; i++) {
 		offset = obj_part(obj, i, &len);
 		err = page_set(act, obj->gfns[i], offset, len);
 	}
+	if (err) {
+		/* What was set, and no more. */
+		obj->nr = i - 1;
+		obj_clear(act, obj, lost, ctx);
+		kvfree(obj);
+		return err;
+	}
 	obj_insert(obj, &act->objects);
 	act->nr_objects++;
 	act->memory += obj_size(obj->nr);
-	if (err)
-		obj_drop(act, obj, lost, ctx);
-	return err;
+	/* Last: what both have stays writable in between. */
+	if (old)
+		obj_drop(act, old, lost, ctx);
+	return 0;
 }
 
 int chariot_act_revoke(struct chariot_act *act, u64 gva,
@@ -272,7 +291,8 @@ int chariot_act_revoke(struct chariot_act *act, u64 gva,
 
 	if (!obj)
 		return -ENOENT;
-	return obj_drop(act, obj, lost, ctx);
+	obj_drop(act, obj, lost, ctx);
+	return 0;
 }
 
 struct chariot_obj *chariot_act_next(struct chariot_act *act, u64 gva)

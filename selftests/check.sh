@@ -52,14 +52,15 @@ nested()
 part libchariot make --no-print-directory -C libchariot check
 part tools make --no-print-directory -C tools check
 part plugin bash qemu-plugin/test.sh
+part install bash selftests/install.sh
 
 if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
 	# shellcheck disable=SC2086 # a list
 	nested "${HOST:-6.1}" "${GUEST:-6.1}" "${VCPUS:-1}" "${NPT:-1}" \
-		${TESTS:-e1000 fault conform plugin ioctl plain life dirty}
+		${TESTS:-act e1000 fault conform plugin ioctl plain life dirty}
 else
-	nested 6.1 6.1 1 1 e1000 fault plugin ioctl plain life dirty
-	nested 6.12 6.12 2 1 e1000 conform
+	nested 6.1 6.1 1 1 act e1000 fault plugin ioctl plain life dirty
+	nested 6.12 6.12 2 1 act e1000 conform plugin
 	VM_VERDICT=oops nested 6.12 6.1 1 1 conform
 	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform
 fi

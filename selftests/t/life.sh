@@ -1,16 +1,20 @@
 # Ends: of the handle, of QEMU, with a driver running isolated.
 serve 20000000
 # shellcheck disable=SC2086 # a list
-iso_start a e1000 skip $NET || exit 1
-net_up a >/dev/null
-vm_run a -t 300 'wget -q -O - http://10.0.2.2:8080/f | sha256sum' >/tmp/sum &
-sleep 4
-iso_detach a
-is "handle closed mid-run: the module is free" "$(rmmod kvm_chariot 2>&1)" ""
-insmod "$MODULE"
-wait
-is "and the transfer goes on" "$(cut -d' ' -f1 /tmp/sum)" "$SUM"
-vm_stop a
+for wait in 0.5 1.3 2.2 4; do
+	iso_start a e1000 skip $NET || exit 1
+	net_up a >/dev/null
+	vm_run a -t 300 'wget -q -O - http://10.0.2.2:8080/f | sha256sum' \
+		>/tmp/sum &
+	sleep $wait
+	iso_detach a
+	is "handle closed after $wait s of traffic: the module is free" \
+		"$(rmmod kvm_chariot 2>&1)" ""
+	insmod "$MODULE"
+	wait
+	is "and the transfer goes on" "$(cut -d' ' -f1 /tmp/sum)" "$SUM"
+	vm_stop a
+done
 # shellcheck disable=SC2086 # a list
 iso_start b e1000 skip $NET || exit 1
 vm_start plain || exit 1

@@ -13,5 +13,8 @@ vm_start b || exit 1
 check "a VM boots" vm_wait b
 is "and works" "$(vm_run b 'echo fine')" fine
 vm_stop b
+users() { awk '$1 == "kvm" { print $3 }' /proc/modules; }
+with=$(users)
 check "the module unloads" rmmod kvm_chariot
+is "kvm.ko is kept in use by the module" "$(users)" $((with - 1))
 check "and loads" insmod "$MODULE"
