@@ -1,5 +1,5 @@
 # Ends: of the handle, of QEMU, with a driver running isolated.
-serve 20000000
+serve 8000000
 # shellcheck disable=SC2086 # a list
 for wait in 0.5 1.3 2.2 4; do
 	iso_start a e1000 skip $NET || exit 1
