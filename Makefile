@@ -6,6 +6,11 @@ O := $(TOP)/.build
 PREFIX ?= /usr/local
 export O PREFIX DESTDIR
 
+# V=1 shows the commands.
+ifneq ($(V),1)
+MAKEFLAGS += -s
+endif
+
 # Kernels for the nested host and its guests, fetched from Debian's packages.
 KERNELS ?= 6.1 6.12
 CACHE := $(TOP)/.cache/kernels
@@ -28,12 +33,16 @@ help:
 all: lib tools plugin kmod
 
 lib:
+	@echo '  BUILD libchariot'
 	@$(MAKE) --no-print-directory -C libchariot
 kmod: lib
+	@echo '  BUILD kmod'
 	@$(MAKE) --no-print-directory -C kmod
 tools: lib
+	@echo '  BUILD tools'
 	@$(MAKE) --no-print-directory -C tools
 plugin: lib
+	@echo '  BUILD qemu-plugin'
 	@$(MAKE) --no-print-directory -C qemu-plugin
 
 # What the nested machines need, for each of $(KERNELS).
@@ -44,6 +53,7 @@ kernels:
 	@bash selftests/kernels.sh $(KERNELS)
 
 kernel-%: lib kernels
+	@echo '  BUILD kmod and test modules for $*'
 	@$(MAKE) --no-print-directory -C kmod $(LAYOUT_ARGS)
 	@$(MAKE) --no-print-directory -C selftests/driver KVER=$*
 	@$(MAKE) --no-print-directory -C selftests/act KVER=$*

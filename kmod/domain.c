@@ -145,6 +145,7 @@ static void *copy_table(u64 ptr, u32 nr, size_t size, u32 max, size_t *sum)
 static int copy_tables(struct chariot_domain *dom,
 		       const struct chariot_domain_create *a)
 {
+	u64 sum = 0;
 	u32 i;
 	int err;
 
@@ -152,8 +153,12 @@ static int copy_tables(struct chariot_domain *dom,
 	      COPY_TABLE(dom, a, gates, CHARIOT_MAX_GATES) ?:
 	      COPY_TABLE(dom, a, entries, CHARIOT_MAX_GATES) ?:
 	      COPY_TABLE(dom, a, ops, CHARIOT_MAX_OPS);
-	for (i = 0; i < dom->nr_ranges && !err; i++)
+	for (i = 0; i < dom->nr_ranges && !err; i++) {
 		err = check_range(&dom->ranges[i]);
+		sum += dom->ranges[i].len;
+	}
+	if (!err && sum > CHARIOT_MAX_OBJECT)
+		err = -E2BIG;
 	for (i = 0; i < dom->nr_ops && !err; i++)
 		err = check_op(&dom->ops[i]);
 	if (err)

@@ -196,6 +196,13 @@ static void test_create(int fd)
 	       .ranges = (__u64)(unsigned long)&one);
 	CREATE(EINVAL, "gates out of order", .nr_gates = 2,
 	       .gates = (__u64)(unsigned long)gates);
+	for (int i = 0; i < 3; i++)
+		ranges[i] = (struct chariot_range){
+			.gva = 0x1000 + ((__u64)i << 30), .len = 1 << 29,
+			.kind = CHARIOT_RANGE_INTR };
+	CREATE(E2BIG, "ranges of more than 1 GiB together", .nr_ranges = 3,
+	       .ranges = (__u64)(unsigned long)ranges);
+	CREATE(EINVAL, "a stack of 1 GiB", .kernel.stack_size = 1 << 30);
 	gates[0].nr_ops = 1;
 	CREATE(EINVAL, "ops out of the table", .nr_gates = 1,
 	       .gates = (__u64)(unsigned long)gates);
@@ -206,6 +213,20 @@ static void test_create(int fd)
 	       .ops = (__u64)(unsigned long)&op);
 	op = (struct chariot_op){ .len_kind = CHARIOT_LEN_FIELD, .len_b = 3 };
 	CREATE(EINVAL, "op with a field of 3 bytes", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .phase = CHARIOT_NR_PHASES };
+	CREATE(EINVAL, "op in an unknown phase", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_REVOKE,
+				  .phase = CHARIOT_PHASE_CALLBACK };
+	CREATE(EINVAL, "revoke in a callback", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_CHECK,
+				  .phase = CHARIOT_PHASE_POST };
+	CREATE(EINVAL, "check after the call", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .len_mul = CHARIOT_MAX_OBJECT + 1 };
+	CREATE(EINVAL, "op with too large a factor", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
 #undef CREATE
 }

@@ -62,7 +62,7 @@ static __u64 bits_of(const struct btf_type *t, int i)
 
 	if (!n)
 		n = 8 * btf__resolve_size(btf, btf_members(t)[i].type);
-	/* An unnamed bit field is padding, and so is "unused*". */
+	/* An unnamed bit field is padding. */
 	if (!*name || at + n > 32)
 		return 0;
 	return ((1ULL << n) - 1) << at;
@@ -95,6 +95,8 @@ static void role(void)
 	}
 	if (best < 2)
 		die("has too few spare bits", "union kvm_mmu_page_role");
+	if (best > 5)
+		best = 5;	/* 32 views: struct chariot_vm_info has a bit for each */
 	printf("#define LAYOUT_ROLE_SHIFT\t%d\n", at);
 	printf("#define LAYOUT_ROLE_BITS\t%d\n", best);
 }

@@ -269,6 +269,8 @@ struct chariot_gate {
  *
  * EBUSY   all views are in use
  * EEXIST  a domain has text at these addresses already
+ * E2BIG   more rows than CHARIOT_MAX_*, or ranges of more than
+ *         CHARIOT_MAX_OBJECT bytes together
  */
 struct chariot_domain_create {
 	__u32 argsz;
