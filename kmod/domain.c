@@ -94,6 +94,8 @@ static int check_op(const struct chariot_op *op)
 	    (op->op != CHARIOT_OP_GRANT || op->base == CHARIOT_RET ||
 	     op->map == CHARIOT_MAP_PERCPU))
 		return -EINVAL;
+	if (op->map == CHARIOT_MAP_OBJECT && op->op != CHARIOT_OP_REVOKE)
+		return -EINVAL;
 	if (op->op == CHARIOT_OP_CHECK &&
 	    (op->phase || op->nr_deref > 1 || op->map ||
 	     op->deref[1] < 0 || op->deref[1] > CHARIOT_RET))

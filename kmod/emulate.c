@@ -290,3 +290,102 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		r = chariot_wait(vm, vs, vcpu) ?: 1;
 	return r;
 }
+
+/* ---- ahead -------------------------------------------------------------- */
+
+enum kind {
+	LEAVE_IT,
+	ON_REGS,		/* changes registers only */
+	ON_STACK,		/* writes to the stack: an exit, if it is left */
+};
+
+/*
+ * The instruction at @p, as far as functions begin and call with it.  All else,
+ * and everything with another prefix than REX, is for the CPU.
+ */
+static enum kind classify(const u8 p[4])
+{
+	bool rex_b = (p[0] & 0xf1) == 0x41;	/* base is r12, not rsp */
+	const u8 *op = (p[0] & 0xf0) == 0x40 ? p + 1 : p;
+	bool reg = op[1] >= 0xc0;
+
+	switch (op[0]) {
+	case 0x50 ... 0x57:		/* push reg */
+	case 0x68:			/* push imm */
+	case 0x6a:
+		return ON_STACK;
+	case 0xe8:			/* call */
+		return op == p ? ON_STACK : LEAVE_IT;
+	case 0x88:			/* mov to memory: n(%rsp) only */
+	case 0x89:
+	case 0xc6:
+	case 0xc7:
+		if (reg)
+			return ON_REGS;
+		return !rex_b && (op[1] & 7) == 4 && (op[2] & 7) == 4 ? ON_STACK :
+		       LEAVE_IT;
+	case 0x01:			/* add, sub, xor, cmp, test, mov */
+	case 0x29:
+	case 0x31:
+	case 0x39:
+	case 0x85:
+	case 0x8b:
+	case 0x81:			/* the same with an immediate */
+	case 0x83:
+		return reg ? ON_REGS : LEAVE_IT;
+	case 0x8d:			/* lea */
+		return reg ? LEAVE_IT : ON_REGS;
+	}
+	return LEAVE_IT;
+}
+
+#define MAX_AHEAD	24	/* instructions; interrupts wait for them */
+#define MAX_STEPS	3	/* in a row without a write */
+
+/* What to do at the guest's RIP, if it is the driver's. */
+static enum kind next_kind(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			   struct kvm_vcpu *vcpu, struct chariot_domain **dom)
+{
+	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
+	u8 insn[4];
+
+	*dom = chariot_domain_of(vm, vs->view);
+	if (!*dom || vs->wait_seq || vs->pausing ||
+	    !chariot_domain_text(*dom, rip) || vcpu->arch.exception.pending ||
+	    vcpu->arch.nmi_pending || vcpu->guest_debug ||
+	    kvm_call(kvm_get_rflags)(vcpu) & X86_EFLAGS_TF ||
+	    chariot_guest_read_va(vm->kvm, (*dom)->cr, rip, insn, sizeof(insn)))
+		return LEAVE_IT;
+	return classify(insn);
+}
+
+static bool emulate_next(struct chariot_vcpu *vs, struct kvm_vcpu *vcpu)
+{
+	int r;
+
+	vs->emulating = true;
+	r = emulate(vs, vcpu, 0, 0, NULL, 0);
+	vs->emulating = false;
+	if (gave_up(vcpu, r))
+		undo_give_up(vcpu);
+	return r > 0;
+}
+
+void chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			   struct kvm_vcpu *vcpu)
+{
+	struct chariot_domain *dom;
+	int i, steps = 0;
+	enum kind kind;
+
+	for (i = 0; i < MAX_AHEAD && steps <= MAX_STEPS; i++) {
+		mutex_lock(&vm->lock);
+		kind = next_kind(vm, vs, vcpu, &dom);
+		if (kind == ON_STACK)
+			dom->stats.ahead++;
+		mutex_unlock(&vm->lock);
+		if (kind == LEAVE_IT || !emulate_next(vs, vcpu))
+			return;
+		steps = kind == ON_REGS ? steps + 1 : 0;
+	}
+}

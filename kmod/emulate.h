@@ -14,5 +14,11 @@
 int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 gpa,
 			  void *insn, int insn_len);
+/*
+ * Go on emulating behind it, while that spares exits: what follows a write to
+ * the stack is often another, or a call.  Stops where the guest has to run.
+ */
+void chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			   struct kvm_vcpu *vcpu);
 
 #endif

@@ -596,6 +596,28 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 	return vs->view ? in_driver_view(f) : in_kernel_view(f);
 }
 
+/*
+ * What was emulated may have been a call: handle it now, and not in an exit of
+ * its own.  Not under vm->lock.
+ */
+static void fetch_ahead(struct fault *f)
+{
+	struct chariot_walk w;
+
+	mutex_lock(&f->vm->lock);
+	f->dom = chariot_domain_of(f->vm, f->vs->view);
+	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
+	f->rsp = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);
+	if (f->dom && !f->vs->wait_seq && !f->vcpu->arch.exception.pending &&
+	    !chariot_guest_walk(f->vm->kvm, f->dom->cr, f->rip, &w) &&
+	    !xa_load(&f->dom->exec, w.gpa >> PAGE_SHIFT)) {
+		f->dom->stats.ahead++;
+		/* WAIT is found again at the next fault. */
+		driver_fetch(f);
+	}
+	mutex_unlock(&f->vm->lock);
+}
+
 static int to_kvm(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 		  void *insn, int insn_len)
 {
@@ -631,6 +653,10 @@ int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 	case EMULATE:
 		r = chariot_emulate_write(f.vm, f.vs, vcpu, cr2_or_gpa, f.gpa,
 					  insn, insn_len);
+		if (r > 0) {
+			chariot_emulate_ahead(f.vm, f.vs, vcpu);
+			fetch_ahead(&f);
+		}
 		break;
 	case WAIT:
 		r = chariot_wait(f.vm, f.vs, vcpu) ?: 1;

@@ -159,13 +159,26 @@ static int act_on_percpu(struct chariot_domain *dom,
 	return err;
 }
 
+/* Start of the object that @gva lies in; @gva if there is none. */
+static u64 object_of(struct chariot_domain *dom, u64 gva)
+{
+	struct chariot_obj *obj = chariot_act_prev(&dom->act, gva + 1);
+
+	return obj && obj->last >= gva ? obj->start : gva;
+}
+
 static int run_op(struct chariot_domain *dom, const struct chariot_op *op,
 		  const struct chariot_values *val, u64 gate, u64 site)
 {
 	u64 base, len = 0;
 
+	if (op->op == CHARIOT_OP_REVOKE && op->phase == CHARIOT_PHASE_POST &&
+	    null_or_err(val->v[CHARIOT_RET]))
+		return 0;
 	if (!op_base(dom, op, val, &base))
 		return 0;
+	if (op->map == CHARIOT_MAP_OBJECT)
+		base = object_of(dom, base);
 	if (op->op == CHARIOT_OP_GRANT && !op_len(dom, op, val, &len))
 		return 0;
 	if (op->map == CHARIOT_MAP_PERCPU)

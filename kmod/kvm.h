@@ -37,6 +37,7 @@ struct x86_exception;
 	  u32)								\
 	X(int, kvm_get_msr, struct kvm_vcpu *, u32, u64 *)		\
 	X(unsigned long, kvm_get_linear_rip, struct kvm_vcpu *)		\
+	X(unsigned long, kvm_get_rflags, struct kvm_vcpu *)		\
 	X(bool, file_is_kvm, struct file *)				\
 	X(bool, kvm_get_kvm_safe, struct kvm *)				\
 	X(void, kvm_put_kvm, struct kvm *)

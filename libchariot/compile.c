@@ -170,7 +170,8 @@ static int compile_base(struct compiler *c, const struct scope *sc,
 		return refuse(c, "strlen() is a length");
 	case EXPR_PAGE:
 	case EXPR_PERCPU:
-		return refuse(c, "page() and percpu() go around the whole base");
+	case EXPR_OBJECT:
+		return refuse(c, "page(), percpu() and object() go around the whole base");
 	default:
 		return refuse(c, "not an address");
 	}
@@ -183,6 +184,8 @@ static int compile_address(struct compiler *c, const struct scope *sc,
 		op->map = CHARIOT_MAP_PAGE;
 	else if (e->kind == EXPR_PERCPU)
 		op->map = CHARIOT_MAP_PERCPU;
+	else if (e->kind == EXPR_OBJECT)
+		op->map = CHARIOT_MAP_OBJECT;
 	return compile_base(c, sc, op->map ? e->a : e, op);
 }
 
@@ -370,6 +373,8 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 	}
 	if (uses_ret(op) && op->phase != CHARIOT_PHASE_POST)
 		return refuse(c, "ret is not known before the call has ended");
+	if (op->map == CHARIOT_MAP_OBJECT && op->op != CHARIOT_OP_REVOKE)
+		return refuse(c, "object() is for revoke only");
 	if (op->phase == CHARIOT_PHASE_CALLBACK &&
 	    (op->op != CHARIOT_OP_GRANT || op->map == CHARIOT_MAP_PERCPU))
 		return refuse(c, "callback: only grant is possible, without percpu()");

@@ -308,6 +308,7 @@ static struct expr *parse_word(struct parser *s)
 		{ "sizeof", EXPR_SIZEOF }, { "offsetof", EXPR_OFFSETOF },
 		{ "align", EXPR_ALIGN }, { "page", EXPR_PAGE },
 		{ "percpu", EXPR_PERCPU }, { "strlen", EXPR_STRLEN },
+		{ "object", EXPR_OBJECT },
 	};
 	struct expr *e;
 	int v;

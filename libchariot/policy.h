@@ -23,6 +23,7 @@ enum expr_kind {
 	EXPR_SHIFT,		/* a << b */
 	EXPR_PAGE,		/* page(a) */
 	EXPR_PERCPU,		/* percpu(a) */
+	EXPR_OBJECT,		/* object(a) */
 	EXPR_STRLEN,		/* strlen(a) */
 };
 

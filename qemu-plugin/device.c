@@ -504,7 +504,7 @@ static const struct {
 	COUNTER(argument_writes), COUNTER(page_grants), COUNTER(walk_grants),
 	COUNTER(unemulated_grants), COUNTER(violations),
 	COUNTER(bad_control_flow), COUNTER(allocations), COUNTER(frees),
-	COUNTER(unknown_frees), COUNTER(beside), COUNTER(exits),
+	COUNTER(unknown_frees), COUNTER(beside), COUNTER(exits), COUNTER(ahead),
 	COUNTER(exits_kvm),
 #undef COUNTER
 };

@@ -13,7 +13,7 @@ OPS="none:20000 call:2000 entry:2000 kmalloc:1000 shared:5000 stack:5000
 page:20000 busy:5000000"
 COUNTERS="exits entries returns calls call_returns interrupts
 interrupt_returns emulated_writes stack_writes page_grants walk_grants beside
-exits_kvm allocations frees"
+exits_kvm ahead allocations frees"
 
 say() { echo "bench: $*" >&2; }
 

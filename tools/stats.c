@@ -36,6 +36,7 @@ static const struct counter counters[] = {
 	C(violations, true, "violation"),
 	C(exits_kvm, true, "passed on to KVM"),
 	C(exits, false, "second-stage faults seen"),
+	C(ahead, false, "writes and calls that needed no exit"),
 	C(stack_writes, false, "emulated writes on the entry's stack page"),
 	C(argument_writes, false, "emulated writes by an argument's grant"),
 	C(bad_control_flow, false, "violations by a bad jump or entry"),
@@ -70,7 +71,7 @@ static uint64_t other_exits(const struct chariot_stats *st)
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
 		if (counters[i].exit)
 			known += value(st, &counters[i]);
-	return st->exits > known ? st->exits - known : 0;
+	return st->exits + st->ahead > known ? st->exits + st->ahead - known : 0;
 }
 
 /* ---- as JSON ------------------------------------------------------------ */

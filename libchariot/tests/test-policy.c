@@ -53,8 +53,8 @@ static const struct {
 	{ "gate a { grant ret->a. 8 }", "x:1: bad member name" },
 	{ "gate a { grant ret->.a 8 }", "x:1: bad member name" },
 	{ "gate a { grant this 8 }", "x:1: 'this' is for objects" },
-	{ "gate a { grant page(page(ret)) 8 }", "x:1: page() and percpu()" },
-	{ "gate a { grant page(ret)->a.b 8 }", "x:1: page() and percpu()" },
+	{ "gate a { grant page(page(ret)) 8 }", "x:1: page(), percpu() and" },
+	{ "gate a { grant page(ret)->a.b 8 }", "x:1: page(), percpu() and" },
 	{ "gate a { grant ret arg0->a.b->c.d }", "x:1: a length is read at" },
 	{ "gate a { grant ret 0x80000000 }", "x:1: length too large" },
 	{ "gate a { grant ret + 0x7fffffff 8 }", "x:1: offset too large" },
@@ -66,6 +66,7 @@ static const struct {
 	{ "gate a { grant ret offsetof(a) }", "x:1: offsetof() needs" },
 	{ "gate a { grant ret (8 }", "x:1: expected ')'" },
 	{ "gate a { post check arg0 8 }", "x:1: check comes before" },
+	{ "gate a { grant object(ret) 8 }", "x:1: object() is for revoke" },
 	{ "gate a { callback revoke arg0 }", "x:1: callback: only grant" },
 	{ "gate a { callback grant ret 8 }", "x:1: ret is not known" },
 	{ "gate a { callback grant arg0 strlen(ret) }", "x:1: ret is not known" },
@@ -177,6 +178,9 @@ static void test_ops(void)
 	op = one_op("gate g { grant ret strlen(ret) + 1 }", &nr);
 	tap_ok(op.len_kind == CHARIOT_LEN_STRING && op.len_a == CHARIOT_RET &&
 	       op.len_mul == 1 && op.len_add == 1, "length of a string");
+	op = one_op("gate g { post revoke object(arg2) }", &nr);
+	tap_ok(op.op == CHARIOT_OP_REVOKE && op.map == CHARIOT_MAP_OBJECT &&
+	       op.phase == CHARIOT_PHASE_POST, "revoke on success");
 	op = one_op("gate g { revoke percpu(arg2) }", &nr);
 	tap_ok(op.op == CHARIOT_OP_REVOKE && op.phase == CHARIOT_PHASE_PRE &&
 	       op.map == CHARIOT_MAP_PERCPU && op.base == 2, "revoke");

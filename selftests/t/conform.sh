@@ -55,6 +55,10 @@ iso_start a chariot_conform,fail_init,wild_init,second "$VERDICT" || exit 1
 conform a unchanged $pass | judge isolated unchanged "$npass"
 is "isolated: no violation in what a driver may do" \
 	"$(iso_stat a violations)" 0
+# Only what the kernel frees on its own, which no gate sees.
+is "isolated: what it has freed is not granted any more" \
+	"$(.build/tools/chariot -n act show a chariot_conform |
+	   grep ' allocation ' | grep -cv devm_kmalloc)" 0
 iso_events a violation | head -n 30 | sed 's/^/# /'
 # shellcheck disable=SC2086 # a list
 conform a unchanged $stop | judge "isolated, $VERDICT" unchanged "$nstop"

@@ -213,7 +213,8 @@ struct chariot_op {
 };
 enum {
 	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
-	CHARIOT_OP_REVOKE,		/* the object that starts at base is gone */
+	CHARIOT_OP_REVOKE,		/* the object that starts at base is gone; POST:
+					 * unless the function returns NULL or an error */
 	CHARIOT_OP_CHECK,		/* the function writes [base, base + len) for the
 					 * driver: all of it must be granted.  PRE only, at
 					 * most one deref.  Where the verdict skips, the
@@ -235,6 +236,7 @@ enum {
 	CHARIOT_MAP_NONE,		/* base is the address */
 	CHARIOT_MAP_PAGE,		/* struct page *: the page in the direct map */
 	CHARIOT_MAP_PERCPU,		/* per-CPU pointer: one object for each CPU */
+	CHARIOT_MAP_OBJECT,		/* REVOKE: the object that base lies in */
 	CHARIOT_NR_MAPS
 };
 enum {
@@ -393,7 +395,9 @@ struct chariot_stats {
 					 * went on in the kernel view */
 	__u64 exits;			/* second-stage faults seen by Chariot */
 	__u64 exits_kvm;		/* of these, passed on to KVM */
-	__u64 reserved2[8];
+	__u64 ahead;			/* writes and calls that were handled in the
+					 * exit before them, and so have none */
+	__u64 reserved2[7];
 };
 
 /* CHARIOT_POST: send a REQUEST event to the other handles of this VM. */
