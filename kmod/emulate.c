@@ -293,70 +293,52 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 
 /* ---- ahead -------------------------------------------------------------- */
 
-enum kind {
-	LEAVE_IT,
-	ON_REGS,		/* changes registers only */
-	ON_STACK,		/* writes to the stack: an exit, if it is left */
-};
-
 /*
- * The instruction at @p, as far as functions begin and call with it.  All else,
- * and everything with another prefix than REX, is for the CPU.
+ * Does the instruction at @p write to the stack?  As far as functions begin and
+ * call with it; all else, and every prefix but REX, is for the CPU: what does
+ * not save an exit is not worth the emulator's time.
  */
-static enum kind classify(const u8 p[4])
+static bool writes_stack(const u8 p[4])
 {
-	bool rex_b = (p[0] & 0xf1) == 0x41;	/* base is r12, not rsp */
 	const u8 *op = (p[0] & 0xf0) == 0x40 ? p + 1 : p;
-	bool reg = op[1] >= 0xc0;
+	bool r12 = op != p && p[0] & 1;		/* is the base, not rsp */
 
 	switch (op[0]) {
 	case 0x50 ... 0x57:		/* push reg */
 	case 0x68:			/* push imm */
 	case 0x6a:
-		return ON_STACK;
+		return true;
 	case 0xe8:			/* call */
-		return op == p ? ON_STACK : LEAVE_IT;
-	case 0x88:			/* mov to memory: n(%rsp) only */
+		return op == p;
+	case 0x88:			/* mov to n(%rsp) */
 	case 0x89:
 	case 0xc6:
 	case 0xc7:
-		if (reg)
-			return ON_REGS;
-		return !rex_b && (op[1] & 7) == 4 && (op[2] & 7) == 4 ? ON_STACK :
-		       LEAVE_IT;
-	case 0x01:			/* add, sub, xor, cmp, test, mov */
-	case 0x29:
-	case 0x31:
-	case 0x39:
-	case 0x85:
-	case 0x8b:
-	case 0x81:			/* the same with an immediate */
-	case 0x83:
-		return reg ? ON_REGS : LEAVE_IT;
-	case 0x8d:			/* lea */
-		return reg ? LEAVE_IT : ON_REGS;
+		return op[1] < 0xc0 && (op[1] & 7) == 4 && (op[2] & 7) == 4 &&
+		       !r12;
 	}
-	return LEAVE_IT;
+	return false;
 }
 
-#define MAX_AHEAD	24	/* instructions; interrupts wait for them */
-#define MAX_STEPS	3	/* in a row without a write */
+#define MAX_AHEAD	16	/* instructions; interrupts wait for them */
 
-/* What to do at the guest's RIP, if it is the driver's. */
-static enum kind next_kind(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			   struct kvm_vcpu *vcpu, struct chariot_domain **dom)
+/* Is it worth to emulate what the driver does next? */
+static bool worth(struct chariot_vm *vm, struct chariot_vcpu *vs,
+		  struct kvm_vcpu *vcpu)
 {
+	struct chariot_domain *dom = chariot_domain_of(vm, vs->view);
 	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
 	u8 insn[4];
 
-	*dom = chariot_domain_of(vm, vs->view);
-	if (!*dom || vs->wait_seq || vs->pausing ||
-	    !chariot_domain_text(*dom, rip) || vcpu->arch.exception.pending ||
+	if (!dom || vs->wait_seq || vs->pausing ||
+	    !chariot_domain_text(dom, rip) || vcpu->arch.exception.pending ||
 	    vcpu->arch.nmi_pending || vcpu->guest_debug ||
 	    kvm_call(kvm_get_rflags)(vcpu) & X86_EFLAGS_TF ||
-	    chariot_guest_read_va(vm->kvm, (*dom)->cr, rip, insn, sizeof(insn)))
-		return LEAVE_IT;
-	return classify(insn);
+	    chariot_guest_read_va(vm->kvm, dom->cr, rip, insn, sizeof(insn)) ||
+	    !writes_stack(insn))
+		return false;
+	dom->stats.ahead++;
+	return true;
 }
 
 static bool emulate_next(struct chariot_vcpu *vs, struct kvm_vcpu *vcpu)
@@ -374,18 +356,13 @@ static bool emulate_next(struct chariot_vcpu *vs, struct kvm_vcpu *vcpu)
 void chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			   struct kvm_vcpu *vcpu)
 {
-	struct chariot_domain *dom;
-	int i, steps = 0;
-	enum kind kind;
+	bool more = true;
+	int i;
 
-	for (i = 0; i < MAX_AHEAD && steps <= MAX_STEPS; i++) {
+	for (i = 0; i < MAX_AHEAD && more; i++) {
 		mutex_lock(&vm->lock);
-		kind = next_kind(vm, vs, vcpu, &dom);
-		if (kind == ON_STACK)
-			dom->stats.ahead++;
+		more = worth(vm, vs, vcpu);
 		mutex_unlock(&vm->lock);
-		if (kind == LEAVE_IT || !emulate_next(vs, vcpu))
-			return;
-		steps = kind == ON_REGS ? steps + 1 : 0;
+		more = more && emulate_next(vs, vcpu);
 	}
 }

@@ -602,15 +602,12 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
  */
 static void fetch_ahead(struct fault *f)
 {
-	struct chariot_walk w;
-
 	mutex_lock(&f->vm->lock);
 	f->dom = chariot_domain_of(f->vm, f->vs->view);
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
 	f->rsp = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);
 	if (f->dom && !f->vs->wait_seq && !f->vcpu->arch.exception.pending &&
-	    !chariot_guest_walk(f->vm->kvm, f->dom->cr, f->rip, &w) &&
-	    !xa_load(&f->dom->exec, w.gpa >> PAGE_SHIFT)) {
+	    chariot_domain_range(f->dom, f->rip) == CHARIOT_NR_RANGE_KINDS) {
 		f->dom->stats.ahead++;
 		/* WAIT is found again at the next fault. */
 		driver_fetch(f);
