@@ -341,28 +341,33 @@ static bool worth(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return true;
 }
 
-static bool emulate_next(struct chariot_vcpu *vs, struct kvm_vcpu *vcpu)
+static int emulate_next(struct chariot_vcpu *vs, struct kvm_vcpu *vcpu)
 {
 	int r;
 
 	vs->emulating = true;
 	r = emulate(vs, vcpu, 0, 0, NULL, 0);
 	vs->emulating = false;
-	if (gave_up(vcpu, r))
+	if (gave_up(vcpu, r)) {
 		undo_give_up(vcpu);
-	return r > 0;
+		r = 1;
+	}
+	return r;
 }
 
-void chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			   struct kvm_vcpu *vcpu)
+int chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu)
 {
-	bool more = true;
-	int i;
+	bool more;
+	int i, r = 1;
 
-	for (i = 0; i < MAX_AHEAD && more; i++) {
+	for (i = 0; i < MAX_AHEAD && r > 0; i++) {
 		mutex_lock(&vm->lock);
 		more = worth(vm, vs, vcpu);
 		mutex_unlock(&vm->lock);
-		more = more && emulate_next(vs, vcpu);
+		if (!more)
+			break;
+		r = emulate_next(vs, vcpu);
 	}
+	return r;
 }

@@ -17,8 +17,9 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 /*
  * Go on emulating behind it, while that spares exits: what follows a write to
  * the stack is often another, or a call.  Stops where the guest has to run.
+ * Returns what kvm_mmu_page_fault() returns.
  */
-void chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			   struct kvm_vcpu *vcpu);
+int chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu);
 
 #endif

@@ -650,10 +650,10 @@ int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 	case EMULATE:
 		r = chariot_emulate_write(f.vm, f.vs, vcpu, cr2_or_gpa, f.gpa,
 					  insn, insn_len);
-		if (r > 0) {
-			chariot_emulate_ahead(f.vm, f.vs, vcpu);
+		if (r > 0)
+			r = chariot_emulate_ahead(f.vm, f.vs, vcpu);
+		if (r > 0)
 			fetch_ahead(&f);
-		}
 		break;
 	case WAIT:
 		r = chariot_wait(f.vm, f.vs, vcpu) ?: 1;
