@@ -26,6 +26,7 @@ help:
 	@echo 'Try and test, on any Debian 12 machine, as root:'
 	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
 	@echo '  check       unit tests and selftests (HOST=, GUEST=, VCPUS=, NPT= pick one set-up)'
+	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=)'
 	@echo '  bench       exits and instructions for each operation, with and without'
 	@echo '  deps        install the Debian packages that all this needs'
 	@echo '  analyze     sparse and cppcheck'
@@ -69,6 +70,10 @@ check: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/check.sh
 
+drivers: deps
+	@$(MAKE) --no-print-directory nested
+	@bash selftests/drivers.sh
+
 bench: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/bench.sh
@@ -86,5 +91,5 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check bench \
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check drivers bench \
 	analyze install uninstall clean distclean

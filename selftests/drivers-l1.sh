@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# drivers-l1.sh: drivers.sh's part in L1: $OUT/rows -> $OUT/results.tsv.
+
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=selftests/iso.sh
+. selftests/iso.sh
+
+CHARIOT=.build/tools/chariot
+VERDICT=${CHARIOT_VERDICT:-skip}
+TMP=/tmp/drivers
+
+# qemu_args ARGS: with a back end for each one that is named and not defined
+qemu_args()
+{
+	local args=$1 kind id
+
+	[ "$args" != - ] || args=
+	echo "$args"
+	for kind in netdev drive audiodev chardev; do
+		for id in $(grep -oE "\b$kind=[A-Za-z0-9_.-]+" <<<"$args" |
+			    cut -d= -f2 | sort -u); do
+			# -drive file=x,id=d0: defined
+			grep -qE "(^| )-$kind [^ ]*\bid=$id\b|-blockdev [^ ]*\bnode-name=$id\b" \
+				<<<"$args" && continue
+			case $kind in
+			netdev)	echo "-netdev user,id=$id" ;;
+			drive)	rm -f "$TMP/$id.img"
+				truncate -s 64M "$TMP/$id.img"
+				echo "-drive if=none,id=$id,format=raw,file=$TMP/$id.img" ;;
+			audiodev) rm -f "$TMP/$id.wav"
+				echo "-audiodev wav,id=$id,path=$TMP/$id.wav,out.frequency=44100" ;;
+			chardev) echo "-chardev null,id=$id" ;;
+			esac
+		done
+	done
+	# a file that is named must be there
+	for id in $(grep -oE '\bfile=[^, ]+' <<<"$args" | cut -d= -f2); do
+		[ -e "$id" ] || truncate -s 64M "$id"
+	done
+}
+
+# counter NAME: of the whole VM
+counter() { sed -n "s/.*\"$1\": *\\([0-9]*\\).*/\\1/p" "$TMP/stats" | head -n 1; }
+
+# The ramp that work.c plays, of which much must have reached the device. A
+# device that plays nothing (muted) is no fault of the driver.
+wav_is_wrong()
+{
+	local f
+
+	for f in "$TMP"/*.wav; do
+		[ -s "$f" ] || continue
+		tail -c +45 "$f" | od -An -v -tu2 -w4 | awk '
+			$1 != 0 { some++ }
+			$1 == $2 && ($1 - last) % 65536 == 37 { run++ }
+			$1 == $2 && last - $1 == 65536 - 37 { run++ }
+			{ last = $1 }
+			END { exit !(some > 20000 && run < 10000) }' && return
+	done
+	return 1
+}
+
+# row DRIVER CLASS ARGS BEFORE: one line of results.tsv
+row()
+{
+	local driver=${1%% *} params='' class=$2 before=${4#-} work=CHARIOT_WORK_$2
+	local vm=${driver//_/-} peer=0 status result reload ops exits per verdict=ok init
+
+	[ "$1" = "$driver" ] || params=${1#* }
+	case $3 in *netdev*) peer=1 ;; esac
+	rm -rf $TMP
+	mkdir -p $TMP
+	# shellcheck disable=SC2046,SC2086 # lists
+	VM_MODULES="$driver $before ${!work:-}" vm_start "$vm" $(qemu_args "$3") \
+		-plugin "file=$PLUGIN" -device \
+		"chariot,drivers=${driver//-/_},verdict=$VERDICT${CHARIOT_POLICY:+,policy=$CHARIOT_POLICY}" &&
+		vm_wait "$vm" >$TMP/work 2>&1
+	status=$?
+	if [ $status = 0 ]; then
+		vm_run "$vm" -t 400 "sh /w/work.sh $class $peer $driver $params -- $before" \
+			>$TMP/work 2>&1
+		status=$?
+	fi
+	$CHARIOT -j stats show "$vm" >$TMP/stats 2>/dev/null
+	result=$(sed -n 's/^result //p' $TMP/work)
+	reload=$(sed -n 's/^reload \([a-z]*\).*/\1/p' $TMP/work)
+	ops=$(awk '$1 == "ops" { n += $2 } END { print n + 0 }' $TMP/work)
+	exits=$(counter exits)
+	per=$(awk -v e="${exits:-0}" -v o="$ops" 'BEGIN { if (o) printf "%.1f", e / o; else print "-" }')
+	# each load of the driver is a domain whose init was entered and returned
+	init=$(grep -c ': init done' "$OUT/$vm.qemu")
+	if [ $status != 0 ]; then
+		verdict=FAIL
+		result=$(sed -n 's/^FAIL //p' $TMP/work | head -n 1)
+		[ -n "$result" ] || result="status $status: $(tail -n 1 $TMP/work)"
+	elif [ "$init" -lt $([ "$reload" = yes ] && echo 2 || echo 1) ]; then
+		verdict=FAIL
+		result="init was not isolated"
+	elif [ "$(counter violations)" != 0 ]; then
+		verdict=FAIL
+		result="$result; VIOLATIONS"
+	fi
+	if ! vm_alive "$vm"; then
+		verdict=FAIL
+		result="the guest died; $result"
+	fi
+	vm_stop "$vm" >/dev/null 2>&1
+	if [ $verdict = ok ] && [ "$class" = sound ] && wav_is_wrong; then
+		verdict=FAIL
+		result="what was played is not what arrived"
+	fi
+	cp $TMP/work "$OUT/$vm.work"
+	cp $TMP/stats "$OUT/$vm.stats"
+	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$driver" "$class" \
+		"$GUEST" "$HOST" "$VCPUS" "$NPT" "${result:--}" "${reload:--}" \
+		"$(counter entries)" "$per" \
+		"$(counter allocations)/$(counter argument_writes)/$(counter stack_writes)/$(counter page_grants)" \
+		"$(counter violations)" "$verdict" >>"$OUT/results.tsv"
+	grep -aE 'wrote|called|jumped|entered|not isolated|NOT' "$OUT/$vm.qemu" |
+		sed "s/^/$GUEST $driver: /" >>"$OUT/violations"
+}
+
+insmod "$MODULE" || exit 1
+mkdir -p /tmp/www
+head -c 500000 /dev/urandom >/tmp/www/f
+sha256sum </tmp/www/f | cut -c1-64 >/tmp/www/sum
+busybox httpd -p 127.0.0.1:8080 -h /tmp/www
+socat TCP-LISTEN:8081,bind=127.0.0.1,reuseaddr,fork 'SYSTEM:sha256sum' &
+
+while IFS=$'\t' read -r driver class args before <&3; do
+	row "$driver" "$class" "$args" "$before"
+done 3<"$OUT/rows"
+exit 0
