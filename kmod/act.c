@@ -27,6 +27,7 @@ void chariot_act_init(struct chariot_act *act)
 	memset(act, 0, sizeof(*act));
 	xa_init(&act->pages);
 	act->objects = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&act->handed);
 }
 
 void chariot_act_destroy(struct chariot_act *act)
@@ -64,6 +65,7 @@ struct chariot_obj *chariot_act_obj_alloc(u64 gva, u64 len)
 	obj->start = gva;
 	obj->last = last;
 	obj->nr = nr;
+	INIT_LIST_HEAD(&obj->handed);
 	return obj;
 }
 
@@ -241,6 +243,10 @@ static void obj_drop(struct chariot_act *act, struct chariot_obj *obj,
 		    chariot_act_lost_fn lost, void *ctx)
 {
 	obj_remove(obj, &act->objects);
+	if (!list_empty(&obj->handed)) {
+		list_del(&obj->handed);
+		act->nr_handed--;
+	}
 	act->nr_objects--;
 	act->memory -= obj_size(obj->nr);
 	obj_clear(act, obj, lost, ctx);
@@ -276,6 +282,10 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 		return err;
 	}
 	obj_insert(obj, &act->objects);
+	if (obj->source == CHARIOT_SRC_ARGUMENT) {
+		list_add_tail(&obj->handed, &act->handed);
+		act->nr_handed++;
+	}
 	act->nr_objects++;
 	act->memory += obj_size(obj->nr);
 	/* Last: what both have stays writable in between. */
@@ -293,6 +303,30 @@ int chariot_act_revoke(struct chariot_act *act, u64 gva,
 		return -ENOENT;
 	obj_drop(act, obj, lost, ctx);
 	return 0;
+}
+
+void chariot_act_trim(struct chariot_act *act, u32 max,
+		      chariot_act_lost_fn lost, void *ctx)
+{
+	while (act->nr_handed > max)
+		obj_drop(act, list_first_entry(&act->handed, struct chariot_obj,
+					       handed), lost, ctx);
+}
+
+bool chariot_act_has(struct chariot_act *act, u64 gva, u64 len)
+{
+	u64 last = gva + len - 1;
+	struct chariot_obj *o;
+
+	for (o = obj_iter_first(&act->objects, gva, gva); o;
+	     o = obj_iter_next(o, gva, gva)) {
+		if (o->last < last)
+			continue;
+		if (!list_empty(&o->handed))
+			list_move_tail(&o->handed, &act->handed);
+		return true;
+	}
+	return false;
 }
 
 struct chariot_obj *chariot_act_next(struct chariot_act *act, u64 gva)

@@ -21,6 +21,7 @@ struct chariot_obj {
 	struct rb_node rb;
 	u64 start, last, subtree_last;	/* gva, inclusive */
 	u64 gate, site;
+	struct list_head handed;	/* source is SRC_ARGUMENT: oldest first */
 	u32 source;			/* CHARIOT_SRC_* */
 	u32 nr;
 	u64 gfns[];			/* of each page that it touches */
@@ -29,6 +30,8 @@ struct chariot_obj {
 struct chariot_act {
 	struct xarray pages;
 	struct rb_root_cached objects;
+	struct list_head handed;
+	u32 nr_handed;
 	u64 nr_objects, nr_full, nr_shared, memory;
 };
 
@@ -46,6 +49,11 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 /* -ENOENT: no object starts at @gva. */
 int chariot_act_revoke(struct chariot_act *act, u64 gva,
 		       chariot_act_lost_fn lost, void *ctx);
+/* Drop the oldest objects of SRC_ARGUMENT until there are @max. */
+void chariot_act_trim(struct chariot_act *act, u32 max,
+		      chariot_act_lost_fn lost, void *ctx);
+/* Does one object have [gva, gva + len)?  One of SRC_ARGUMENT is young again. */
+bool chariot_act_has(struct chariot_act *act, u64 gva, u64 len);
 bool chariot_act_full(struct chariot_act *act, u64 gfn);
 bool chariot_act_covers(struct chariot_act *act, u64 gfn, unsigned int offset,
 			unsigned int len);

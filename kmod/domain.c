@@ -79,28 +79,42 @@ static int check_range(const struct chariot_range *r)
 	return 0;
 }
 
-static int check_op(const struct chariot_op *op)
+static int check_op(const struct chariot_op *op, u32 nr_ops)
 {
 	if (op->op >= CHARIOT_NR_OPS || op->phase >= CHARIOT_NR_PHASES ||
-	    op->base > CHARIOT_RET || op->nr_deref > 2 ||
+	    op->base > CHARIOT_CURRENT || op->nr_deref > 2 ||
 	    op->map >= CHARIOT_NR_MAPS || op->len_kind >= CHARIOT_NR_LENS ||
-	    op->len_a > CHARIOT_RET || op->len_mul > CHARIOT_MAX_OBJECT ||
+	    op->len_a > CHARIOT_THIS || op->len_mul > CHARIOT_MAX_OBJECT ||
 	    op->len_add > CHARIOT_MAX_OBJECT)
 		return -EINVAL;
 	if (op->len_kind == CHARIOT_LEN_FIELD ?
 	    op->len_b > 8 || !is_power_of_2(op->len_b) : op->len_b > 5)
 		return -EINVAL;
 	if (op->phase == CHARIOT_PHASE_CALLBACK &&
-	    (op->op != CHARIOT_OP_GRANT || op->base == CHARIOT_RET ||
+	    (op->op != CHARIOT_OP_GRANT || op->base >= CHARIOT_RET ||
 	     op->map == CHARIOT_MAP_PERCPU))
 		return -EINVAL;
 	if (op->map == CHARIOT_MAP_OBJECT && op->op != CHARIOT_OP_REVOKE)
+		return -EINVAL;
+	if (op->op == CHARIOT_OP_WALK ?
+	    op->map || op->sub > nr_ops || op->nr_sub > nr_ops - op->sub :
+	    op->sub || op->nr_sub || op->stride ||
+	    op->len_kind == CHARIOT_LEN_LIST)
+		return -EINVAL;
+	if (op->op == CHARIOT_OP_HAND && op->map == CHARIOT_MAP_PERCPU)
 		return -EINVAL;
 	if (op->op == CHARIOT_OP_CHECK &&
 	    (op->phase || op->nr_deref > 1 || op->map ||
 	     op->deref[1] < 0 || op->deref[1] > CHARIOT_RET))
 		return -EINVAL;
 	return 0;
+}
+
+static int check_rule(const struct chariot_op *op)
+{
+	return op->op == CHARIOT_OP_GRANT && op->phase == CHARIOT_PHASE_PRE &&
+	       op->base == CHARIOT_CURRENT && !op->map &&
+	       op->len_kind == CHARIOT_LEN_CONST ? 0 : -EINVAL;
 }
 
 static int check_gates(const struct chariot_gate *g, u32 nr, u32 nr_ops,
@@ -162,7 +176,12 @@ static int copy_tables(struct chariot_domain *dom,
 	if (!err && sum > CHARIOT_MAX_OBJECT)
 		err = -E2BIG;
 	for (i = 0; i < dom->nr_ops && !err; i++)
-		err = check_op(&dom->ops[i]);
+		err = check_op(&dom->ops[i], dom->nr_ops);
+	if (!err && a->nr_rules > dom->nr_ops)
+		err = -EINVAL;
+	dom->nr_rules = a->nr_rules;
+	for (i = 0; !err && i < dom->nr_rules; i++)
+		err = check_rule(&dom->ops[i]);
 	if (err)
 		return err;
 	sort(dom->ranges, dom->nr_ranges, sizeof(*dom->ranges), range_cmp,
@@ -204,6 +223,25 @@ int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 	obj->gate = gate;
 	obj->site = site;
 	return chariot_act_grant(&dom->act, obj, lost_page, dom);
+}
+
+#define MAX_HANDED	8192
+
+int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
+			u64 site)
+{
+	u64 gfn = (gva - dom->kernel.page_offset) >> PAGE_SHIFT;
+	int err;
+
+	/* Stacks are not in the direct map; what is on them goes with the call. */
+	if (!dom->kernel.page_offset || gva < dom->kernel.page_offset ||
+	    !kvm_call(kvm_is_visible_gfn)(dom->vm->kvm, gfn) ||
+	    chariot_act_has(&dom->act, gva, len))
+		return 0;
+	err = chariot_domain_grant(dom, gva, len, CHARIOT_SRC_ARGUMENT, gate,
+				   site);
+	chariot_act_trim(&dom->act, MAX_HANDED, lost_page, dom);
+	return err == -EFAULT || err == -EINVAL ? 0 : err;
 }
 
 int chariot_domain_revoke(struct chariot_domain *dom, u64 gva)
@@ -353,7 +391,7 @@ static int check_create(struct chariot_vm *vm,
 {
 	if (strnlen(args->name, sizeof(args->name)) == sizeof(args->name) ||
 	    !args->name[0] || args->verdict >= CHARIOT_NR_VERDICTS ||
-	    args->reserved || args->kernel.stack_size > SZ_64K ||
+	    args->kernel.stack_size > SZ_64K ||
 	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
 		return -EINVAL;
 	if (args->verdict == CHARIOT_VERDICT_RECOVER)

@@ -134,6 +134,8 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	f->vs->entry = e;
 	chariot_frames_prune(f->dom, e);
 	f->dom->stats.entries++;
+	if (gate && chariot_gate_hand(f->dom, gate, &val))
+		return fail(f, -ENOMEM, "no memory for an argument");
 	return to_view(f, f->dom->nr, "entry");
 }
 

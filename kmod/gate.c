@@ -112,6 +112,45 @@ static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
 	       *len <= CHARIOT_MAX_OBJECT;
 }
 
+/* ---- what is reached from a value ---------------------------------------- */
+
+#define MAX_DEPTH	4
+#define MAX_STEPS	4096
+#define MAX_ELEMENTS	1024
+
+/* The elements of a WALK, one after the other. */
+struct elements {
+	u64 at, left;
+};
+
+static bool elements_first(struct chariot_domain *dom,
+			   const struct chariot_op *op,
+			   const struct chariot_values *val,
+			   struct elements *el)
+{
+	el->left = MAX_ELEMENTS;
+	if (!op_base(dom, op, val, &el->at))
+		return false;
+	if (op->len_kind == CHARIOT_LEN_LIST)
+		return true;
+	if (op_length(dom, op, val, &el->left))
+		return false;
+	el->left = min_t(u64, el->left, MAX_ELEMENTS);
+	return el->left;
+}
+
+static bool elements_next(struct chariot_domain *dom,
+			  const struct chariot_op *op, struct elements *el)
+{
+	if (!--el->left)
+		return false;
+	el->at += op->stride;
+	if (op->len_kind != CHARIOT_LEN_LIST)
+		return true;
+	return !read_u64(dom, el->at - op->stride + op->len_off, &el->at) &&
+	       !null_or_err(el->at);
+}
+
 /* ---- actions ------------------------------------------------------------ */
 
 static int grant_one(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
@@ -167,10 +206,25 @@ static u64 object_of(struct chariot_domain *dom, u64 gva)
 	return obj && obj->last >= gva ? obj->start : gva;
 }
 
+/* NULL is success here, for functions that return an int. */
+static bool failed(u64 ret)
+{
+	return ret >= (u64)-4095 || (ret >> 32 == 0 && (u32)ret >= (u32)-4095);
+}
+
 static int run_op(struct chariot_domain *dom, const struct chariot_op *op,
 		  const struct chariot_values *val, u64 gate, u64 site)
 {
 	u64 base, len = 0;
+
+	if (op->op == CHARIOT_OP_HAND) {
+		if ((op->phase == CHARIOT_PHASE_POST &&
+		     failed(val->v[CHARIOT_RET])) ||
+		    !op_base(dom, op, val, &base) ||
+		    !op_len(dom, op, val, &len))
+			return 0;
+		return chariot_domain_hand(dom, base, len, gate, site);
+	}
 
 	if (op->op == CHARIOT_OP_REVOKE && op->phase == CHARIOT_PHASE_POST &&
 	    null_or_err(val->v[CHARIOT_RET]))
@@ -227,23 +281,58 @@ bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	return true;
 }
 
+static int run_ops(struct chariot_domain *dom, u32 first, u32 nr,
+		   unsigned int phase, const struct chariot_values *val,
+		   u64 gate, u64 site, int depth, int *steps)
+{
+	const struct chariot_op *op = dom->ops + first, *end = op + nr;
+	struct chariot_values sub;
+	struct elements el;
+	int err = 0;
+
+	for (; op < end && !err && --*steps >= 0; op++) {
+		if (op->phase != phase || op->op == CHARIOT_OP_CHECK)
+			continue;
+		if (op->op != CHARIOT_OP_WALK) {
+			err = run_op(dom, op, val, gate, site);
+			continue;
+		}
+		if (depth == MAX_DEPTH || !elements_first(dom, op, val, &el))
+			continue;
+		sub = *val;
+		do {
+			sub.v[CHARIOT_THIS] = el.at;
+			err = run_ops(dom, op->sub, op->nr_sub, phase, &sub,
+				      gate, site, depth + 1, steps);
+		} while (!err && *steps > 0 && elements_next(dom, op, &el));
+	}
+	return err;
+}
+
 int chariot_gate_run(struct chariot_domain *dom,
 		     const struct chariot_gate *gate, unsigned int phase,
 		     const struct chariot_values *val, u64 site)
 {
-	const struct chariot_op *op = dom->ops + gate->op;
-	const struct chariot_op *end = op + gate->nr_ops;
-	int err;
+	int steps = MAX_STEPS;
 
 	lockdep_assert_held(&dom->vm->lock);
-	for (; op < end; op++) {
-		if (op->phase != phase || op->op == CHARIOT_OP_CHECK)
-			continue;
-		err = run_op(dom, op, val, gate->gva, site);
-		if (err)
-			return err;
-	}
-	return 0;
+	return run_ops(dom, gate->op, gate->nr_ops, phase, val, gate->gva, site,
+		       0, &steps);
+}
+
+int chariot_gate_hand(struct chariot_domain *dom,
+		      const struct chariot_gate *gate,
+		      const struct chariot_values *val)
+{
+	const struct chariot_op *op = dom->ops + gate->op;
+	const struct chariot_op *end = op + gate->nr_ops;
+	int err = 0;
+
+	lockdep_assert_held(&dom->vm->lock);
+	for (; op < end && !err; op++)
+		if (op->op == CHARIOT_OP_HAND)
+			err = run_op(dom, op, val, gate->gva, 0);
+	return err;
 }
 
 /* ---- may it write? ------------------------------------------------------ */
@@ -278,21 +367,53 @@ static bool on_own_stack(struct chariot_domain *dom, struct chariot_entry *e,
 	       gva >= chariot_entry_base(dom, e);
 }
 
-/* Does an op of @gate grant it, with a base and a length of these values? */
-static bool granted(struct chariot_domain *dom, const struct chariot_gate *gate,
-		    unsigned int phase, const struct chariot_values *base_of,
-		    const struct chariot_values *len_of, u64 gva, u64 len)
-{
-	const struct chariot_op *op = dom->ops + gate->op;
-	const struct chariot_op *end = op + gate->nr_ops;
+struct search {
+	u64 gva, len;
+	unsigned int phase;
+	const struct chariot_values *len_of;	/* NULL: as for the base */
+	int steps;
+	/* found: */
+	const struct chariot_op *op;
 	u64 base, size;
+};
 
-	for (; op < end; op++)
-		if (op->op == CHARIOT_OP_GRANT && op->phase == phase &&
-		    op_base(dom, op, base_of, &base) &&
-		    op_len(dom, op, len_of, &size) &&
-		    gva >= base && len <= size && gva - base <= size - len)
-			return true;
+/* Do those ops grant it, with a base and a length of these values? */
+static bool search(struct chariot_domain *dom, struct search *s, u32 first,
+		   u32 nr, const struct chariot_values *val, int depth)
+{
+	const struct chariot_op *op = dom->ops + first, *end = op + nr;
+	struct chariot_values sub;
+	struct elements el;
+
+	if (depth > MAX_DEPTH)
+		return false;
+	for (; op < end; op++) {
+		if (--s->steps < 0)
+			return false;
+		if (op->phase != s->phase)
+			continue;
+		if (op->op == CHARIOT_OP_GRANT || op->op == CHARIOT_OP_HAND) {
+			if (op_base(dom, op, val, &s->base) &&
+			    s->gva >= s->base &&
+			    op_len(dom, op, s->len_of ?: val, &s->size) &&
+			    s->len <= s->size &&
+			    s->gva - s->base <= s->size - s->len) {
+				s->op = op;
+				return true;
+			}
+			continue;
+		}
+		if (op->op != CHARIOT_OP_WALK ||
+		    !elements_first(dom, op, val, &el))
+			continue;
+		sub = *val;
+		do {
+			sub.v[CHARIOT_THIS] = el.at;
+			if (search(dom, s, op->sub, op->nr_sub, &sub,
+				   depth + 1))
+				return true;
+		} while (s->steps > 0 && elements_next(dom, op, &el));
+	}
 	return false;
 }
 
@@ -308,10 +429,24 @@ static struct chariot_values values_of(const u64 args[6])
 static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
 			u64 gva, u64 len)
 {
+	struct search s = {
+		.gva = gva, .len = len, .phase = CHARIOT_PHASE_PRE,
+		.steps = MAX_STEPS,
+	};
 	struct chariot_values val = values_of(e->args);
 
-	return e->gate && granted(dom, e->gate, CHARIOT_PHASE_PRE, &val, &val,
-				  gva, len);
+	if (gva >= e->found && len <= e->found_len &&
+	    gva - e->found <= e->found_len - len)
+		return true;
+	if (!e->gate ||
+	    !search(dom, &s, e->gate->op, e->gate->nr_ops, &val, 0))
+		return false;
+	e->found = s.base;
+	e->found_len = s.size;
+	/* No memory: then it is looked for again. */
+	if (s.op->op == CHARIOT_OP_HAND)
+		chariot_domain_hand(dom, s.base, s.size, e->rip, 0);
+	return true;
 }
 
 /*
@@ -322,6 +457,10 @@ static bool in_outer_argument(struct chariot_domain *dom,
 			      struct chariot_entry *e, u64 gva, u64 len)
 {
 	struct chariot_values mine = values_of(e->args), val;
+	struct search s = {
+		.gva = gva, .len = len, .phase = CHARIOT_PHASE_CALLBACK,
+		.steps = MAX_STEPS, .len_of = &val,
+	};
 	struct chariot_frame *f;
 	int i;
 
@@ -332,11 +471,30 @@ static bool in_outer_argument(struct chariot_domain *dom,
 		if (in_argument(dom, f->entry, gva, len))
 			return true;
 		val = values_of(f->args);
-		if (f->gate && granted(dom, f->gate, CHARIOT_PHASE_CALLBACK,
-				       &mine, &val, gva, len))
+		if (f->gate && search(dom, &s, f->gate->op, f->gate->nr_ops,
+				      &mine, 0))
 			return true;
 	}
 	return false;
+}
+
+/* What a rule grants of the running task. */
+static bool in_rule(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		    u64 gva, u64 len)
+{
+	struct search s = {
+		.gva = gva, .len = len, .phase = CHARIOT_PHASE_PRE,
+		.steps = MAX_STEPS,
+	};
+	struct chariot_values val = {};
+	u64 gs;
+
+	if (!dom->nr_rules || !dom->kernel.current_task)
+		return false;
+	gs = chariot_x86_ops->get_segment_base(vs->vcpu, VCPU_SREG_GS);
+	return !read_u64(dom, gs + dom->kernel.current_task,
+			 &val.v[CHARIOT_CURRENT]) &&
+	       search(dom, &s, 0, dom->nr_rules, &val, 0);
 }
 
 static enum chariot_may in_act(struct chariot_domain *dom, u64 gva, u64 len)
@@ -374,6 +532,8 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 		return CHARIOT_MAY_STACK;
 	if (e && (in_argument(dom, e, gva, len) ||
 		  in_outer_argument(dom, e, gva, len)))
+		return CHARIOT_MAY_ARGUMENT;
+	if (in_rule(dom, vs, gva, len))
 		return CHARIOT_MAY_ARGUMENT;
 	return CHARIOT_MAY_NOT;
 }

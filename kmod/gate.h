@@ -8,9 +8,9 @@
 
 #include "vm.h"
 
-/* Values that an op can name: six arguments and the return value. */
+/* Values that an op can name: six arguments, the return value, THIS, CURRENT. */
 struct chariot_values {
-	u64 v[7];
+	u64 v[9];
 };
 
 /* Where a CHECK refused. */
@@ -37,6 +37,10 @@ bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 int chariot_gate_run(struct chariot_domain *dom,
 		     const struct chariot_gate *gate, unsigned int phase,
 		     const struct chariot_values *val, u64 site);
+/* What the kernel hands over with a call of the driver, for good. */
+int chariot_gate_hand(struct chariot_domain *dom,
+		      const struct chariot_gate *gate,
+		      const struct chariot_values *val);
 /* May the driver code that runs on @vs write [gva, gva + len)? */
 enum chariot_may chariot_may_write(struct chariot_domain *dom,
 				   struct chariot_vcpu *vs, u64 gva, u64 len);

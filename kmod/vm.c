@@ -152,6 +152,7 @@ struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
 	vs = kzalloc(sizeof(*vs), GFP_KERNEL_ACCOUNT);
 	if (!vs)
 		return NULL;
+	vs->vcpu = vcpu;
 	vs->ops = kmalloc(LAYOUT_OPS_SIZE, GFP_KERNEL_ACCOUNT);
 	if (!vs->ops || xa_err(xa_store(&vm->vcpus, vcpu->vcpu_idx, vs,
 					GFP_KERNEL_ACCOUNT))) {

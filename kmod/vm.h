@@ -29,6 +29,7 @@ struct chariot_entry {
 	u64 slot;		/* address of the return address */
 	u64 base;		/* lowest address of the stack, 0: not yet known */
 	u64 args[6];
+	u64 found, found_len;	/* what a WALK found last for a write */
 };
 
 /* Driver code that waits on a stack: for a function that it has called, or for
@@ -58,7 +59,7 @@ struct chariot_domain {
 	struct chariot_range *ranges;
 	struct chariot_gate *gates, *entries;	/* sorted by gva */
 	struct chariot_op *ops;
-	u32 nr_ranges, nr_gates, nr_entries, nr_ops;
+	u32 nr_ranges, nr_gates, nr_entries, nr_ops, nr_rules;
 	struct chariot_kernel kernel;
 	struct chariot_cr cr;
 	u64 ret;		/* a byte in the driver's text that is a "ret" */
@@ -72,6 +73,7 @@ struct chariot_domain {
 
 /* One for each vCPU; only its own thread uses what is not under the lock. */
 struct chariot_vcpu {
+	struct kvm_vcpu *vcpu;
 	unsigned int view;		/* 0: kernel view */
 	struct chariot_entry *entry;	/* of the driver code that runs */
 	u64 root;			/* gfn of the page tables' top, in a driver view */
@@ -153,6 +155,9 @@ const struct chariot_gate *
 chariot_gate_find(const struct chariot_gate *table, u32 nr, u64 gva);
 int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 			 u32 source, u64 gate, u64 site);
+/* The kernel hands it over (CHARIOT_OP_HAND). */
+int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
+			u64 site);
 int chariot_domain_revoke(struct chariot_domain *dom, u64 gva);
 void chariot_domain_near(struct chariot_domain *dom, u64 gva,
 			 struct chariot_object near[2]);

@@ -313,11 +313,13 @@ static int compile_len(struct compiler *c, const struct scope *sc,
 
 	switch (e->kind) {
 	case EXPR_VALUE:
+		if (e->num > CHARIOT_ARG(5))
+			return refuse(c, "only arguments are lengths");
 		op->len_kind = CHARIOT_LEN_ARG;
 		op->len_a = e->num;
 		op->len_off = c->narrow;
 		op->len_mul = 1;
-		return e->num > 5 ? refuse(c, "ret is no length") : 0;
+		return 0;
 	case EXPR_FIELD:
 		return len_field(c, sc, e, op);
 	case EXPR_STRLEN:
@@ -337,7 +339,7 @@ static int compile_len(struct compiler *c, const struct scope *sc,
 
 /* ---- actions ------------------------------------------------------------ */
 
-static int emit(struct compiler *c, const struct chariot_op *op)
+int compile_emit(struct compiler *c, const struct chariot_op *op)
 {
 	struct chariot_op *ops;
 
@@ -365,16 +367,21 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 		    const struct action *a)
 {
 	if (c->entry) {
-		if (op->op != CHARIOT_OP_GRANT)
-			return refuse(c, "only grant is possible here");
+		if (op->op != CHARIOT_OP_GRANT && op->op != CHARIOT_OP_HAND &&
+		    op->op != CHARIOT_OP_WALK)
+			return refuse(c, "only grant and hand are possible here");
 		if (op->map == CHARIOT_MAP_PERCPU)
 			return refuse(c, "percpu() is not possible here");
 		op->phase = CHARIOT_PHASE_PRE;
 	}
+	if (op->base == CHARIOT_CURRENT)
+		return refuse(c, "current is for rules");
 	if (uses_ret(op) && op->phase != CHARIOT_PHASE_POST)
 		return refuse(c, "ret is not known before the call has ended");
 	if (op->map == CHARIOT_MAP_OBJECT && op->op != CHARIOT_OP_REVOKE)
 		return refuse(c, "object() is for revoke only");
+	if (op->map == CHARIOT_MAP_PERCPU && op->op == CHARIOT_OP_HAND)
+		return refuse(c, "percpu() cannot be handed over");
 	if (op->phase == CHARIOT_PHASE_CALLBACK &&
 	    (op->op != CHARIOT_OP_GRANT || op->map == CHARIOT_MAP_PERCPU))
 		return refuse(c, "callback: only grant is possible, without percpu()");
@@ -395,27 +402,94 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 }
 
 /*
- * "as TYPE": all that the object grants, for this base.  The rows of a revoke
- * go backwards, so that the struct itself is the last.
+ * A part of an object that is an object itself, or an array or list of them:
+ * the module walks over it.
  */
-static int compile_as(struct compiler *c, const struct action *a,
-		      const struct scope *sc)
+static int compile_walk(struct compiler *c, const struct action *a,
+			const struct scope *sc)
 {
-	const struct stmt *obj = policy_find(c->policy, STMT_OBJECT, a->as);
-	const struct action *rows[16], *o;
+	struct chariot_op op = { .op = CHARIOT_OP_WALK, .phase = a->phase };
+	struct chariot_op len = { .len_add = 1 };
+	uint64_t size;
+	int err, n;
+
+	/* Only what is granted goes on further; freeing ends at the object. */
+	if (a->op == CHARIOT_OP_REVOKE || a->op == CHARIOT_OP_CHECK)
+		return -ENOENT;
+	err = compile_base(c, sc, a->base, &op);
+	if (!err && a->count)
+		err = len.len_add = 0, compile_len(c, sc, a->count, &len);
+	if (!err)
+		err = type_size(c, a->as, &size);
+	if (err)
+		return err;
+	op.len_kind = len.len_kind;
+	op.len_a = len.len_a;
+	op.len_b = len.len_b;
+	op.len_off = len.len_off;
+	op.len_mul = len.len_mul;
+	op.len_add = len.len_add;
+	if (size > UINT16_MAX)
+		return refuse(c, "objects of an array are too large");
+	op.stride = a->count ? size : 0;
+	if (a->list) {
+		op.len_kind = CHARIOT_LEN_LIST;
+		err = type_member(c, a->as, a->list, &op.len_off, &size);
+		if (err)
+			return err;
+	}
+	if (c->object) {
+		n = c->object(c->ctx, a->as, a->op, a->phase, false);
+		if (n < 0)
+			return n;
+		op.sub = n;
+	}
+	return check_op(c, &op, a) ?: compile_emit(c, &op);
+}
+
+/* What pointers in the object lead to. */
+static int compile_reach(struct compiler *c, const struct expr *base,
+			 const char *type, uint8_t op)
+{
+	static const struct scope none;
+	struct chariot_op walk = { .op = CHARIOT_OP_WALK, .len_add = 1 };
+	int n, err = compile_base(c, &none, base, &walk);
+
+	if (err || !c->entry || !c->object || op != CHARIOT_OP_GRANT)
+		return err;
+	n = c->object(c->ctx, type, op, CHARIOT_PHASE_PRE, true);
+	walk.sub = n;
+	return n < 0 ? n : compile_emit(c, &walk);
+}
+
+/*
+ * The rows of a revoke go backwards, so that the struct itself is the last.  A
+ * row keeps its own verb where the object is an argument, or part of one.
+ */
+int compile_object(struct compiler *c, const struct stmt *st, const char *type,
+		   const struct expr *base, uint8_t op, uint8_t phase)
+{
+	const struct action *rows[32], *o;
 	int err = 0, nr = 0;
 
-	for (o = obj ? obj->actions : NULL; o && nr < 16; o = o->next)
+	for (o = st ? st->actions : NULL; o && nr < 32; o = o->next)
 		rows[nr++] = o;
 	for (int i = 0; i < nr && !err; i++) {
-		struct action row = *rows[a->op == CHARIOT_OP_REVOKE ?
+		struct action row = *rows[op == CHARIOT_OP_REVOKE ?
 					  nr - 1 - i : i];
+		struct scope sc = { base, type };
 
-		row.op = a->op;
-		row.phase = a->phase;
-		if (row.as)
-			return refuse(c, "an object cannot be part of an object");
-		err = compile_action(c, &row, a->base, a->as);
+		row.phase = phase;
+		if (row.op == ACTION_REACH) {
+			err = compile_reach(c, base, type, op);
+			continue;
+		}
+		if (c->in_const && row.base->kind == EXPR_THIS)
+			continue;
+		if (!c->entry || op != CHARIOT_OP_GRANT)
+			row.op = op;
+		err = row.as ? compile_walk(c, &row, &sc) :
+			       compile_action(c, &row, base, type);
 		if (err == -ENOENT)
 			err = 0;
 	}
@@ -430,14 +504,18 @@ int compile_action(struct compiler *c, const struct action *a,
 	struct chariot_op len = {};
 	int err;
 
+	if (a->op == ACTION_REACH)
+		return 0;
 	if (a->as) {
-		if (this_is)
-			return refuse(c, "an object cannot be part of an object");
 		if (a->op == CHARIOT_OP_CHECK)
 			return refuse(c, "check needs a length");
+		if (this_is || a->count || a->list)
+			return compile_walk(c, a, &sc);
 		/* Its base alone, for the errors that it may have. */
 		err = compile_base(c, &sc, a->base, &op);
-		return err ?: compile_as(c, a, &sc);
+		return err ?: compile_object(c, policy_find(c->policy,
+							    STMT_OBJECT, a->as),
+					     a->as, a->base, a->op, a->phase);
 	}
 	err = compile_address(c, &sc, a->base, &op);
 	if (!err && a->len && a->op != CHARIOT_OP_REVOKE) {
@@ -449,7 +527,7 @@ int compile_action(struct compiler *c, const struct action *a,
 		op.len_mul = len.len_mul;
 		op.len_add = len.len_add;
 	}
-	return err ?: check_op(c, &op, a) ?: emit(c, &op);
+	return err ?: check_op(c, &op, a) ?: compile_emit(c, &op);
 }
 
 int compile_actions(struct compiler *c, const struct action *a,

@@ -381,6 +381,35 @@ static int collect_text(void *ctx, uint64_t module)
 	return 0;
 }
 
+struct module_at {
+	struct source r;
+	uint64_t gva, module;
+};
+
+static int has_text(void *ctx, uint64_t module)
+{
+	struct module_at *f = ctx;
+	struct chariot_driver d = {};
+	struct source r = f->r;
+
+	r.d = &d;
+	r.module = module;
+	collect_text(&r, module);
+	for (size_t i = 0; i < d.nr_sections; i++)
+		if (f->gva - d.sections[i].gva < d.sections[i].len)
+			f->module = module;
+	free(d.sections);
+	return f->module ? 1 : 0;
+}
+
+uint64_t driver_module_at(const struct chariot_profile *p,
+			  const struct chariot_space *s, uint64_t gva)
+{
+	struct module_at f = { .r = { .p = p, .s = s }, .gva = gva };
+
+	return walk_modules(p, s, has_text, &f) == 1 ? f.module : 0;
+}
+
 /* ---- symbols ----------------------------------------------------------------- */
 
 struct symtab {

@@ -189,6 +189,9 @@ struct chariot_driver {
 	size_t raw_btf_len;
 };
 
+/* gva of the struct module that has @gva in its text, or 0. */
+uint64_t driver_module_at(const struct chariot_profile *p,
+			  const struct chariot_space *s, uint64_t gva);
 int driver_add_section(struct chariot_driver *d, uint64_t gva, uint64_t len,
 		       uint32_t kind, const char *name);
 int driver_add_symbol(struct symbols *syms, const char *name, uint64_t gva,

@@ -294,6 +294,8 @@ static int value_index(const char *w)
 {
 	if (!strcmp(w, "ret"))
 		return CHARIOT_RET;
+	if (!strcmp(w, "current"))
+		return CHARIOT_CURRENT;
 	if (!strncmp(w, "arg", 3) && w[3] >= '0' && w[3] <= '5' && !w[4])
 		return CHARIOT_ARG(w[3] - '0');
 	return -1;
@@ -411,6 +413,7 @@ static void free_actions(struct action *a)
 	for (; a; a = next) {
 		next = a->next;
 		free(a->as);
+		free(a->list);
 		free(a);
 	}
 }
@@ -423,6 +426,12 @@ static void parse_operands(struct parser *s, struct action *a)
 	if (is(s, "as")) {
 		next(s);
 		a->as = parse_type(s);
+		if (accept(s, '*')) {
+			a->count = parse_product(s);
+		} else if (is(s, "next")) {
+			next(s);
+			a->list = take_word(s, "a member");
+		}
 	} else if (a->op != CHARIOT_OP_REVOKE) {
 		a->len = parse_expr(s);
 	}
@@ -430,7 +439,7 @@ static void parse_operands(struct parser *s, struct action *a)
 	if (a->op == CHARIOT_OP_CHECK && is(s, "else")) {
 		next(s);
 		v = s->tok == T_WORD ? value_index(s->word) : -1;
-		if (v < 0 || v == CHARIOT_RET)
+		if (v < 0 || v >= CHARIOT_RET)
 			expected(s, "arg0 .. arg5");
 		a->instead = v;
 		next(s);
@@ -439,7 +448,7 @@ static void parse_operands(struct parser *s, struct action *a)
 
 static struct action *parse_action(struct parser *s)
 {
-	static const char *const verbs[] = { "grant", "revoke", "check" };
+	static const char *const verbs[] = { "grant", "revoke", "check", "hand" };
 	static const char *const phases[] = { "pre", "post", "callback" };
 	struct action *a = calloc(1, sizeof(*a));
 	int phase = -1;
@@ -449,6 +458,11 @@ static struct action *parse_action(struct parser *s)
 		s->err = -ENOMEM;
 		return NULL;
 	}
+	if (is(s, "reach")) {
+		next(s);
+		a->op = ACTION_REACH;
+		return a;
+	}
 	for (i = 0; i < ARRAY_SIZE(phases) && phase < 0; i++)
 		if (is(s, phases[i]))
 			phase = i;
@@ -457,13 +471,14 @@ static struct action *parse_action(struct parser *s)
 	for (i = 0; i < ARRAY_SIZE(verbs) && !is(s, verbs[i]); i++)
 		;
 	if (i == ARRAY_SIZE(verbs)) {
-		expected(s, "grant, revoke or check");
+		expected(s, "grant, hand, revoke or check");
 		return a;
 	}
 	next(s);
 	a->op = i;
 	a->phase = phase >= 0 ? phase :
-		   a->op == CHARIOT_OP_GRANT ? CHARIOT_PHASE_POST : CHARIOT_PHASE_PRE;
+		   a->op == CHARIOT_OP_GRANT || a->op == CHARIOT_OP_HAND ?
+		   CHARIOT_PHASE_POST : CHARIOT_PHASE_PRE;
 	parse_operands(s, a);
 	return a;
 }
@@ -482,6 +497,11 @@ static void check_action(struct parser *s, struct stmt *st, struct action *a,
 
 	if (s->err)
 		return;
+	if (a->op == ACTION_REACH) {
+		if (st->kind != STMT_OBJECT)
+			fail(s, line, "reach is for objects");
+		return;
+	}
 	if (st->kind == STMT_RULE) {
 		err = compile_const(&c, a->len, &v);
 		if (err)
@@ -620,6 +640,9 @@ static void parse_rule(struct parser *s, struct stmt *st)
 	e = a->base->kind == EXPR_PERCPU ? a->base->a : a->base;
 	if (e->kind == EXPR_ADD)
 		e = e->a;
+	if (e->kind == EXPR_VALUE && e->num == CHARIOT_CURRENT &&
+	    a->base->kind != EXPR_PERCPU)
+		return;
 	if (e->kind != EXPR_SYMBOL)
 		fail(s, line, "a rule needs a kernel symbol");
 }
@@ -636,7 +659,7 @@ static const struct {
 	{ "intr-range", STMT_INTR_RANGE, 2, 0 },
 	{ "gate", STMT_GATE, 0, 2 },
 	{ "entry", STMT_ENTRY, 0, 2 },
-	{ "object", STMT_OBJECT, 1, 2 },
+	{ "object", STMT_OBJECT, 0, 2 },
 	{ "rule", STMT_RULE, -1, 0 },
 };
 

@@ -44,7 +44,12 @@ struct action {
 	struct expr *base;
 	struct expr *len;	/* NULL: REVOKE, or @as is set */
 	char *as;		/* name of an object type, or NULL */
+	struct expr *count;	/* with @as: an array of so many, or NULL */
+	char *list;		/* with @as: a list by that member, or NULL */
 };
+
+/* In place of an op: all that a pointer in "this" leads to, by its type. */
+#define ACTION_REACH	255
 
 enum stmt_kind {
 	STMT_INHERIT,		/* names, actions: when it cannot be inherited */
@@ -92,7 +97,15 @@ struct compiler {
 	const struct chariot_profile *profile;
 	const struct btf *btf;	/* the driver's, for types of other modules */
 	bool entry;		/* an entry's table: all is PRE, ret is not known */
+	bool in_const;		/* of an object only what it points to */
 	uint8_t narrow;		/* bit n: the gate's arg<n> has 32 bits */
+	/*
+	 * Index of the ops for an object of a type, which WALK runs: put in
+	 * chariot_op.sub, where tables.c replaces it.  NULL: there are none.
+	 */
+	int (*object)(void *ctx, const char *type, uint8_t op, uint8_t phase,
+		      bool reach);
+	void *ctx;
 	struct chariot_op *ops;
 	size_t nr, room;
 	const char *why;
@@ -101,6 +114,10 @@ int compile_actions(struct compiler *c, const struct action *a,
 		    const struct expr *this_is, const char *this_type);
 int compile_action(struct compiler *c, const struct action *a,
 		   const struct expr *this_is, const char *this_type);
+/* What @st grants of the object at @base: with @op in place of its own ops. */
+int compile_object(struct compiler *c, const struct stmt *st, const char *type,
+		   const struct expr *base, uint8_t op, uint8_t phase);
+int compile_emit(struct compiler *c, const struct chariot_op *op);
 /* A constant: numbers, sizeof(), offsetof(), align(). */
 int compile_const(struct compiler *c, const struct expr *e, uint64_t *value);
 

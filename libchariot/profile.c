@@ -352,16 +352,17 @@ static int read_base(const struct chariot_profile *p,
 	return err;
 }
 
-/* Per-CPU offset of the preempt count; 0 when there is none. */
-static uint64_t preempt_count(const struct chariot_profile *p)
+/* Per-CPU offset of a variable, or of the same in pcpu_hot; 0: there is none. */
+static uint64_t hot_variable(const struct chariot_profile *p, const char *name,
+			     const char *member)
 {
-	uint64_t var = chariot_profile__symbol(p, "__preempt_count");
+	uint64_t var = chariot_profile__symbol(p, name);
 	int64_t off;
 
 	if (var)
 		return var;
 	var = chariot_profile__symbol(p, "pcpu_hot");
-	off = chariot_profile__member(p, "pcpu_hot", "preempt_count", NULL);
+	off = chariot_profile__member(p, "pcpu_hot", member, NULL);
 	return var && off >= 0 ? var + off : 0;
 }
 
@@ -398,7 +399,8 @@ int chariot_profile__kernel(const struct chariot_profile *p,
 	k->stack_size = chariot_profile__symbol(p, "__asan_load8") ? 32768 :
 								     16384;
 	k->percpu_offsets = chariot_profile__symbol(p, "__per_cpu_offset");
-	k->preempt_count = preempt_count(p);
+	k->preempt_count = hot_variable(p, "__preempt_count", "preempt_count");
+	k->current_task = hot_variable(p, "current_task", "current_task");
 	k->text_start = chariot_profile__symbol(p, "_stext");
 	k->text_end = chariot_profile__symbol(p, "_etext");
 	if (!k->text_start || !k->text_end || !k->page_struct_size) {

@@ -34,6 +34,22 @@ struct func {			/* of the driver's own BTF */
 	uint32_t proto;
 };
 
+/* Ops for an object of a type, which WALK runs. */
+struct type_ops {
+	char *name;
+	const struct btf *btf;		/* with @reach: where it is, and as what */
+	int32_t id;
+	uint8_t op, phase;
+	bool reach;
+	struct seq seq;
+};
+
+/* Another module, of which the driver calls functions. */
+struct provider {
+	struct chariot_driver *d;
+	struct vec funcs;
+};
+
 struct chariot_tables {
 	struct chariot_domain_create create;
 	struct vec ranges, gates, entries, ops;
@@ -46,7 +62,7 @@ struct builder {
 	const struct chariot_space *s;
 	const struct chariot_driver *d;
 	const struct btf *btf;
-	struct vec seqs, shared, funcs;
+	struct vec seqs, shared, funcs, types, providers;
 	int err;
 };
 
@@ -111,11 +127,14 @@ static struct seq add_ops(struct builder *b, const struct chariot_op *ops,
 	return *seq;
 }
 
+static int object_ops(void *ctx, const char *type, uint8_t op, uint8_t phase,
+		      bool reach);
+
 static struct compiler compiler(struct builder *b, bool entry)
 {
 	return (struct compiler){
 		.policy = b->policy, .profile = b->p, .btf = b->btf,
-		.entry = entry,
+		.entry = entry, .object = object_ops, .ctx = b,
 	};
 }
 
@@ -417,6 +436,8 @@ static void add_rule(struct builder *b, const struct stmt *st)
 
 	if (percpu)
 		e = e->a;
+	if (e->kind == EXPR_ADD && e->a->kind == EXPR_VALUE)
+		return;			/* add_current() */
 	if (compile_const(&c, st->actions->len, &len) ||
 	    (e->kind == EXPR_ADD && compile_const(&c, e->b, &offset)))
 		return;
@@ -474,7 +495,12 @@ static void add_policy_gates(struct builder *b)
 	}
 }
 
-/* The rest of the imports, so that the table says what the driver may call. */
+static bool add_returned(struct builder *b, const char *name, uint64_t gva);
+
+/*
+ * The rest of the imports, so that the table says what the driver may call;
+ * what their prototypes say they return is handed over.
+ */
 static void add_imports(struct builder *b)
 {
 	const struct chariot_kernel *k = &b->t->create.kernel;
@@ -490,7 +516,9 @@ static void add_imports(struct builder *b)
 		if (gva < k->text_start || (gva >= k->text_end && gva < end) ||
 		    is_inherited(b, gva))
 			continue;
-		add_gate(b, gva, NULL, NULL);
+		if (policy_find(b->policy, STMT_GATE, sym[i].name) ||
+		    !add_returned(b, sym[i].name, gva))
+			add_gate(b, gva, NULL, NULL);
 	}
 }
 
@@ -502,36 +530,38 @@ static int func_cmp(const void *x, const void *y)
 		      ((const struct func *)y)->name);
 }
 
-/* The driver's own part of its BTF: the kernel's functions are not wanted. */
-static void collect_funcs(struct builder *b)
+/* Of a module's own part of its BTF: the kernel's functions are not wanted. */
+static void collect_funcs(struct builder *b, const struct btf *btf,
+			  struct vec *funcs)
 {
-	const struct btf *base = b->btf ? btf__base_btf(b->btf) : NULL;
+	const struct btf *base = btf ? btf__base_btf(btf) : NULL;
 	uint32_t id = base ? btf__type_cnt(base) : 1;
 	const struct btf_type *t;
 	struct func *f;
 
-	for (; b->btf && id < btf__type_cnt(b->btf); id++) {
-		t = btf__type_by_id(b->btf, id);
+	for (; btf && id < btf__type_cnt(btf); id++) {
+		t = btf__type_by_id(btf, id);
 		if (!btf_is_func(t))
 			continue;
-		f = vec_add(b, &b->funcs, sizeof(*f));
+		f = vec_add(b, funcs, sizeof(*f));
 		if (!f)
 			return;
-		f->name = btf__name_by_offset(b->btf, t->name_off);
+		f->name = btf__name_by_offset(btf, t->name_off);
 		f->proto = t->type;
 	}
-	if (b->funcs.nr)
-		qsort(b->funcs.v, b->funcs.nr, sizeof(*f), func_cmp);
+	if (funcs->nr)
+		qsort(funcs->v, funcs->nr, sizeof(*f), func_cmp);
 }
 
-static const struct btf_type *find_proto(struct builder *b, const char *name)
+static const struct btf_type *find_proto(const struct btf *btf,
+					 const struct vec *funcs,
+					 const char *name)
 {
 	struct func key = { .name = name }, *f = NULL;
 
-	if (b->funcs.nr)
-		f = bsearch(&key, b->funcs.v, b->funcs.nr, sizeof(key),
-			    func_cmp);
-	return f ? btf__type_by_id(b->btf, f->proto) : NULL;
+	if (funcs->nr)
+		f = bsearch(&key, funcs->v, funcs->nr, sizeof(key), func_cmp);
+	return f ? btf__type_by_id(btf, f->proto) : NULL;
 }
 
 /* Through what does not change the layout; *@is_const tells if const was. */
@@ -626,28 +656,63 @@ static void warn_actions(const struct compiler *c, const struct stmt *st,
 			 c->why ? c->why : "cannot be done");
 }
 
+/*
+ * An object of type @name that the kernel hands over, at @base: what the policy
+ * says of the type, or all of it.
+ */
+static int compile_handed(struct compiler *c, const struct expr *base,
+			  const char *name, int64_t size, uint8_t phase)
+{
+	const struct stmt *obj = name ? policy_find(c->policy, STMT_OBJECT,
+						    name) : NULL;
+	struct action a = {
+		.op = name ? CHARIOT_OP_HAND : CHARIOT_OP_GRANT, .phase = phase,
+		.base = (struct expr *)base,
+		.len = &(struct expr){ .kind = EXPR_NUM, .num = size },
+	};
+	int err;
+
+	if (obj) {
+		err = compile_object(c, obj, name, base, c->entry ?
+				     CHARIOT_OP_GRANT : CHARIOT_OP_HAND, phase);
+		warn_actions(c, obj, err);
+		return err;
+	}
+	if (size <= 0 || size > (int64_t)CHARIOT_MAX_OBJECT || c->in_const)
+		return 0;
+	return compile_action(c, &a, NULL, NULL);
+}
+
+/* What pointers in it lead to, too. */
+static int compile_reached(struct builder *b, struct compiler *c,
+			   const struct param *p, const char *name)
+{
+	struct chariot_op op = { .op = CHARIOT_OP_WALK, .base = p->arg,
+				 .len_add = 1 };
+	int n;
+
+	if (!name || p->size <= 0 || c->in_const ||
+	    policy_find(b->policy, STMT_OBJECT, name))
+		return 0;
+	n = object_ops(b, name, CHARIOT_OP_GRANT, CHARIOT_PHASE_PRE, true);
+	op.sub = n;
+	return n < 0 ? n : compile_emit(c, &op);
+}
+
 static int compile_param(struct builder *b, struct compiler *c,
 			 const struct param *p)
 {
 	struct expr self = { .kind = EXPR_VALUE, .num = p->arg };
-	const struct stmt *obj = NULL;
 	const char *name;
-	struct action a = {
-		.op = CHARIOT_OP_GRANT, .base = &self,
-		.len = &(struct expr){ .kind = EXPR_NUM, .num = p->size },
-	};
 	int err;
 
-	if (p->arg < 0 || !p->pointer || p->is_const)
+	if (p->arg < 0 || !p->pointer)
 		return 0;
 	name = struct_name(b->btf, p);
-	if (name)
-		obj = policy_find(b->policy, STMT_OBJECT, name);
-	if (!obj)
-		return p->size > 0 && p->size <= (int64_t)CHARIOT_MAX_OBJECT ?
-		       compile_action(c, &a, NULL, NULL) : 0;
-	err = compile_actions(c, obj->actions, &self, name);
-	warn_actions(c, obj, err);
+	c->in_const = p->is_const;
+	err = compile_handed(c, &self, name, p->size, CHARIOT_PHASE_PRE) ?:
+	      compile_reached(b, c, p, name);
+	c->in_const = false;
 	return err;
 }
 
@@ -672,7 +737,7 @@ static void compile_signature(struct builder *b, struct compiler *c,
 /* What the kernel hands over with a call, as far as the prototype tells. */
 static struct seq entry_ops(struct builder *b, const char *name)
 {
-	const struct btf_type *proto = find_proto(b, name);
+	const struct btf_type *proto = find_proto(b->btf, &b->funcs, name);
 	struct compiler c = compiler(b, true);
 	struct param params[6];
 	int reg = 0, nr = 0, err = 0;
@@ -734,7 +799,7 @@ static void add_entries(struct builder *b)
 	struct seq seq;
 	size_t nr;
 
-	collect_funcs(b);
+	collect_funcs(b, b->btf, &b->funcs);
 	sym = chariot_driver__symbols(b->d, &nr);
 	for (size_t i = 0; i < nr; i++) {
 		if (!is_entry(&sym[i]) || !in_text(b, sym[i].gva))
@@ -750,6 +815,290 @@ static void add_entries(struct builder *b)
 	}
 	add_init_exit(b);
 	sort_gates(&b->t->entries);
+}
+
+/* ---- what objects lead to ------------------------------------------------ */
+
+#define MAX_REACH	256	/* pointers of one object */
+#define MAX_REACHED	65536	/* bytes of an object that is reached */
+
+static int object_ops(void *ctx, const char *type, uint8_t op, uint8_t phase,
+		      bool reach)
+{
+	struct builder *b = ctx;
+	struct type_ops *t = b->types.v;
+
+	for (size_t i = 0; i < b->types.nr; i++)
+		if (t[i].op == op && t[i].phase == phase &&
+		    t[i].reach == reach && !strcmp(t[i].name, type))
+			return i;
+	t = vec_add(b, &b->types, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	*t = (struct type_ops){ .name = strdup(type), .op = op, .phase = phase,
+				.reach = reach };
+	if (!t->name)
+		b->err = -ENOMEM;
+	return b->types.nr - 1;
+}
+
+/* A pointer at @offset of the object, to type @id. */
+static int reach_pointer(struct compiler *c, const struct btf *btf, uint32_t id,
+			 uint64_t offset)
+{
+	struct chariot_op op = {
+		.op = CHARIOT_OP_HAND, .base = CHARIOT_THIS, .nr_deref = 1,
+		.deref[0] = offset,
+	};
+	bool is_const = false;
+	const struct btf_type *t = strip(btf, &id, &is_const);
+	const struct stmt *obj;
+	const char *name;
+	int n;
+
+	if (!t || !id || is_const || !btf_is_composite(t) || !t->size ||
+	    t->size > MAX_REACHED || c->nr >= MAX_REACH)
+		return 0;
+	name = btf__name_by_offset(btf, t->name_off);
+	obj = name && *name ? policy_find(c->policy, STMT_OBJECT, name) : NULL;
+	if (obj && !obj->actions)
+		return 0;
+	op.len_add = t->size;
+	if (obj) {
+		op.op = CHARIOT_OP_WALK;
+		op.len_add = 1;
+		n = c->object(c->ctx, name, CHARIOT_OP_GRANT, CHARIOT_PHASE_PRE,
+			      false);
+		if (n < 0)
+			return n;
+		op.sub = n;
+	}
+	return compile_emit(c, &op);
+}
+
+/* All pointers in a struct or union @id that lies at @offset of the object. */
+static int reach_members(struct compiler *c, const struct btf *btf, uint32_t id,
+			 uint64_t offset, int depth)
+{
+	const struct btf_type *s = btf__type_by_id(btf, id), *t;
+	const struct btf_member *m = btf_members(s);
+	bool is_const;
+	uint64_t at;
+	uint32_t to;
+	int err = 0;
+
+	for (int i = 0; i < btf_vlen(s) && !err && depth < 8; i++) {
+		if (btf_member_bitfield_size(s, i))
+			continue;
+		at = offset + btf_member_bit_offset(s, i) / 8;
+		to = m[i].type;
+		is_const = false;
+		t = strip(btf, &to, &is_const);
+		if (t && btf_is_ptr(t))
+			err = reach_pointer(c, btf, t->type, at);
+		else if (t && btf_is_composite(t))
+			err = reach_members(c, btf, to, at, depth + 1);
+	}
+	return err;
+}
+
+/* The type by its name, in the driver's BTF or its base. */
+static void compile_type(struct builder *b, size_t i)
+{
+	struct type_ops *t = (struct type_ops *)b->types.v + i;
+	struct compiler c = compiler(b, t->phase == CHARIOT_PHASE_PRE);
+	struct expr self = { .kind = EXPR_VALUE, .num = CHARIOT_THIS };
+	const struct stmt *obj = policy_find(b->policy, STMT_OBJECT, t->name);
+	const char *name = t->name;
+	struct seq seq;
+	int32_t id;
+	int err;
+
+	if (t->reach) {
+		id = profile_type_id(b->p, name, BTF_KIND_STRUCT);
+		if (id < 0 && b->btf)
+			id = btf__find_by_name_kind(b->btf, name,
+						    BTF_KIND_STRUCT);
+		err = id > 0 ? reach_members(&c, b->btf ? b->btf :
+					     profile_btf(b->p), id, 0, 0) : 0;
+	} else {
+		err = compile_object(&c, obj, name, &self, t->op, t->phase);
+	}
+	if (err == -ENOMEM)
+		b->err = err;
+	seq = add_ops(b, c.ops, c.nr);
+	free(c.ops);
+	/* The table may have moved. */
+	((struct type_ops *)b->types.v)[i].seq = seq;
+}
+
+/* Types may name other types; then WALKs get the place of their ops. */
+static void add_types(struct builder *b)
+{
+	struct chariot_op *op;
+	struct type_ops *t;
+
+	for (size_t i = 0; i < b->types.nr && !b->err; i++)
+		compile_type(b, i);
+	op = b->t->ops.v;
+	t = b->types.v;
+	for (size_t i = 0; i < b->t->ops.nr && !b->err; i++) {
+		if (op[i].op != CHARIOT_OP_WALK)
+			continue;
+		op[i].nr_sub = t[op[i].sub].seq.nr;
+		op[i].sub = t[op[i].sub].seq.op;
+	}
+	for (size_t i = 0; i < b->types.nr; i++)
+		free(t[i].name);
+}
+
+/* ---- what kernel functions return ----------------------------------------- */
+
+static struct provider *provider_of(struct builder *b, uint64_t gva)
+{
+	struct provider *v = b->providers.v;
+	const struct chariot_section *sec;
+	uint64_t module;
+	size_t nr;
+
+	for (size_t i = 0; i < b->providers.nr; i++) {
+		sec = v[i].d ? chariot_driver__sections(v[i].d, &nr) : NULL;
+		for (size_t k = 0; sec && k < nr; k++)
+			if (gva - sec[k].gva < sec[k].len)
+				return &v[i];
+	}
+	module = b->s ? driver_module_at(b->p, b->s, gva) : 0;
+	if (!module)
+		return NULL;
+	v = vec_add(b, &b->providers, sizeof(*v));
+	if (!v)
+		return NULL;
+	v->d = chariot_driver__from_guest(b->p, b->s, module);
+	if (!v->d) {
+		b->providers.nr--;
+		return NULL;
+	}
+	collect_funcs(b, chariot_driver__btf(v->d), &v->funcs);
+	return v;
+}
+
+/* A pointer to a struct, by its type: its name and size. */
+static const char *pointer_to_struct(const struct btf *btf, uint32_t id,
+				     int64_t *size)
+{
+	bool is_const = false, dummy = false;
+	const struct btf_type *t = strip(btf, &id, &dummy);
+	const char *name;
+
+	if (!t || !btf_is_ptr(t))
+		return NULL;
+	id = t->type;
+	t = id ? strip(btf, &id, &is_const) : NULL;
+	if (!t || is_const || !btf_is_composite(t))
+		return NULL;
+	name = btf__name_by_offset(btf, t->name_off);
+	*size = t->size;
+	return name && *name ? name : NULL;
+}
+
+static int compile_returned(struct compiler *c, const struct btf *btf,
+			    const struct btf_type *proto)
+{
+	struct expr value = { .kind = EXPR_VALUE, .num = CHARIOT_RET };
+	struct expr deref = { .kind = EXPR_DEREF, .a = &value };
+	struct param p;
+	const char *name;
+	int64_t size;
+	int reg = 0, err = 0;
+
+	name = pointer_to_struct(btf, proto->type, &size);
+	if (name)
+		err = compile_handed(c, &value, name, size, CHARIOT_PHASE_POST);
+	for (int i = 0; i < btf_vlen(proto) && i < 6 && !err; i++) {
+		get_param(btf, btf_params(proto)[i].type, &reg, &p);
+		if (p.arg < 0 || !p.pointer || p.is_const || !p.id)
+			continue;
+		/* Where it puts a pointer. */
+		name = pointer_to_struct(btf, p.id, &size);
+		value.num = p.arg;
+		if (name)
+			err = compile_handed(c, &deref, name, size,
+					     CHARIOT_PHASE_POST);
+	}
+	return err;
+}
+
+/* False: the function is not known, or returns nothing of the kind. */
+static bool add_returned(struct builder *b, const char *name, uint64_t gva)
+{
+	int32_t id = profile_type_id(b->p, name, BTF_KIND_FUNC);
+	const struct btf *btf = profile_btf(b->p);
+	const struct btf_type *proto = NULL;
+	struct compiler c = compiler(b, false);
+	struct chariot_gate *g;
+	struct provider *v;
+	struct seq seq;
+	int err;
+
+	if (id > 0) {
+		proto = btf__type_by_id(btf, btf__type_by_id(btf, id)->type);
+	} else if (gva >= b->t->create.kernel.text_end) {
+		v = provider_of(b, gva);
+		btf = v ? chariot_driver__btf(v->d) : NULL;
+		proto = btf ? find_proto(btf, &v->funcs, name) : NULL;
+	}
+	if (!proto)
+		return false;
+	c.btf = btf;
+	err = compile_returned(&c, btf, proto);
+	if (err == -ENOMEM)
+		b->err = err;
+	seq = add_ops(b, c.ops, c.nr);
+	free(c.ops);
+	if (!seq.nr)
+		return false;
+	g = vec_add(b, &b->t->gates, sizeof(*g));
+	if (g)
+		*g = (struct chariot_gate){ .gva = gva, .op = seq.op,
+					    .nr_ops = seq.nr };
+	return true;
+}
+
+static void free_providers(struct builder *b)
+{
+	struct provider *v = b->providers.v;
+
+	for (size_t i = 0; i < b->providers.nr; i++) {
+		chariot_driver__free(v[i].d);
+		free(v[i].funcs.v);
+	}
+	free(v);
+}
+
+/* ---- rules for the running task -------------------------------------------- */
+
+/* The first ops of the table. */
+static void add_current(struct builder *b)
+{
+	struct compiler c = compiler(b, true);
+	const struct stmt *st;
+	const struct expr *e;
+	uint64_t len, offset;
+	struct chariot_op op;
+
+	for (st = b->policy->first; st; st = st->next) {
+		if (st->kind != STMT_RULE)
+			continue;
+		e = st->actions->base;
+		if (e->kind != EXPR_ADD || e->a->kind != EXPR_VALUE ||
+		    compile_const(&c, e->b, &offset) ||
+		    compile_const(&c, st->actions->len, &len))
+			continue;
+		op = (struct chariot_op){ .base = CHARIOT_CURRENT,
+					  .offset = offset, .len_add = len };
+		add_ops(b, &op, 1);
+	}
+	b->t->create.nr_rules = b->t->ops.nr;
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -804,6 +1153,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	if (!b.t)
 		return NULL;
 	b.err = add_kernel(&b);
+	add_current(&b);
 	add_sections(&b);
 	add_intr(&b);
 	add_policy_gates(&b);
@@ -813,6 +1163,8 @@ chariot_tables__build(const struct chariot_policy *policy,
 	add_imports(&b);
 	sort_gates(&b.t->gates);
 	add_entries(&b);
+	add_types(&b);
+	free_providers(&b);
 	if (!b.btf)
 		log_warn("%s has no BTF: what its arguments point to is not granted",
 			 chariot_driver__name(d));
@@ -820,6 +1172,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	free(b.seqs.v);
 	free(b.shared.v);
 	free(b.funcs.v);
+	free(b.types.v);
 	if (b.err) {
 		chariot_tables__free(b.t);
 		return err_null(b.err);

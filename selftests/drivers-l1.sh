@@ -28,7 +28,11 @@ qemu_args()
 			drive)	rm -f "$TMP/$id.img"
 				truncate -s 64M "$TMP/$id.img"
 				echo "-drive if=none,id=$id,format=raw,file=$TMP/$id.img" ;;
-			audiodev) rm -f "$TMP/$id.wav"
+			audiodev) # a wav file has no microphone
+				case $id in
+				wav*)	;;
+				*)	echo "-audiodev none,id=$id"; continue ;;
+				esac
 				echo "-audiodev wav,id=$id,path=$TMP/$id.wav,out.frequency=44100" ;;
 			chardev) echo "-chardev null,id=$id" ;;
 			esac

@@ -19,8 +19,9 @@
 #	class		net, block, sound, char, other
 #	QEMU arguments	as on its command line. What they name and do not define
 #			is made: a user network for netdev=ID, a disk of 64 MiB
-#			for drive=ID, a wav file for audiodev=ID, nothing behind
-#			chardev=ID.
+#			for drive=ID, a file for audiodev=wav... (what was played
+#			is looked for there) and silence for other audiodev=ID,
+#			nothing behind chardev=ID.
 #	modules before	loaded before the driver
 #
 # A row passes when init ran isolated, the workload's result is right, and there

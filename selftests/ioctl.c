@@ -173,8 +173,8 @@ static void test_create(int fd)
 	CREATE(EINVAL, "no name", .name = "");
 	CREATE(EINVAL, "bad verdict", .verdict = CHARIOT_NR_VERDICTS);
 	CREATE(EOPNOTSUPP, "recover", .verdict = CHARIOT_VERDICT_RECOVER);
-	CREATE(EINVAL, "reserved", .reserved = 1);
-	CREATE(EINVAL, "reserved of the kernel", .kernel.reserved[3] = 1);
+	CREATE(EINVAL, "more rules than ops", .nr_rules = 1);
+	CREATE(EINVAL, "reserved of the kernel", .kernel.reserved[2] = 1);
 	CREATE(E2BIG, "too many ranges", .nr_ranges = CHARIOT_MAX_RANGES + 1,
 	       .ranges = (__u64)(unsigned long)ranges);
 	CREATE(E2BIG, "~0 gates", .nr_gates = ~0u);
@@ -208,8 +208,25 @@ static void test_create(int fd)
 	       .gates = (__u64)(unsigned long)gates);
 	CREATE(EINVAL, "unknown op", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
-	op = (struct chariot_op){ .base = 7 };
+	op = (struct chariot_op){ .base = CHARIOT_CURRENT + 1 };
 	CREATE(EINVAL, "op with no such value", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_WALK, .sub = 2 };
+	CREATE(EINVAL, "walk with ops out of the table", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_WALK, .sub = 1,
+				  .nr_sub = 0xffff };
+	CREATE(EINVAL, "walk with too many ops", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .stride = 1 };
+	CREATE(EINVAL, "stride of a grant", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .len_kind = CHARIOT_LEN_LIST };
+	CREATE(EINVAL, "list of a grant", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_REVOKE,
+				  .base = CHARIOT_CURRENT };
+	CREATE(EINVAL, "rule that revokes", .nr_ops = 1, .nr_rules = 1,
 	       .ops = (__u64)(unsigned long)&op);
 	op = (struct chariot_op){ .len_kind = CHARIOT_LEN_FIELD, .len_b = 3 };
 	CREATE(EINVAL, "op with a field of 3 bytes", .nr_ops = 1,

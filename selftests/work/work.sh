@@ -217,7 +217,8 @@ work_sound()
 	for dev in $(wait_new 25 /tmp/old.snd ls /dev/snd); do
 		case $dev in
 		pcm*p)	[ -n "$p" ] || p=/dev/snd/$dev ;;
-		pcm*c)	[ -n "$c" ] || c=/dev/snd/$dev ;;
+		# of more than one, that of the last card
+		pcm*c)	c=/dev/snd/$dev ;;
 		esac
 	done
 	[ -n "$p$c" ] || fail "no PCM device appeared" || return

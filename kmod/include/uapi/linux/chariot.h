@@ -162,7 +162,8 @@ struct chariot_kernel {
 	__u64 preempt_count;		/* per-CPU offset of the preempt count */
 	__u64 stack_size;		/* THREAD_SIZE */
 	__u64 text_start, text_end;	/* kernel text */
-	__u64 reserved[4];
+	__u64 current_task;		/* per-CPU offset of the running task */
+	__u64 reserved[3];
 };
 
 /* A range of guest-virtual memory and what it is to a domain. */
@@ -185,7 +186,8 @@ enum {
 
 /*
  * One step of a gate action.  At a call, values are the six integer arguments
- * and the return value of the called function:
+ * and the return value of the called function; in ops that a WALK runs, THIS is
+ * the element; CURRENT is for rules.
  *
  *   base = value[base]; for each deref: base = *(u64 *)(base + deref[i]);
  *   base += offset; then @map;
@@ -210,6 +212,9 @@ struct chariot_op {
 	__s32 len_off;
 	__u64 len_mul;
 	__u64 len_add;
+	__u32 sub;			/* WALK: index of its first op, else 0 */
+	__u16 nr_sub;
+	__u16 stride;			/* WALK: bytes from one element to the next */
 };
 enum {
 	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
@@ -220,6 +225,14 @@ enum {
 					 * most one deref.  Where the verdict skips, the
 					 * function is not run and returns value[deref[1]],
 					 * or 0 when deref[1] is CHARIOT_RET. */
+	CHARIOT_OP_HAND,		/* the kernel hands [base, base + len) over: as
+					 * GRANT, and in the ACT (SRC_ARGUMENT) until it
+					 * is revoked, or 8192 others were handed over;
+					 * from a WALK only when it is written.  Not in
+					 * the ACT if it is outside the direct map (a
+					 * stack), not when the function failed. */
+	CHARIOT_OP_WALK,		/* run ops[sub], nr_sub of them, for each of len
+					 * elements from base on.  At most 4 deep. */
 	CHARIOT_NR_OPS
 };
 enum {
@@ -232,6 +245,8 @@ enum {
 };
 #define CHARIOT_ARG(n)		(n)
 #define CHARIOT_RET		6
+#define CHARIOT_THIS		7	/* element of a WALK */
+#define CHARIOT_CURRENT		8	/* the running task; rules only */
 enum {
 	CHARIOT_MAP_NONE,		/* base is the address */
 	CHARIOT_MAP_PAGE,		/* struct page *: the page in the direct map */
@@ -246,14 +261,16 @@ enum {
 	CHARIOT_LEN_ORDER,		/* V = 1 << arg[len_a] */
 	CHARIOT_LEN_FIELD,		/* V = (len_b bytes, 1 2 4 8) at value[len_a] + len_off */
 	CHARIOT_LEN_STRING,		/* V = strlen(value[len_a]) */
+	CHARIOT_LEN_LIST,		/* WALK: as many as there are; the next one is
+					 * *(u64 *)(element + len_off), NULL ends */
 	CHARIOT_NR_LENS
 };
 
 /*
  * A point where driver and kernel meet.  In the domain's gate table it is a
  * kernel function that the driver may call, in its entry table a function of
- * the driver that the kernel may call; there every GRANT is for the time of
- * the call, and PRE only.
+ * the driver that the kernel may call; there are GRANT, for the time of the call,
+ * HAND and WALK, PRE only.
  */
 struct chariot_gate {
 	__u64 gva;
@@ -283,7 +300,8 @@ struct chariot_domain_create {
 	__u32 nr_gates;
 	__u32 nr_entries;
 	__u32 nr_ops;
-	__u32 reserved;
+	__u32 nr_rules;			/* the first ops: GRANTs to all of the driver's
+					 * code, base CHARIOT_CURRENT */
 	__u64 ranges;			/* struct chariot_range[] */
 	__u64 gates;			/* struct chariot_gate[] */
 	__u64 entries;			/* struct chariot_gate[] */
@@ -352,7 +370,7 @@ enum {
 	CHARIOT_SRC_SECTION,
 	CHARIOT_SRC_ALLOCATION,
 	CHARIOT_SRC_STACK,		/* only named in events */
-	CHARIOT_SRC_ARGUMENT,		/* only named in events */
+	CHARIOT_SRC_ARGUMENT,		/* handed over by the kernel */
 	CHARIOT_SRC_WALK,		/* page written by an AMD guest page walk */
 	CHARIOT_SRC_RULE,
 	CHARIOT_SRC_LEARNED,
