@@ -85,9 +85,13 @@ static int check_op(const struct chariot_op *op, u32 nr_ops)
 	    op->base > CHARIOT_CURRENT || op->nr_deref > 2 ||
 	    op->map >= CHARIOT_NR_MAPS || op->len_kind >= CHARIOT_NR_LENS ||
 	    op->len_a > CHARIOT_THIS || op->len_mul > CHARIOT_MAX_OBJECT ||
-	    op->len_add > CHARIOT_MAX_OBJECT)
+	    op->len_add > CHARIOT_MAX_OBJECT || op->len_shift > 63 ||
+	    op->reserved)
 		return -EINVAL;
-	if (op->len_kind == CHARIOT_LEN_FIELD ?
+	if (op->len_kind == CHARIOT_LEN_FIELD_SUM && op->nr_deref > 1)
+		return -EINVAL;
+	if (op->len_kind == CHARIOT_LEN_FIELD ||
+	    op->len_kind == CHARIOT_LEN_FIELD_SUM ?
 	    op->len_b > 8 || !is_power_of_2(op->len_b) : op->len_b > 5)
 		return -EINVAL;
 	if (op->phase == CHARIOT_PHASE_CALLBACK &&

@@ -70,7 +70,7 @@ static bool string_len(struct chariot_domain *dom, u64 at, u64 *len)
 static int op_length(struct chariot_domain *dom, const struct chariot_op *op,
 		     const struct chariot_values *val, u64 *len)
 {
-	u64 v = 0;
+	u64 v = 0, w = 0;
 
 	switch (op->len_kind) {
 	case CHARIOT_LEN_ARG:
@@ -84,6 +84,13 @@ static int op_length(struct chariot_domain *dom, const struct chariot_op *op,
 	case CHARIOT_LEN_ORDER:
 		v = 1ULL << (val->v[op->len_a] & 31);
 		break;
+	case CHARIOT_LEN_FIELD_SUM:
+		if (null_or_err(val->v[op->len_a]) ||
+		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
+					  val->v[op->len_a] + op->deref[1],
+					  &w, op->len_b))
+			return -EFAULT;
+		fallthrough;
 	case CHARIOT_LEN_FIELD:
 		if (null_or_err(val->v[op->len_a]) ||
 		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
@@ -97,7 +104,8 @@ static int op_length(struct chariot_domain *dom, const struct chariot_op *op,
 			return -EFAULT;
 		break;
 	}
-	if (check_mul_overflow(v, op->len_mul, &v) ||
+	if (check_add_overflow(v >> op->len_shift, w, &v) ||
+	    check_mul_overflow(v, op->len_mul, &v) ||
 	    check_add_overflow(v, op->len_add, &v))
 		return -EOVERFLOW;
 	*len = v;
@@ -120,7 +128,7 @@ static bool op_len(struct chariot_domain *dom, const struct chariot_op *op,
 
 /* The elements of a WALK, one after the other. */
 struct elements {
-	u64 at, left;
+	u64 at, left, first;
 };
 
 static bool elements_first(struct chariot_domain *dom,
@@ -131,6 +139,7 @@ static bool elements_first(struct chariot_domain *dom,
 	el->left = MAX_ELEMENTS;
 	if (!op_base(dom, op, val, &el->at))
 		return false;
+	el->first = el->at;
 	if (op->len_kind == CHARIOT_LEN_LIST)
 		return true;
 	if (op_length(dom, op, val, &el->left))
@@ -144,11 +153,15 @@ static bool elements_next(struct chariot_domain *dom,
 {
 	if (!--el->left)
 		return false;
-	el->at += op->stride;
-	if (op->len_kind != CHARIOT_LEN_LIST)
+	if (op->len_kind != CHARIOT_LEN_LIST) {
+		el->at += op->stride;
 		return true;
-	return !read_u64(dom, el->at - op->stride + op->len_off, &el->at) &&
-	       !null_or_err(el->at);
+	}
+	if (read_u64(dom, el->at + op->len_off, &el->at) ||
+	    null_or_err(el->at))
+		return false;
+	el->at -= op->stride;
+	return el->at != el->first;
 }
 
 /* ---- actions ------------------------------------------------------------ */

@@ -144,6 +144,7 @@ static int compile_base(struct compiler *c, const struct scope *sc,
 			const struct expr *e, struct chariot_op *op)
 {
 	static const struct scope none;
+	int32_t offset;
 	uint64_t n;
 	int err;
 
@@ -165,6 +166,11 @@ static int compile_base(struct compiler *c, const struct scope *sc,
 		if (!err && n > INT32_MAX / 2)
 			return refuse(c, "offset too large");
 		op->offset += err ? 0 : n;
+		return err;
+	case EXPR_CONTAINER:
+		err = compile_base(c, sc, e->a, op) ?:
+		      type_member(c, e->name, e->member, &offset, &n);
+		op->offset -= err ? 0 : offset;
 		return err;
 	case EXPR_STRLEN:
 		return refuse(c, "strlen() is a length");
@@ -236,7 +242,22 @@ static int len_string(struct compiler *c, const struct expr *e,
 static bool unit_arg(const struct chariot_op *op)
 {
 	return op->len_kind == CHARIOT_LEN_ARG && op->len_mul == 1 &&
-	       !op->len_add;
+	       !op->len_add && !op->len_shift;
+}
+
+/* Rounded down. */
+static int len_quotient(struct compiler *c, const struct scope *sc,
+			const struct expr *e, struct chariot_op *op)
+{
+	int err = compile_len(c, sc, e->a, op);
+
+	if (err)
+		return err;
+	if (!op->len_kind || op->len_mul != 1 || op->len_add || op->len_shift ||
+	    op->len_kind == CHARIOT_LEN_FIELD_SUM)
+		return refuse(c, "only an argument or a member can be divided");
+	op->len_shift = __builtin_ctzll(e->num);
+	return 0;
 }
 
 static int len_product(struct compiler *c, const struct scope *sc,
@@ -271,6 +292,15 @@ static int len_sum(struct compiler *c, const struct scope *sc,
 
 	if (err)
 		return err;
+	if (a.len_kind == CHARIOT_LEN_FIELD && b.len_kind == a.len_kind &&
+	    a.len_a == b.len_a && a.len_b == b.len_b && a.len_mul == 1 &&
+	    b.len_mul == 1 && !b.len_shift) {
+		*op = a;
+		op->len_kind = CHARIOT_LEN_FIELD_SUM;
+		op->deref[1] = b.len_off;
+		op->len_add += b.len_add;
+		return 0;
+	}
 	if (a.len_kind && b.len_kind)
 		return refuse(c, "two variable parts in a length");
 	*op = a.len_kind ? a : b;
@@ -330,6 +360,8 @@ static int compile_len(struct compiler *c, const struct scope *sc,
 		return len_product(c, sc, e, op);
 	case EXPR_SHIFT:
 		return len_shift(c, sc, e, op);
+	case EXPR_DIV:
+		return len_quotient(c, sc, e, op);
 	default:
 		err = compile_const(c, e, &k);
 		op->len_add = k;
@@ -358,6 +390,7 @@ static bool uses_ret(const struct chariot_op *op)
 {
 	return op->base == CHARIOT_RET ||
 	       ((op->len_kind == CHARIOT_LEN_FIELD ||
+		 op->len_kind == CHARIOT_LEN_FIELD_SUM ||
 		 op->len_kind == CHARIOT_LEN_STRING) &&
 		op->len_a == CHARIOT_RET);
 }
@@ -429,6 +462,12 @@ static int compile_walk(struct compiler *c, const struct action *a,
 	op.len_off = len.len_off;
 	op.len_mul = len.len_mul;
 	op.len_add = len.len_add;
+	op.len_shift = len.len_shift;
+	if (!err && len.len_kind == CHARIOT_LEN_FIELD_SUM) {
+		if (op.nr_deref > 1)
+			return refuse(c, "a sum of members, and two dereferences");
+		op.deref[1] = len.deref[1];
+	}
 	if (size > UINT16_MAX)
 		return refuse(c, "objects of an array are too large");
 	op.stride = a->count ? size : 0;
@@ -437,6 +476,10 @@ static int compile_walk(struct compiler *c, const struct action *a,
 		err = type_member(c, a->as, a->list, &op.len_off, &size);
 		if (err)
 			return err;
+		if (a->embedded) {
+			op.stride = op.len_off;
+			op.offset -= op.len_off;
+		}
 	}
 	if (c->object) {
 		n = c->object(c->ctx, a->as, a->op, a->phase, false);
@@ -526,6 +569,12 @@ int compile_action(struct compiler *c, const struct action *a,
 		op.len_off = len.len_off;
 		op.len_mul = len.len_mul;
 		op.len_add = len.len_add;
+		op.len_shift = len.len_shift;
+		if (!err && len.len_kind == CHARIOT_LEN_FIELD_SUM) {
+			if (op.nr_deref > 1)
+				return refuse(c, "a sum of members, and two dereferences");
+			op.deref[1] = len.deref[1];
+		}
 	}
 	return err ?: check_op(c, &op, a) ?: compile_emit(c, &op);
 }

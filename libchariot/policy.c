@@ -132,7 +132,7 @@ static int scan(struct parser *s)
 		s->at += 2;
 		return T_ARROW;
 	}
-	if (strchr("{}();,+*", *s->at) && *s->at)
+	if (strchr("{}();,+*/", *s->at) && *s->at)
 		return *s->at++;
 	fail(s, s->line, "unexpected character '%c'",
 	     isprint((unsigned char)*s->at) ? *s->at : '?');
@@ -278,6 +278,12 @@ static struct expr *parse_call(struct parser *s, enum expr_kind kind)
 	} else {
 		e->a = parse_expr(s);
 	}
+	if (kind == EXPR_CONTAINER) {
+		expect(s, ',');
+		parse_member(s, e);
+		if (!e->name)
+			fail(s, s->tok_line, "container() needs TYPE.MEMBER");
+	}
 	if (kind == EXPR_ALIGN) {
 		expect(s, ',');
 		e->num = s->number;
@@ -310,7 +316,7 @@ static struct expr *parse_word(struct parser *s)
 		{ "sizeof", EXPR_SIZEOF }, { "offsetof", EXPR_OFFSETOF },
 		{ "align", EXPR_ALIGN }, { "page", EXPR_PAGE },
 		{ "percpu", EXPR_PERCPU }, { "strlen", EXPR_STRLEN },
-		{ "object", EXPR_OBJECT },
+		{ "object", EXPR_OBJECT }, { "container", EXPR_CONTAINER },
 	};
 	struct expr *e;
 	int v;
@@ -381,7 +387,18 @@ static struct expr *parse_product(struct parser *s)
 {
 	struct expr *e = parse_primary(s);
 
-	while (!s->err && (s->tok == '*' || s->tok == T_SHIFT)) {
+	while (!s->err && (s->tok == '*' || s->tok == T_SHIFT ||
+			   s->tok == '/')) {
+		if (accept(s, '/')) {
+			e = binary(s, EXPR_DIV, e, NULL);
+			if (e)
+				e->num = s->number;
+			if (s->tok != T_NUMBER || !s->number ||
+			    (s->number & (s->number - 1)))
+				expected(s, "a power of 2");
+			next(s);
+			continue;
+		}
 		enum expr_kind kind = s->tok == '*' ? EXPR_MUL : EXPR_SHIFT;
 
 		next(s);
@@ -427,8 +444,9 @@ static void parse_operands(struct parser *s, struct action *a)
 		next(s);
 		a->as = parse_type(s);
 		if (accept(s, '*')) {
-			a->count = parse_product(s);
-		} else if (is(s, "next")) {
+			a->count = parse_expr(s);
+		} else if (is(s, "next") || is(s, "list")) {
+			a->embedded = is(s, "list");
 			next(s);
 			a->list = take_word(s, "a member");
 		}

@@ -21,10 +21,12 @@ enum expr_kind {
 	EXPR_ADD,		/* a, b */
 	EXPR_MUL,		/* a, b */
 	EXPR_SHIFT,		/* a << b */
+	EXPR_DIV,		/* a / num */
 	EXPR_PAGE,		/* page(a) */
 	EXPR_PERCPU,		/* percpu(a) */
 	EXPR_OBJECT,		/* object(a) */
 	EXPR_STRLEN,		/* strlen(a) */
+	EXPR_CONTAINER,		/* container(a, name.member) */
 };
 
 struct expr {
@@ -46,6 +48,7 @@ struct action {
 	char *as;		/* name of an object type, or NULL */
 	struct expr *count;	/* with @as: an array of so many, or NULL */
 	char *list;		/* with @as: a list by that member, or NULL */
+	bool embedded;		/* that is a list_head */
 };
 
 /* In place of an op: all that a pointer in "this" leads to, by its type. */

@@ -861,7 +861,9 @@ static int reach_pointer(struct compiler *c, const struct btf *btf, uint32_t id,
 		return 0;
 	name = btf__name_by_offset(btf, t->name_off);
 	obj = name && *name ? policy_find(c->policy, STMT_OBJECT, name) : NULL;
-	if (obj && !obj->actions)
+	/* None of it is the driver's, or only what it stands for. */
+	if (obj && (!obj->actions || !obj->actions->base ||
+		    obj->actions->base->kind != EXPR_THIS))
 		return 0;
 	op.len_add = t->size;
 	if (obj) {

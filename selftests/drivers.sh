@@ -180,8 +180,8 @@ table
 [ -z "${RESULTS:-}" ] || cp "$LOGS/results.tsv" "$RESULTS"
 echo
 # what was wrong, each place once
-cat "$LOGS"/*/violations 2>/dev/null | sed 's/ at 0x[0-9a-f]*//' |
-	sort | uniq -c | sort -rn | head -n 60
+cat "$LOGS"/*/violations 2>/dev/null | sed 's/ wrote.*: / wrote: /' |
+	sort | uniq -c | sort -rn | head -n 100
 failed=$(grep -c 'FAIL$' "$LOGS/results.tsv")
 passed=$(grep -c 'ok$' "$LOGS/results.tsv")
 echo "$passed passed, $failed failed"

@@ -191,7 +191,8 @@ enum {
  *
  *   base = value[base]; for each deref: base = *(u64 *)(base + deref[i]);
  *   base += offset; then @map;
- *   len  = len_mul * V + len_add, where V is by @len_kind.
+ *   len  = len_mul * ((V >> len_shift) + W) + len_add, where V is by @len_kind,
+ *          and W is 0 but for LEN_FIELD_SUM.
  *
  * With LEN_ARG and LEN_ARG_MUL, bit n of @len_off tells that arg[n] has 32 bits
  * only: the upper half of its register means nothing.
@@ -215,6 +216,8 @@ struct chariot_op {
 	__u32 sub;			/* WALK: index of its first op, else 0 */
 	__u16 nr_sub;
 	__u16 stride;			/* WALK: bytes from one element to the next */
+	__u32 len_shift;		/* 0..63 */
+	__u32 reserved;
 };
 enum {
 	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
@@ -261,8 +264,11 @@ enum {
 	CHARIOT_LEN_ORDER,		/* V = 1 << arg[len_a] */
 	CHARIOT_LEN_FIELD,		/* V = (len_b bytes, 1 2 4 8) at value[len_a] + len_off */
 	CHARIOT_LEN_STRING,		/* V = strlen(value[len_a]) */
+	CHARIOT_LEN_FIELD_SUM,		/* that, and W = (len_b bytes) at value[len_a] +
+					 * deref[1]; at most one deref */
 	CHARIOT_LEN_LIST,		/* WALK: as many as there are; the next one is
-					 * *(u64 *)(element + len_off), NULL ends */
+					 * *(u64 *)(element + len_off) - stride; NULL
+					 * or the first one again ends */
 	CHARIOT_NR_LENS
 };
 
