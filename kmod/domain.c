@@ -100,12 +100,15 @@ static int check_op(const struct chariot_op *op, u32 nr_ops)
 		return -EINVAL;
 	if (op->map == CHARIOT_MAP_OBJECT && op->op != CHARIOT_OP_REVOKE)
 		return -EINVAL;
-	if (op->op == CHARIOT_OP_WALK ?
+	if (op->op == CHARIOT_OP_REACH && op->phase != CHARIOT_PHASE_POST)
+		return -EINVAL;
+	if (op->op == CHARIOT_OP_WALK || op->op == CHARIOT_OP_REACH ?
 	    op->map || op->sub > nr_ops || op->nr_sub > nr_ops - op->sub :
 	    op->sub || op->nr_sub || op->stride ||
 	    op->len_kind == CHARIOT_LEN_LIST)
 		return -EINVAL;
-	if (op->op == CHARIOT_OP_HAND && op->map == CHARIOT_MAP_PERCPU)
+	if ((op->op == CHARIOT_OP_HAND || op->op == CHARIOT_OP_LEND) &&
+	    op->map == CHARIOT_MAP_PERCPU)
 		return -EINVAL;
 	if (op->op == CHARIOT_OP_CHECK &&
 	    (op->phase || op->nr_deref > 1 || op->map ||
@@ -232,15 +235,17 @@ int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 #define MAX_HANDED	8192
 
 int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
-			u64 site)
+			u64 site, bool anywhere)
 {
 	u64 gfn = (gva - dom->kernel.page_offset) >> PAGE_SHIFT;
 	int err;
 
 	/* Stacks are not in the direct map; what is on them goes with the call. */
-	if (!dom->kernel.page_offset || gva < dom->kernel.page_offset ||
-	    !kvm_call(kvm_is_visible_gfn)(dom->vm->kvm, gfn) ||
-	    chariot_act_has(&dom->act, gva, len))
+	if (!anywhere && (!dom->kernel.page_offset ||
+			  gva < dom->kernel.page_offset ||
+			  !kvm_call(kvm_is_visible_gfn)(dom->vm->kvm, gfn)))
+		return 0;
+	if (chariot_act_has(&dom->act, gva, len))
 		return 0;
 	err = chariot_domain_grant(dom, gva, len, CHARIOT_SRC_ARGUMENT, gate,
 				   site);

@@ -181,6 +181,7 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 		memcpy(val.v, frame->args, sizeof(frame->args));
 		err = chariot_gate_run(dom, frame->gate, CHARIOT_PHASE_POST,
 				       &val, frame->rip);
+		chariot_gate_returned(dom, frame->gate, &val, f->vs->entry);
 	}
 	if (frame->park)
 		set_pc(f, frame->park, f->rsp);

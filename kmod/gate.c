@@ -230,13 +230,16 @@ static int run_op(struct chariot_domain *dom, const struct chariot_op *op,
 {
 	u64 base, len = 0;
 
-	if (op->op == CHARIOT_OP_HAND) {
+	if (op->op == CHARIOT_OP_REACH)
+		return 0;
+	if (op->op == CHARIOT_OP_HAND || op->op == CHARIOT_OP_LEND) {
 		if ((op->phase == CHARIOT_PHASE_POST &&
 		     failed(val->v[CHARIOT_RET])) ||
 		    !op_base(dom, op, val, &base) ||
 		    !op_len(dom, op, val, &len))
 			return 0;
-		return chariot_domain_hand(dom, base, len, gate, site);
+		return chariot_domain_hand(dom, base, len, gate, site,
+					   op->op == CHARIOT_OP_LEND);
 	}
 
 	if (op->op == CHARIOT_OP_REVOKE && op->phase == CHARIOT_PHASE_POST &&
@@ -333,6 +336,26 @@ int chariot_gate_run(struct chariot_domain *dom,
 		       0, &steps);
 }
 
+void chariot_gate_returned(struct chariot_domain *dom,
+			   const struct chariot_gate *gate,
+			   const struct chariot_values *val,
+			   struct chariot_entry *e)
+{
+	const struct chariot_op *op = dom->ops + gate->op;
+	const struct chariot_op *end = op + gate->nr_ops;
+	u32 i;
+	u64 at;
+
+	for (; op < end; op++) {
+		if (op->op != CHARIOT_OP_REACH ||
+		    failed(val->v[CHARIOT_RET]) || !op_base(dom, op, val, &at))
+			continue;
+		i = e->nr_returned++ % ARRAY_SIZE(e->returned);
+		e->returned[i].at = at;
+		e->returned[i].op = op;
+	}
+}
+
 int chariot_gate_hand(struct chariot_domain *dom,
 		      const struct chariot_gate *gate,
 		      const struct chariot_values *val)
@@ -343,7 +366,7 @@ int chariot_gate_hand(struct chariot_domain *dom,
 
 	lockdep_assert_held(&dom->vm->lock);
 	for (; op < end && !err; op++)
-		if (op->op == CHARIOT_OP_HAND)
+		if (op->op == CHARIOT_OP_HAND || op->op == CHARIOT_OP_LEND)
 			err = run_op(dom, op, val, gate->gva, 0);
 	return err;
 }
@@ -405,7 +428,8 @@ static bool search(struct chariot_domain *dom, struct search *s, u32 first,
 			return false;
 		if (op->phase != s->phase)
 			continue;
-		if (op->op == CHARIOT_OP_GRANT || op->op == CHARIOT_OP_HAND) {
+		if (op->op == CHARIOT_OP_GRANT || op->op == CHARIOT_OP_HAND ||
+		    op->op == CHARIOT_OP_LEND) {
 			if (op_base(dom, op, val, &s->base) &&
 			    s->gva >= s->base &&
 			    op_len(dom, op, s->len_of ?: val, &s->size) &&
@@ -438,6 +462,23 @@ static struct chariot_values values_of(const u64 args[6])
 	return val;
 }
 
+static bool in_returned(struct chariot_domain *dom, struct chariot_entry *e,
+			struct search *s)
+{
+	struct chariot_values val = {};
+	u32 i;
+
+	for (i = 0; i < min_t(u32, e->nr_returned, ARRAY_SIZE(e->returned));
+	     i++) {
+		val.v[CHARIOT_THIS] = e->returned[i].at;
+		s->steps = MAX_STEPS;
+		if (search(dom, s, e->returned[i].op->sub,
+			   e->returned[i].op->nr_sub, &val, 0))
+			return true;
+	}
+	return false;
+}
+
 /* The objects that the kernel handed over with this call. */
 static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
 			u64 gva, u64 len)
@@ -451,14 +492,15 @@ static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
 	if (gva >= e->found && len <= e->found_len &&
 	    gva - e->found <= e->found_len - len)
 		return true;
-	if (!e->gate ||
-	    !search(dom, &s, e->gate->op, e->gate->nr_ops, &val, 0))
+	if (!(e->gate && search(dom, &s, e->gate->op, e->gate->nr_ops, &val,
+				0)) &&
+	    !in_returned(dom, e, &s))
 		return false;
 	e->found = s.base;
 	e->found_len = s.size;
 	/* No memory: then it is looked for again. */
 	if (s.op->op == CHARIOT_OP_HAND)
-		chariot_domain_hand(dom, s.base, s.size, e->rip, 0);
+		chariot_domain_hand(dom, s.base, s.size, e->rip, 0, false);
 	return true;
 }
 

@@ -37,6 +37,11 @@ bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 int chariot_gate_run(struct chariot_domain *dom,
 		     const struct chariot_gate *gate, unsigned int phase,
 		     const struct chariot_values *val, u64 site);
+/* What a function has returned to @e (CHARIOT_OP_REACH). */
+void chariot_gate_returned(struct chariot_domain *dom,
+			   const struct chariot_gate *gate,
+			   const struct chariot_values *val,
+			   struct chariot_entry *e);
 /* What the kernel hands over with a call of the driver, for good. */
 int chariot_gate_hand(struct chariot_domain *dom,
 		      const struct chariot_gate *gate,

@@ -30,6 +30,12 @@ struct chariot_entry {
 	u64 base;		/* lowest address of the stack, 0: not yet known */
 	u64 args[6];
 	u64 found, found_len;	/* what a WALK found last for a write */
+	/* What functions that it called have returned, the last ones. */
+	struct {
+		u64 at;
+		const struct chariot_op *op;
+	} returned[8];
+	u32 nr_returned;
 };
 
 /* Driver code that waits on a stack: for a function that it has called, or for
@@ -157,7 +163,7 @@ int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 			 u32 source, u64 gate, u64 site);
 /* The kernel hands it over (CHARIOT_OP_HAND). */
 int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
-			u64 site);
+			u64 site, bool anywhere);
 int chariot_domain_revoke(struct chariot_domain *dom, u64 gva);
 void chariot_domain_near(struct chariot_domain *dom, u64 gva,
 			 struct chariot_object near[2]);

@@ -401,7 +401,7 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 {
 	if (c->entry) {
 		if (op->op != CHARIOT_OP_GRANT && op->op != CHARIOT_OP_HAND &&
-		    op->op != CHARIOT_OP_WALK)
+		    op->op != CHARIOT_OP_LEND && op->op != CHARIOT_OP_WALK)
 			return refuse(c, "only grant and hand are possible here");
 		if (op->map == CHARIOT_MAP_PERCPU)
 			return refuse(c, "percpu() is not possible here");
@@ -413,7 +413,8 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 		return refuse(c, "ret is not known before the call has ended");
 	if (op->map == CHARIOT_MAP_OBJECT && op->op != CHARIOT_OP_REVOKE)
 		return refuse(c, "object() is for revoke only");
-	if (op->map == CHARIOT_MAP_PERCPU && op->op == CHARIOT_OP_HAND)
+	if (op->map == CHARIOT_MAP_PERCPU && (op->op == CHARIOT_OP_HAND ||
+						 op->op == CHARIOT_OP_LEND))
 		return refuse(c, "percpu() cannot be handed over");
 	if (op->phase == CHARIOT_PHASE_CALLBACK &&
 	    (op->op != CHARIOT_OP_GRANT || op->map == CHARIOT_MAP_PERCPU))

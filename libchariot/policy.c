@@ -466,7 +466,8 @@ static void parse_operands(struct parser *s, struct action *a)
 
 static struct action *parse_action(struct parser *s)
 {
-	static const char *const verbs[] = { "grant", "revoke", "check", "hand" };
+	static const char *const verbs[] = { "grant", "revoke", "check", "hand",
+					     "lend" };
 	static const char *const phases[] = { "pre", "post", "callback" };
 	struct action *a = calloc(1, sizeof(*a));
 	int phase = -1;
@@ -489,14 +490,14 @@ static struct action *parse_action(struct parser *s)
 	for (i = 0; i < ARRAY_SIZE(verbs) && !is(s, verbs[i]); i++)
 		;
 	if (i == ARRAY_SIZE(verbs)) {
-		expected(s, "grant, hand, revoke or check");
+		expected(s, "grant, hand, lend, revoke or check");
 		return a;
 	}
 	next(s);
 	a->op = i;
 	a->phase = phase >= 0 ? phase :
-		   a->op == CHARIOT_OP_GRANT || a->op == CHARIOT_OP_HAND ?
-		   CHARIOT_PHASE_POST : CHARIOT_PHASE_PRE;
+		   a->op == CHARIOT_OP_GRANT || a->op == CHARIOT_OP_HAND ||
+		   a->op == CHARIOT_OP_LEND ? CHARIOT_PHASE_POST : CHARIOT_PHASE_PRE;
 	parse_operands(s, a);
 	return a;
 }

@@ -138,18 +138,12 @@ static struct compiler compiler(struct builder *b, bool entry)
 	};
 }
 
-/* Arguments of a kernel function that have 32 bits or less. */
-static uint8_t narrow_args(struct builder *b, const char *name)
+/* Arguments that have 32 bits or less. */
+static uint8_t narrow_proto(const struct btf *btf, const struct btf_type *proto)
 {
-	const struct btf *btf = profile_btf(b->p);
-	int32_t id = profile_type_id(b->p, name, BTF_KIND_FUNC);
-	const struct btf_type *proto;
 	uint8_t narrow = 0;
 	int64_t size;
 
-	if (id < 0)
-		return 0;
-	proto = btf__type_by_id(btf, btf__type_by_id(btf, id)->type);
 	for (int i = 0; i < btf_vlen(proto) && i < 6; i++) {
 		size = btf__resolve_size(btf, btf_params(proto)[i].type);
 		if (size > 8)
@@ -158,6 +152,15 @@ static uint8_t narrow_args(struct builder *b, const char *name)
 			narrow |= 1 << i;
 	}
 	return narrow;
+}
+
+static uint8_t narrow_args(struct builder *b, const char *name)
+{
+	const struct btf *btf = profile_btf(b->p);
+	int32_t id = profile_type_id(b->p, name, BTF_KIND_FUNC);
+
+	return id < 0 ? 0 :
+	       narrow_proto(btf, btf__type_by_id(btf, btf__type_by_id(btf, id)->type));
 }
 
 /* @st NULL: nothing is known of it. */
@@ -587,6 +590,9 @@ struct param {
 	uint32_t to;		/* what it points to, as written */
 	uint32_t id;		/* the same without typedefs */
 	int64_t size;		/* of that, <= 0: not known */
+	bool integer;
+	uint32_t type;
+	const char *name;	/* "": none */
 };
 
 /* Where System V puts it: an integer register each, two for up to 16 bytes. */
@@ -598,11 +604,12 @@ static void get_param(const struct btf *btf, uint32_t id, int *reg,
 	int64_t size = t ? btf__resolve_size(btf, id) : 0;
 	int regs = size > 16 ? 0 : size > 8 ? 2 : 1;
 
-	*out = (struct param){ .arg = -1 };
+	*out = (struct param){ .arg = -1, .type = id };
 	if (!regs || *reg + regs > 6)
 		return;
 	out->arg = *reg;
 	*reg += regs;
+	out->integer = t && btf_is_int(t);
 	if (!t || !btf_is_ptr(t))
 		return;
 	out->pointer = true;
@@ -734,6 +741,50 @@ static void compile_signature(struct builder *b, struct compiler *c,
 	}
 }
 
+static bool ends_in(const char *name, const char *const *ends)
+{
+	size_t n = strlen(name), len;
+
+	for (; *ends; ends++) {
+		len = strlen(*ends);
+		if (n >= len && !strcmp(name + n - len, *ends))
+			return true;
+	}
+	return false;
+}
+
+static const char *const len_names[] = {
+	"len", "length", "size", "count", "bytes", "max", "n", NULL,
+};
+
+/* A buffer of bytes, and behind it an argument that is named like a length. */
+static int compile_buffers(struct builder *b, struct compiler *c,
+			   const struct param *p, int nr)
+{
+	struct expr base = { .kind = EXPR_VALUE }, len = base;
+	struct action a = { .op = CHARIOT_OP_GRANT, .base = &base,
+			    .len = &len };
+	const struct btf_type *t;
+	int err = 0;
+
+	for (int i = 0; i + 1 < nr && !err; i++) {
+		if (p[i].arg < 0 || p[i + 1].arg < 0 || !p[i].pointer ||
+		    p[i].is_const || !p[i + 1].integer ||
+		    !ends_in(p[i + 1].name, len_names))
+			continue;
+		t = p[i].id ? btf__type_by_id(b->btf, p[i].id) : NULL;
+		if (t && !(btf_is_int(t) && t->size == 1))
+			continue;
+		base.num = p[i].arg;
+		len.num = p[i + 1].arg;
+		c->narrow = 1 << len.num;
+		if (btf__resolve_size(b->btf, p[i + 1].type) > 4)
+			c->narrow = 0;
+		err = compile_action(c, &a, NULL, NULL);
+	}
+	return err;
+}
+
 /* What the kernel hands over with a call, as far as the prototype tells. */
 static struct seq entry_ops(struct builder *b, const char *name)
 {
@@ -746,12 +797,16 @@ static struct seq entry_ops(struct builder *b, const char *name)
 	for (; proto && nr < btf_vlen(proto) && nr < 6 && !err; nr++) {
 		get_param(b->btf, btf_params(proto)[nr].type, &reg,
 			  &params[nr]);
+		params[nr].name = btf__name_by_offset(b->btf,
+					btf_params(proto)[nr].name_off) ?: "";
 		err = compile_param(b, &c, &params[nr]);
 	}
 	if (nr && nr == btf_vlen(proto))
 		compile_signature(b, &c, params, nr);
 	if (err == -ENOMEM)
 		b->err = err;
+	if (!err && compile_buffers(b, &c, params, nr) == -ENOMEM)
+		b->err = -ENOMEM;
 	seq = add_ops(b, c.ops, c.nr);
 	free(c.ops);
 	return seq;
@@ -945,7 +1000,8 @@ static void add_types(struct builder *b)
 	op = b->t->ops.v;
 	t = b->types.v;
 	for (size_t i = 0; i < b->t->ops.nr && !b->err; i++) {
-		if (op[i].op != CHARIOT_OP_WALK)
+		if (op[i].op != CHARIOT_OP_WALK &&
+		    op[i].op != CHARIOT_OP_REACH)
 			continue;
 		op[i].nr_sub = t[op[i].sub].seq.nr;
 		op[i].sub = t[op[i].sub].seq.op;
@@ -1003,8 +1059,74 @@ static const char *pointer_to_struct(const struct btf *btf, uint32_t id,
 	return name && *name ? name : NULL;
 }
 
+static bool is_allocator(const char *func)
+{
+	return strstr(func, "alloc") || strstr(func, "create") ||
+	       strstr(func, "_new");
+}
+
+/*
+ * An allocator that no policy knows: the size that its caller asks for, or of
+ * what lies behind the struct.
+ */
+static int compile_allocated(struct compiler *c, const struct btf *btf,
+			     const struct btf_type *proto, const char *name,
+			     int64_t size)
+{
+	static const char *const ends[] = {
+		"size", "len", "priv", "extra", "privsize", "bytes", NULL,
+	};
+	struct expr ret = { .kind = EXPR_VALUE, .num = CHARIOT_RET };
+	struct expr arg = { .kind = EXPR_VALUE };
+	struct expr own = { .kind = EXPR_NUM, .num = name ? size + 64 : 0 };
+	struct expr sum = { .kind = EXPR_ADD, .a = &arg, .b = &own };
+	struct action a = {
+		.op = CHARIOT_OP_GRANT, .phase = CHARIOT_PHASE_POST,
+		.base = &ret, .len = &sum,
+	};
+	uint32_t id = proto->type;
+	bool dummy = false;
+	const struct btf_type *t = id ? strip(btf, &id, &dummy) : NULL;
+	const struct btf_param *params = btf_params(proto);
+	const char *param;
+	struct param p;
+	int reg = 0;
+
+	if (!t || !btf_is_ptr(t) || (!name && t->type))
+		return 0;
+	for (int i = 0; i < btf_vlen(proto) && i < 6; i++) {
+		get_param(btf, params[i].type, &reg, &p);
+		param = btf__name_by_offset(btf, params[i].name_off);
+		if (p.arg < 0 || !p.integer || !param ||
+		    !(ends_in(param, ends) || (name && strstr(param, "priv"))))
+			continue;
+		arg.num = p.arg;
+		return compile_action(c, &a, NULL, NULL);
+	}
+	return 0;
+}
+
+/* What the object leads to, while the driver's function runs. */
+static int compile_reach_returned(struct compiler *c, const struct expr *value,
+				  const char *name)
+{
+	const struct stmt *obj = policy_find(c->policy, STMT_OBJECT, name);
+	struct chariot_op op = {
+		.op = CHARIOT_OP_REACH, .phase = CHARIOT_PHASE_POST,
+	};
+	int n;
+
+	if (obj && !obj->actions)
+		return 0;
+	op.base = value->kind == EXPR_DEREF ? value->a->num : value->num;
+	op.nr_deref = value->kind == EXPR_DEREF;
+	n = object_ops(c->ctx, name, CHARIOT_OP_GRANT, CHARIOT_PHASE_PRE, !obj);
+	op.sub = n;
+	return n < 0 ? n : compile_emit(c, &op);
+}
+
 static int compile_returned(struct compiler *c, const struct btf *btf,
-			    const struct btf_type *proto)
+			    const struct btf_type *proto, const char *func)
 {
 	struct expr value = { .kind = EXPR_VALUE, .num = CHARIOT_RET };
 	struct expr deref = { .kind = EXPR_DEREF, .a = &value };
@@ -1014,8 +1136,13 @@ static int compile_returned(struct compiler *c, const struct btf *btf,
 	int reg = 0, err = 0;
 
 	name = pointer_to_struct(btf, proto->type, &size);
-	if (name)
+	c->narrow = narrow_proto(btf, proto);
+	if (is_allocator(func))
+		err = compile_allocated(c, btf, proto, name, size);
+	if (!err && name && !c->nr)
 		err = compile_handed(c, &value, name, size, CHARIOT_PHASE_POST);
+	if (!err && name)
+		err = compile_reach_returned(c, &value, name);
 	for (int i = 0; i < btf_vlen(proto) && i < 6 && !err; i++) {
 		get_param(btf, btf_params(proto)[i].type, &reg, &p);
 		if (p.arg < 0 || !p.pointer || p.is_const || !p.id)
@@ -1025,7 +1152,8 @@ static int compile_returned(struct compiler *c, const struct btf *btf,
 		value.num = p.arg;
 		if (name)
 			err = compile_handed(c, &deref, name, size,
-					     CHARIOT_PHASE_POST);
+					     CHARIOT_PHASE_POST) ?:
+			      compile_reach_returned(c, &deref, name);
 	}
 	return err;
 }
@@ -1052,7 +1180,7 @@ static bool add_returned(struct builder *b, const char *name, uint64_t gva)
 	if (!proto)
 		return false;
 	c.btf = btf;
-	err = compile_returned(&c, btf, proto);
+	err = compile_returned(&c, btf, proto, name);
 	if (err == -ENOMEM)
 		b->err = err;
 	seq = add_ops(b, c.ops, c.nr);

@@ -213,7 +213,7 @@ struct chariot_op {
 	__s32 len_off;
 	__u64 len_mul;
 	__u64 len_add;
-	__u32 sub;			/* WALK: index of its first op, else 0 */
+	__u32 sub;			/* WALK, REACH: index of the first op, else 0 */
 	__u16 nr_sub;
 	__u16 stride;			/* WALK: bytes from one element to the next */
 	__u32 len_shift;		/* 0..63 */
@@ -234,6 +234,10 @@ enum {
 					 * from a WALK only when it is written.  Not in
 					 * the ACT if it is outside the direct map (a
 					 * stack), not when the function failed. */
+	CHARIOT_OP_LEND,		/* the same, wherever it is */
+	CHARIOT_OP_REACH,		/* POST: until the driver's function returns it
+					 * may write what ops[sub], nr_sub of them, say
+					 * of THIS = base */
 	CHARIOT_OP_WALK,		/* run ops[sub], nr_sub of them, for each of len
 					 * elements from base on.  At most 4 deep. */
 	CHARIOT_NR_OPS
@@ -276,7 +280,7 @@ enum {
  * A point where driver and kernel meet.  In the domain's gate table it is a
  * kernel function that the driver may call, in its entry table a function of
  * the driver that the kernel may call; there are GRANT, for the time of the call,
- * HAND and WALK, PRE only.
+ * HAND, LEND and WALK, PRE only.
  */
 struct chariot_gate {
 	__u64 gva;
