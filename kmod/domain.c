@@ -86,12 +86,15 @@ static int check_op(const struct chariot_op *op, u32 nr_ops)
 	    op->map >= CHARIOT_NR_MAPS || op->len_kind >= CHARIOT_NR_LENS ||
 	    op->len_a > CHARIOT_THIS || op->len_mul > CHARIOT_MAX_OBJECT ||
 	    op->len_add > CHARIOT_MAX_OBJECT || op->len_shift > 63 ||
-	    op->reserved)
+	    (op->flags && (op->op != CHARIOT_OP_WALK ||
+			   op->flags != CHARIOT_WALK_NOW)))
 		return -EINVAL;
-	if (op->len_kind == CHARIOT_LEN_FIELD_SUM && op->nr_deref > 1)
+	if ((op->len_kind == CHARIOT_LEN_FIELD_SUM ||
+	     op->len_kind == CHARIOT_LEN_FIELD_AT) && op->nr_deref > 1)
 		return -EINVAL;
 	if (op->len_kind == CHARIOT_LEN_FIELD ||
-	    op->len_kind == CHARIOT_LEN_FIELD_SUM ?
+	    op->len_kind == CHARIOT_LEN_FIELD_SUM ||
+	    op->len_kind == CHARIOT_LEN_FIELD_AT ?
 	    op->len_b > 8 || !is_power_of_2(op->len_b) : op->len_b > 5)
 		return -EINVAL;
 	if (op->phase == CHARIOT_PHASE_CALLBACK &&

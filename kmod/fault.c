@@ -583,6 +583,7 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 		return WAIT;
 	if (out_of_scope(f->vcpu))
 		return PASS;
+	chariot_watch_reset(f->vm, f->vcpu);
 	if (chariot_watch_kernel(f->vm, vs, f->vcpu))
 		return WAIT;
 	f->dom = chariot_domain_of(f->vm, vs->view);

@@ -98,6 +98,15 @@ static int op_length(struct chariot_domain *dom, const struct chariot_op *op,
 					  &v, op->len_b))
 			return -EFAULT;
 		break;
+	case CHARIOT_LEN_FIELD_AT:
+		if (null_or_err(val->v[op->len_a]) ||
+		    read_u64(dom, val->v[op->len_a] + op->len_off, &w) ||
+		    null_or_err(w) ||
+		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
+					  w + op->deref[1], &v, op->len_b))
+			return -EFAULT;
+		w = 0;
+		break;
 	case CHARIOT_LEN_STRING:
 		if (null_or_err(val->v[op->len_a]) ||
 		    !string_len(dom, val->v[op->len_a], &v))
@@ -356,19 +365,40 @@ void chariot_gate_returned(struct chariot_domain *dom,
 	}
 }
 
+static int hand_each(struct chariot_domain *dom, u32 first, u32 nr,
+		     const struct chariot_values *val, u64 gate, int depth,
+		     int *steps)
+{
+	const struct chariot_op *op = dom->ops + first, *end = op + nr;
+	struct chariot_values sub;
+	struct elements el;
+	int err = 0;
+
+	for (; op < end && !err && --*steps >= 0; op++) {
+		if (op->op == CHARIOT_OP_HAND || op->op == CHARIOT_OP_LEND)
+			err = run_op(dom, op, val, gate, 0);
+		if (!(op->flags & CHARIOT_WALK_NOW) || depth == MAX_DEPTH ||
+		    !elements_first(dom, op, val, &el))
+			continue;
+		sub = *val;
+		do {
+			sub.v[CHARIOT_THIS] = el.at;
+			err = hand_each(dom, op->sub, op->nr_sub, &sub, gate,
+					depth + 1, steps);
+		} while (!err && *steps > 0 && elements_next(dom, op, &el));
+	}
+	return err;
+}
+
 int chariot_gate_hand(struct chariot_domain *dom,
 		      const struct chariot_gate *gate,
 		      const struct chariot_values *val)
 {
-	const struct chariot_op *op = dom->ops + gate->op;
-	const struct chariot_op *end = op + gate->nr_ops;
-	int err = 0;
+	int steps = MAX_STEPS;
 
 	lockdep_assert_held(&dom->vm->lock);
-	for (; op < end && !err; op++)
-		if (op->op == CHARIOT_OP_HAND || op->op == CHARIOT_OP_LEND)
-			err = run_op(dom, op, val, gate->gva, 0);
-	return err;
+	return hand_each(dom, gate->op, gate->nr_ops, val, gate->gva, 0,
+			 &steps);
 }
 
 /* ---- may it write? ------------------------------------------------------ */

@@ -93,6 +93,20 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 	return 0;
 }
 
+void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_RESET, .vcpu = vcpu->vcpu_idx,
+	};
+
+	lockdep_assert_held(&vm->lock);
+	if (vcpu->vcpu_id || vcpu->arch.cr0 & X86_CR0_PE ||
+	    !(vm->nr_domains || vm->watch & CHARIOT_WATCH_LOAD))
+		return;
+	chariot_vm_reset(vm);
+	chariot_event_send(vm, &ev, NULL);
+}
+
 bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu)
 {

@@ -13,6 +13,8 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 		      const struct chariot_watch *w);
 void chariot_watch_disarm(struct chariot_vm *vm);
 /* At a fault: true if this vCPU has to wait for an answer to KERNEL. */
+/* The guest starts anew: the first CPU is in real mode. */
+void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
 bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu);
 

@@ -27,8 +27,8 @@ static int type_size(const struct compiler *c, const char *name, uint64_t *size)
 {
 	int64_t n;
 
-	*size = 1;
-	if (!c->profile)
+	*size = *name == '*' ? 8 : 1;
+	if (!c->profile || *name == '*')
 		return 0;
 	n = chariot_profile__type_size(c->profile, name);
 	if (n < 0)
@@ -205,27 +205,36 @@ static int len_field(struct compiler *c, const struct scope *sc,
 	struct chariot_op at = {};
 	const char *type = e->name;
 	uint64_t size;
+	int32_t offset;
 	int err = compile_base(c, sc, e->a, &at);
 
 	if (err)
 		return err;
-	if (at.nr_deref)
-		return refuse(c, "a length is read at argN, ret or this only");
+	if (at.nr_deref > 1 || (at.nr_deref && at.offset))
+		return refuse(c, "a length is read at argN, ret or this, or behind one pointer of theirs");
 	if (!type && e->a->kind == EXPR_THIS)
 		type = sc->this_type;
 	if (!type)
 		return refuse(c, "member without its type: write ->TYPE.MEMBER");
-	err = type_member(c, type, e->member, &at.deref[0], &size);
+	err = type_member(c, type, e->member, &offset, &size);
 	if (err)
 		return err;
 	if (size != 1 && size != 2 && size != 4 && size != 8)
 		return -ENOENT;
-	op->len_kind = CHARIOT_LEN_FIELD;
+	op->len_kind = at.nr_deref ? CHARIOT_LEN_FIELD_AT : CHARIOT_LEN_FIELD;
 	op->len_a = at.base;
 	op->len_b = size;
-	op->len_off = at.offset + at.deref[0];
+	op->len_off = at.nr_deref ? at.deref[0] : at.offset + offset;
+	op->deref[1] = at.nr_deref ? offset : 0;
 	op->len_mul = 1;
 	return 0;
+}
+
+/* Lengths that use deref[1], which the address then cannot have. */
+static bool len_has_deref(const struct chariot_op *len)
+{
+	return len->len_kind == CHARIOT_LEN_FIELD_SUM ||
+	       len->len_kind == CHARIOT_LEN_FIELD_AT;
 }
 
 static int len_string(struct compiler *c, const struct expr *e,
@@ -390,7 +399,7 @@ static bool uses_ret(const struct chariot_op *op)
 {
 	return op->base == CHARIOT_RET ||
 	       ((op->len_kind == CHARIOT_LEN_FIELD ||
-		 op->len_kind == CHARIOT_LEN_FIELD_SUM ||
+		 len_has_deref(op) ||
 		 op->len_kind == CHARIOT_LEN_STRING) &&
 		op->len_a == CHARIOT_RET);
 }
@@ -464,11 +473,13 @@ static int compile_walk(struct compiler *c, const struct action *a,
 	op.len_mul = len.len_mul;
 	op.len_add = len.len_add;
 	op.len_shift = len.len_shift;
-	if (!err && len.len_kind == CHARIOT_LEN_FIELD_SUM) {
+	if (!err && len_has_deref(&len)) {
 		if (op.nr_deref > 1)
-			return refuse(c, "a sum of members, and two dereferences");
+			return refuse(c, "such a length, and two dereferences");
 		op.deref[1] = len.deref[1];
 	}
+	if (c->entry && a->op != CHARIOT_OP_GRANT)
+		op.flags = CHARIOT_WALK_NOW;
 	if (size > UINT16_MAX)
 		return refuse(c, "objects of an array are too large");
 	op.stride = a->count ? size : 0;
@@ -493,15 +504,15 @@ static int compile_walk(struct compiler *c, const struct action *a,
 
 /* What pointers in the object lead to. */
 static int compile_reach(struct compiler *c, const struct expr *base,
-			 const char *type, uint8_t op)
+			 const char *type)
 {
 	static const struct scope none;
 	struct chariot_op walk = { .op = CHARIOT_OP_WALK, .len_add = 1 };
 	int n, err = compile_base(c, &none, base, &walk);
 
-	if (err || !c->entry || !c->object || op != CHARIOT_OP_GRANT)
+	if (err || !c->entry || !c->object)
 		return err;
-	n = c->object(c->ctx, type, op, CHARIOT_PHASE_PRE, true);
+	n = c->object(c->ctx, type, CHARIOT_OP_GRANT, CHARIOT_PHASE_PRE, true);
 	walk.sub = n;
 	return n < 0 ? n : compile_emit(c, &walk);
 }
@@ -525,12 +536,12 @@ int compile_object(struct compiler *c, const struct stmt *st, const char *type,
 
 		row.phase = phase;
 		if (row.op == ACTION_REACH) {
-			err = compile_reach(c, base, type, op);
+			err = compile_reach(c, base, type);
 			continue;
 		}
 		if (c->in_const && row.base->kind == EXPR_THIS)
 			continue;
-		if (!c->entry || op != CHARIOT_OP_GRANT)
+		if (!c->entry)
 			row.op = op;
 		err = row.as ? compile_walk(c, &row, &sc) :
 			       compile_action(c, &row, base, type);
@@ -571,9 +582,9 @@ int compile_action(struct compiler *c, const struct action *a,
 		op.len_mul = len.len_mul;
 		op.len_add = len.len_add;
 		op.len_shift = len.len_shift;
-		if (!err && len.len_kind == CHARIOT_LEN_FIELD_SUM) {
+		if (!err && len_has_deref(&len)) {
 			if (op.nr_deref > 1)
-				return refuse(c, "a sum of members, and two dereferences");
+				return refuse(c, "such a length, and two dereferences");
 			op.deref[1] = len.deref[1];
 		}
 	}

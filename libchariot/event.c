@@ -33,6 +33,7 @@ static const char *const events[CHARIOT_NR_EVENTS] = {
 	[CHARIOT_EV_VIOLATION] = "violation",
 	[CHARIOT_EV_UNEMULATED] = "unemulated",
 	[CHARIOT_EV_REQUEST] = "request",
+	[CHARIOT_EV_RESET] = "reset",
 };
 
 #define NAME_OF(names, i) \

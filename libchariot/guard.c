@@ -209,6 +209,16 @@ static void update_watch(struct chariot_guard *g)
 	}
 }
 
+static void start_over(struct chariot_guard *g)
+{
+	vm_forget_kernel(g->vm);
+	memset(g->vm->names, 0, sizeof(g->vm->names));
+	g->armed = 0;
+	g->retry = false;
+	g->dead = false;
+	update_watch(g);
+}
+
 /* ---- events ------------------------------------------------------------- */
 
 static bool was_reset(struct chariot_guard *g)
@@ -380,6 +390,9 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 	case CHARIOT_EV_REQUEST:
 		on_request(g, ev);
 		break;
+	case CHARIOT_EV_RESET:
+		start_over(g);
+		break;
 	}
 	/* Whatever happened: a guest never hangs on us. */
 	if (ev->flags & CHARIOT_EV_WAITS && ev->type != CHARIOT_EV_VIOLATION)
@@ -403,12 +416,7 @@ static void do_reset(struct chariot_guard *g)
 {
 	log_info("the guest was reset");
 	drop_stale(g);
-	vm_forget_kernel(g->vm);
-	memset(g->vm->names, 0, sizeof(g->vm->names));
-	g->armed = 0;
-	g->retry = false;
-	g->dead = false;
-	update_watch(g);
+	start_over(g);
 }
 
 /* True: stop. */

@@ -240,6 +240,20 @@ static char *parse_type(struct parser *s)
 	return take_word(s, "a type");
 }
 
+/* TYPE, or *TYPE: a pointer to one. */
+static char *parse_pointer(struct parser *s)
+{
+	char *type, *name = NULL;
+
+	if (!accept(s, '*'))
+		return parse_type(s);
+	type = parse_type(s);
+	if (type && asprintf(&name, "*%s", type) < 0)
+		s->err = -ENOMEM;
+	free(type);
+	return name;
+}
+
 /* TYPE.MEMBER; a bare MEMBER is of the object's own type. */
 static void parse_member(struct parser *s, struct expr *e)
 {
@@ -442,7 +456,7 @@ static void parse_operands(struct parser *s, struct action *a)
 	a->base = parse_expr(s);
 	if (is(s, "as")) {
 		next(s);
-		a->as = parse_type(s);
+		a->as = parse_pointer(s);
 		if (accept(s, '*')) {
 			a->count = parse_expr(s);
 		} else if (is(s, "next") || is(s, "list")) {
@@ -575,7 +589,7 @@ static void free_stmt(struct stmt *st)
 	free(st);
 }
 
-/* Names may hold * in inherit and thunk; the scanner sees it as a token. */
+/* Names may hold * in inherit, thunk and entry; the scanner has it as a token. */
 static char *parse_pattern(struct parser *s)
 {
 	char buf[256];
@@ -628,7 +642,8 @@ static void add_name(struct parser *s, struct stmt *st, char *name)
 /* Names up to the block, or the end of the line; a comma goes over a line. */
 static void parse_names(struct parser *s, struct stmt *st)
 {
-	bool pattern = st->kind == STMT_INHERIT || st->kind == STMT_THUNK;
+	bool pattern = st->kind == STMT_INHERIT || st->kind == STMT_THUNK ||
+		       st->kind == STMT_ENTRY;
 
 	do {
 		skip_newlines(s);
@@ -816,7 +831,8 @@ static int check_objects(const struct chariot_policy *p)
 
 	for (st = p->first; st; st = st->next)
 		for (a = st->actions; a; a = a->next)
-			if (a->as && !policy_find(p, STMT_OBJECT, a->as)) {
+			if (a->as && !policy_find(p, STMT_OBJECT,
+						  a->as + (*a->as == '*'))) {
 				log_err("%s:%d: there is no object %s",
 					st->file, st->line, a->as);
 				return -EINVAL;

@@ -375,6 +375,9 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 		put_target(vm, &t, ev);
 		put(&t, ": its page is writable from now on");
 		break;
+	case CHARIOT_EV_RESET:
+		put(&t, "the guest was reset");
+		break;
 	case CHARIOT_EV_REQUEST:
 		put_request(&t, ev);
 		break;

@@ -218,8 +218,8 @@ static void sort_gates(struct vec *vec)
 
 /* ---- addresses ---------------------------------------------------------- */
 
-/* A kernel function, or what the driver's import of that name resolved to. */
-static uint64_t function(struct builder *b, const char *name)
+/* Of the kernel, or what the driver's import of that name resolved to. */
+static uint64_t symbol(struct builder *b, const char *name)
 {
 	const struct chariot_symbol *sym;
 	uint64_t gva = chariot_profile__symbol(b->p, name);
@@ -444,8 +444,7 @@ static void add_rule(struct builder *b, const struct stmt *st)
 	if (compile_const(&c, st->actions->len, &len) ||
 	    (e->kind == EXPR_ADD && compile_const(&c, e->b, &offset)))
 		return;
-	gva = chariot_profile__symbol(b->p, e->kind == EXPR_ADD ? e->a->name :
-				      e->name);
+	gva = symbol(b, e->kind == EXPR_ADD ? e->a->name : e->name);
 	if (!gva || !b->s)
 		return;
 	gva += offset;
@@ -490,7 +489,7 @@ static void add_policy_gates(struct builder *b)
 		if (st->kind != STMT_GATE)
 			continue;
 		for (size_t i = 0; i < st->nr_names; i++) {
-			gva = function(b, st->names[i]);
+			gva = symbol(b, st->names[i]);
 			if (gva && policy_find(b->policy, STMT_GATE,
 					       st->names[i]) == st)
 				add_gate(b, gva, st->names[i], st);
@@ -635,6 +634,13 @@ static bool points_to(const struct btf *btf, const struct param *p,
 		return !p->pointer;
 	if (!p->pointer)
 		return false;
+	if (*name == '*') {
+		t = btf__type_by_id(btf, p->id);
+		if (!p->id || !btf_is_ptr(t))
+			return false;
+		id = t->type;
+		name++;
+	}
 	for (int i = 0; id && i < 32; i++) {
 		t = btf__type_by_id(btf, id);
 		n = btf__name_by_offset(btf, t->name_off);
@@ -747,7 +753,7 @@ static bool ends_in(const char *name, const char *const *ends)
 
 	for (; *ends; ends++) {
 		len = strlen(*ends);
-		if (n >= len && !strcmp(name + n - len, *ends))
+		if (n >= len && !strcasecmp(name + n - len, *ends))
 			return true;
 	}
 	return false;
@@ -756,6 +762,16 @@ static bool ends_in(const char *name, const char *const *ends)
 static const char *const len_names[] = {
 	"len", "length", "size", "count", "bytes", "max", "n", NULL,
 };
+
+/* The next argument that is named like a length, -1: none. */
+static int length_after(const struct param *p, int nr, int i)
+{
+	while (++i < nr && !p[i].pointer)
+		if (p[i].arg >= 0 && p[i].integer &&
+		    ends_in(p[i].name, len_names))
+			return i;
+	return -1;
+}
 
 /* A buffer of bytes, and behind it an argument that is named like a length. */
 static int compile_buffers(struct builder *b, struct compiler *c,
@@ -767,18 +783,19 @@ static int compile_buffers(struct builder *b, struct compiler *c,
 	const struct btf_type *t;
 	int err = 0;
 
+	int n;
+
 	for (int i = 0; i + 1 < nr && !err; i++) {
-		if (p[i].arg < 0 || p[i + 1].arg < 0 || !p[i].pointer ||
-		    p[i].is_const || !p[i + 1].integer ||
-		    !ends_in(p[i + 1].name, len_names))
+		n = length_after(p, nr, i);
+		if (n < 0 || p[i].arg < 0 || !p[i].pointer || p[i].is_const)
 			continue;
 		t = p[i].id ? btf__type_by_id(b->btf, p[i].id) : NULL;
 		if (t && !(btf_is_int(t) && t->size == 1))
 			continue;
 		base.num = p[i].arg;
-		len.num = p[i + 1].arg;
+		len.num = p[n].arg;
 		c->narrow = 1 << len.num;
-		if (btf__resolve_size(b->btf, p[i + 1].type) > 4)
+		if (btf__resolve_size(b->btf, p[n].type) > 4)
 			c->narrow = 0;
 		err = compile_action(c, &a, NULL, NULL);
 	}
@@ -978,6 +995,17 @@ static void compile_type(struct builder *b, size_t i)
 						    BTF_KIND_STRUCT);
 		err = id > 0 ? reach_members(&c, b->btf ? b->btf :
 					     profile_btf(b->p), id, 0, 0) : 0;
+	} else if (*name == '*') {
+		struct chariot_op op = {
+			.op = CHARIOT_OP_WALK, .phase = t->phase,
+			.base = CHARIOT_THIS, .nr_deref = 1, .len_add = 1,
+			.flags = c.entry && t->op != CHARIOT_OP_GRANT ?
+				 CHARIOT_WALK_NOW : 0,
+		};
+
+		err = object_ops(b, name + 1, t->op, t->phase, false);
+		op.sub = err;
+		err = err < 0 ? err : compile_emit(&c, &op);
 	} else {
 		err = compile_object(&c, obj, name, &self, t->op, t->phase);
 	}

@@ -41,7 +41,7 @@ struct object {
 extern const struct object vm_object, domain_object, isolate_object,
 	release_object, guard_object, act_object, event_object, stats_object,
 	verdict_object, guest_object, driver_object, profile_object,
-	policy_object, inject_object;
+	policy_object, inject_object, attach_object, detach_object;
 
 enum option_kind { OPT_FLAG, OPT_STRING, OPT_U64, OPT_MS, OPT_LIST };
 

@@ -76,7 +76,7 @@ static int post(struct request *r)
 	int err = chariot_vm__info(r->vm, &info);
 
 	if (!err && info.nr_handles < 2)
-		return fail("VM %s has no guard that could do it: start QEMU with -device chariot, or run: chariot guard %s %s",
+		return fail("VM %s has no guard that could do it: start QEMU with -device chariot, or run: chariot attach %s %s",
 			    r->vm_name, r->vm_name, r->driver);
 	if (!err)
 		err = chariot_vm__request(r->vm, r->what, r->driver);

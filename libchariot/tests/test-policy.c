@@ -88,6 +88,7 @@ static const struct {
 	{ "gate a { grant ret ret->a.b + ret->a.c + ret->a.d }", "x:1: two variable parts" },
 	{ "gate a { grant container(ret, b) 8 }", "x:1: container() needs TYPE.MEMBER" },
 	{ "gate a { hand percpu(ret) 8 }", "x:1: percpu() cannot be handed over" },
+	{ "gate a { grant ret as * 8 }", "x:1: expected a type" },
 	{ "gate a { reach }", "x:1: reach is for objects" },
 	{ "object a { grant this as b next }", "x:1: expected a member" },
 	{ "object a {\n grant percpu(this->x) 8\n}", "x:2: percpu() is not" },

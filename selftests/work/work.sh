@@ -210,11 +210,13 @@ work_block()
 
 # ---- sound ------------------------------------------------------------------
 
+pcms() { ls /dev/snd | grep pcm; }
+
 work_sound()
 {
 	local dev p='' c=''
 
-	for dev in $(wait_new 25 /tmp/old.snd ls /dev/snd); do
+	for dev in $(wait_new 25 /tmp/old.snd pcms); do
 		case $dev in
 		pcm*p)	[ -n "$p" ] || p=/dev/snd/$dev ;;
 		# of more than one, that of the last card

@@ -217,7 +217,7 @@ struct chariot_op {
 	__u16 nr_sub;
 	__u16 stride;			/* WALK: bytes from one element to the next */
 	__u32 len_shift;		/* 0..63 */
-	__u32 reserved;
+	__u32 flags;			/* CHARIOT_WALK_* */
 };
 enum {
 	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
@@ -242,6 +242,9 @@ enum {
 					 * elements from base on.  At most 4 deep. */
 	CHARIOT_NR_OPS
 };
+#define CHARIOT_WALK_NOW	(1U << 0)	/* entry: HAND and LEND of each
+						 * element when the driver is called,
+						 * and not when it writes */
 enum {
 	CHARIOT_PHASE_PRE,		/* before the function runs */
 	CHARIOT_PHASE_POST,		/* when it has returned */
@@ -270,6 +273,8 @@ enum {
 	CHARIOT_LEN_STRING,		/* V = strlen(value[len_a]) */
 	CHARIOT_LEN_FIELD_SUM,		/* that, and W = (len_b bytes) at value[len_a] +
 					 * deref[1]; at most one deref */
+	CHARIOT_LEN_FIELD_AT,		/* V = (len_b bytes) at deref[1] + the pointer at
+					 * value[len_a] + len_off; at most one deref */
 	CHARIOT_LEN_LIST,		/* WALK: as many as there are; the next one is
 					 * *(u64 *)(element + len_off) - stride; NULL
 					 * or the first one again ends */
@@ -480,6 +485,8 @@ enum {
 	CHARIOT_EV_VIOLATION,		/* u.violation; waits with verdict PAUSE */
 	CHARIOT_EV_UNEMULATED,		/* u.violation: page granted, KVM cannot emulate */
 	CHARIOT_EV_REQUEST,		/* u.request */
+	CHARIOT_EV_RESET,		/* the guest was reset, and nobody said so with
+					 * CHARIOT_RESET: domains and watches are gone */
 	CHARIOT_NR_EVENTS
 };
 #define CHARIOT_EV_WAITS	(1U << 0)	/* a vCPU waits for CHARIOT_CONTINUE */
