@@ -121,9 +121,10 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &ret,
 				  sizeof(ret)))
 		return fail(f, -EFAULT, "the stack of an entry is not mapped");
-	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	e = kmalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e)
 		return fail(f, -ENOMEM, "no memory for an entry");
+	memset(e, 0, offsetof(struct chariot_entry, got));
 	read_values(f, &val);
 	memcpy(e->args, val.v, sizeof(e->args));
 	e->gate = gate;
@@ -134,7 +135,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	f->vs->entry = e;
 	chariot_frames_prune(f->dom, e);
 	f->dom->stats.entries++;
-	if (gate && chariot_gate_hand(f->dom, gate, &val))
+	if (gate && chariot_gate_hand(f->dom, e, &val))
 		return fail(f, -ENOMEM, "no memory for an argument");
 	return to_view(f, f->dom->nr, "entry");
 }

@@ -345,6 +345,14 @@ int chariot_gate_run(struct chariot_domain *dom,
 		       0, &steps);
 }
 
+static void get(struct chariot_entry *e, u64 at, const struct chariot_op *op)
+{
+	u32 i = e->nr_got++ % ARRAY_SIZE(e->got);
+
+	e->got[i].at = at;
+	e->got[i].op = op;
+}
+
 void chariot_gate_returned(struct chariot_domain *dom,
 			   const struct chariot_gate *gate,
 			   const struct chariot_values *val,
@@ -352,22 +360,19 @@ void chariot_gate_returned(struct chariot_domain *dom,
 {
 	const struct chariot_op *op = dom->ops + gate->op;
 	const struct chariot_op *end = op + gate->nr_ops;
-	u32 i;
 	u64 at;
 
 	for (; op < end; op++) {
 		if (op->op != CHARIOT_OP_REACH ||
 		    failed(val->v[CHARIOT_RET]) || !op_base(dom, op, val, &at))
 			continue;
-		i = e->nr_returned++ % ARRAY_SIZE(e->returned);
-		e->returned[i].at = at;
-		e->returned[i].op = op;
+		get(e, at, op);
 	}
 }
 
-static int hand_each(struct chariot_domain *dom, u32 first, u32 nr,
-		     const struct chariot_values *val, u64 gate, int depth,
-		     int *steps)
+static int hand_each(struct chariot_domain *dom, struct chariot_entry *e,
+		     u32 first, u32 nr, const struct chariot_values *val,
+		     int depth, int *steps)
 {
 	const struct chariot_op *op = dom->ops + first, *end = op + nr;
 	struct chariot_values sub;
@@ -376,29 +381,28 @@ static int hand_each(struct chariot_domain *dom, u32 first, u32 nr,
 
 	for (; op < end && !err && --*steps >= 0; op++) {
 		if (op->op == CHARIOT_OP_HAND || op->op == CHARIOT_OP_LEND)
-			err = run_op(dom, op, val, gate, 0);
+			err = run_op(dom, op, val, e->rip, 0);
 		if (!(op->flags & CHARIOT_WALK_NOW) || depth == MAX_DEPTH ||
 		    !elements_first(dom, op, val, &el))
 			continue;
 		sub = *val;
 		do {
 			sub.v[CHARIOT_THIS] = el.at;
-			err = hand_each(dom, op->sub, op->nr_sub, &sub, gate,
+			get(e, el.at, op);
+			err = hand_each(dom, e, op->sub, op->nr_sub, &sub,
 					depth + 1, steps);
 		} while (!err && *steps > 0 && elements_next(dom, op, &el));
 	}
 	return err;
 }
 
-int chariot_gate_hand(struct chariot_domain *dom,
-		      const struct chariot_gate *gate,
+int chariot_gate_hand(struct chariot_domain *dom, struct chariot_entry *e,
 		      const struct chariot_values *val)
 {
 	int steps = MAX_STEPS;
 
 	lockdep_assert_held(&dom->vm->lock);
-	return hand_each(dom, gate->op, gate->nr_ops, val, gate->gva, 0,
-			 &steps);
+	return hand_each(dom, e, e->gate->op, e->gate->nr_ops, val, 0, &steps);
 }
 
 /* ---- may it write? ------------------------------------------------------ */
@@ -492,18 +496,17 @@ static struct chariot_values values_of(const u64 args[6])
 	return val;
 }
 
-static bool in_returned(struct chariot_domain *dom, struct chariot_entry *e,
+static bool in_got(struct chariot_domain *dom, struct chariot_entry *e,
 			struct search *s)
 {
 	struct chariot_values val = {};
 	u32 i;
 
-	for (i = 0; i < min_t(u32, e->nr_returned, ARRAY_SIZE(e->returned));
-	     i++) {
-		val.v[CHARIOT_THIS] = e->returned[i].at;
+	for (i = 0; i < min_t(u32, e->nr_got, ARRAY_SIZE(e->got)); i++) {
+		val.v[CHARIOT_THIS] = e->got[i].at;
 		s->steps = MAX_STEPS;
-		if (search(dom, s, e->returned[i].op->sub,
-			   e->returned[i].op->nr_sub, &val, 0))
+		if (search(dom, s, e->got[i].op->sub, e->got[i].op->nr_sub,
+			   &val, 0))
 			return true;
 	}
 	return false;
@@ -524,7 +527,7 @@ static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
 		return true;
 	if (!(e->gate && search(dom, &s, e->gate->op, e->gate->nr_ops, &val,
 				0)) &&
-	    !in_returned(dom, e, &s))
+	    !in_got(dom, e, &s))
 		return false;
 	e->found = s.base;
 	e->found_len = s.size;

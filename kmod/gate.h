@@ -42,9 +42,8 @@ void chariot_gate_returned(struct chariot_domain *dom,
 			   const struct chariot_gate *gate,
 			   const struct chariot_values *val,
 			   struct chariot_entry *e);
-/* What the kernel hands over with a call of the driver, for good. */
-int chariot_gate_hand(struct chariot_domain *dom,
-		      const struct chariot_gate *gate,
+/* What the kernel hands over with the call @e of the driver, for good. */
+int chariot_gate_hand(struct chariot_domain *dom, struct chariot_entry *e,
 		      const struct chariot_values *val);
 /* May the driver code that runs on @vs write [gva, gva + len)? */
 enum chariot_may chariot_may_write(struct chariot_domain *dom,

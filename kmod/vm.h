@@ -30,12 +30,12 @@ struct chariot_entry {
 	u64 base;		/* lowest address of the stack, 0: not yet known */
 	u64 args[6];
 	u64 found, found_len;	/* what a WALK found last for a write */
-	/* What functions that it called have returned, the last ones. */
+	/* Objects that it got beside its arguments; the last ones. */
+	u32 nr_got;
 	struct {
 		u64 at;
-		const struct chariot_op *op;
-	} returned[8];
-	u32 nr_returned;
+		const struct chariot_op *op;	/* what its sub says of them */
+	} got[64];
 };
 
 /* Driver code that waits on a stack: for a function that it has called, or for

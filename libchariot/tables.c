@@ -1087,10 +1087,10 @@ static const char *pointer_to_struct(const struct btf *btf, uint32_t id,
 	return name && *name ? name : NULL;
 }
 
+/* Not "create": kmem_cache_create() has a size that is another's. */
 static bool is_allocator(const char *func)
 {
-	return strstr(func, "alloc") || strstr(func, "create") ||
-	       strstr(func, "_new");
+	return strstr(func, "alloc") || strstr(func, "_new");
 }
 
 /*
@@ -1120,7 +1120,9 @@ static int compile_allocated(struct compiler *c, const struct btf *btf,
 	struct param p;
 	int reg = 0;
 
-	if (!t || !btf_is_ptr(t) || (!name && t->type))
+	if (!t || !btf_is_ptr(t) || (!name && t->type) ||
+	    (name && policy_find(c->policy, STMT_OBJECT, name) &&
+	     !policy_find(c->policy, STMT_OBJECT, name)->actions))
 		return 0;
 	for (int i = 0; i < btf_vlen(proto) && i < 6; i++) {
 		get_param(btf, params[i].type, &reg, &p);

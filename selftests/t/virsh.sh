@@ -2,14 +2,25 @@
 # ran COMMAND...: virsh, its output in $T/out
 T=/tmp/virsh
 mkdir -p $T $VM_DIR/v
-for d in /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
-	[ -d $d ] || continue
+for d in /etc/libvirt /var/lib /var/log /var/cache; do
 	mount -t tmpfs tmpfs $d
 done
-mkdir -p /etc/libvirt/hooks/qemu.d /var/lib/libvirt/qemu
-cat >/etc/libvirt/libvirtd.conf <<'END'
+# The user that libvirt-daemon-system makes; its units would start a daemon.
+for f in passwd group; do
+	cp /etc/$f $T/$f
+done
+grep -q '^libvirt-qemu:' $T/passwd ||
+	echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >>$T/passwd
+for g in libvirt-qemu:x:64055: kvm:x:64056: libvirt:x:64057:; do
+	grep -q "^${g%%:*}:" $T/group || echo "$g" >>$T/group
+done
+mount --bind $T/passwd /etc/passwd
+mount --bind $T/group /etc/group
+mkdir -p /etc/libvirt/hooks/qemu.d /var/lib/libvirt/qemu /var/log/libvirt/qemu \
+	/var/cache/libvirt/qemu
+cat >/etc/libvirt/libvirtd.conf <<END
 auth_unix_rw = "none"
-log_level = 3
+log_outputs = "3:file:$OUT/libvirtd.log"
 END
 cat >/etc/libvirt/qemu.conf <<'END'
 user = "root"
@@ -30,6 +41,7 @@ chmod +x /etc/libvirt/hooks/qemu.d/chariot
 socat -u UNIX-RECV:/dev/log,mode=666 OPEN:$T/syslog,creat,append &
 libvirtd -d || { not_ok "libvirtd starts"; exit 1; }
 
+
 ran() { virsh -q "$@" >$T/out 2>&1; }
 says() { if grep -qE "$2" $T/out; then ok "$1"; else not_ok "$1" "$(tail -n 3 $T/out | tr '\n' '|')"; fi; }
 chariot() { .build/tools/chariot -n "$@"; }
@@ -40,6 +52,7 @@ domain()
 	cat >$T/v.xml <<END
 <domain type='kvm'>
   <name>v</name>
+  <uuid>5b9a4f0c-6a55-4a3e-9d3c-0c4f2b7c1e11</uuid>
   <memory unit='MiB'>256</memory>
   <vcpu>$VCPUS</vcpu>
   <metadata>$1</metadata>
@@ -71,6 +84,7 @@ until ran list || [ $n = 60 ]; do
 	n=$((n + 1))
 	sleep 1
 done
+ran list || { not_ok "libvirtd answers" "$(tail -n 1 "$OUT/libvirtd.log")"; exit 1; }
 
 domain "<chariot:isolation $NS verdict='maybe'><chariot:driver name='e1000'/></chariot:isolation>"
 is "define" $? 0
