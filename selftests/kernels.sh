@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernels.sh VERSION...		(VERSION: 6.1 or 6.12)
+# kernels.sh VERSION...		(VERSION: 6.1, 6.12, or 7.2)
 #
 # Fetch distribution kernels and their headers into .cache/kernels/VERSION:
 #
@@ -11,6 +11,8 @@
 #	root/		so that "modprobe -d root -S RELEASE" finds modules/
 #	headers/	the unpacked header packages
 #	build		the directory for "make -C", inside headers/
+#
+# 7.2 is for guests only, without headers: those need a newer libc.
 #
 # Nothing is installed. The mirror is the one that this machine's apt uses.
 
@@ -37,6 +39,7 @@ suites_of()
 	case $1 in
 	6.1)	echo bookworm bookworm-updates bookworm-security ;;
 	6.12)	echo bookworm-backports ;;
+	7.2)	echo trixie-backports ;;
 	*)	return 1 ;;
 	esac
 }
@@ -60,6 +63,7 @@ write_sources()
 	for suite in $(suites_of "$ver"); do
 		site=$(site_of "$suite")
 		[ -n "$site" ] || site=$(site_of "${suite%-backports}")
+		[ -n "$site" ] || site=$(site_of bookworm)
 		# updates and security are welcome, but not needed
 		[ -n "$site" ] || continue
 		echo "deb $opt$site $suite main" >>"$list"
@@ -115,11 +119,13 @@ unpack()
 # The image package: vmlinuz and modules/
 lay_out_image()
 {
-	local ver=$1 tmp=$2 release=$3 mods
+	local ver=$1 tmp=$2 release=$3 mods vmlinuz
 
 	mods=$tmp/image/lib/modules/$release
+	vmlinuz=$tmp/image/boot/vmlinuz-$release
 	[ -d "$mods" ] || mods=$tmp/image/usr/lib/modules/$release
-	mv "$tmp/image/boot/vmlinuz-$release" "$tmp/vmlinuz" &&
+	[ -f "$vmlinuz" ] || vmlinuz=$mods/vmlinuz
+	mv "$vmlinuz" "$tmp/vmlinuz" &&
 		mv "$mods" "$tmp/modules" || die "$ver: unexpected image package"
 	rm -rf "$tmp/image"
 	mkdir -p "$tmp/root/lib/modules"
@@ -157,12 +163,15 @@ download()
 		{ tail -n 20 "$dir/log" >&2; die "$ver: cannot download $*"; }
 }
 
+guest_only() { [ "$1" = 7.2 ]; }
+
 fetch()
 {
 	local ver=$1 final=$CACHE/kernels/$1
 	local tmp image headers release common kbuild deb
 
-	if [ -f "$final/release" ] && [ -d "$final/build/" ] &&
+	if [ -f "$final/release" ] &&
+	   { [ -d "$final/build/" ] || guest_only "$ver"; } &&
 	   [ "$(cat "$final/.top" 2>/dev/null)" = "$final" ]; then
 		say "$ver: $(cat "$final/release") is there"
 		return
@@ -170,17 +179,31 @@ fetch()
 	prepare_apt "$ver"
 	image=$(depends_of "$ver" linux-image-amd64 '^linux-image-[0-9].*-amd64$')
 	headers=$(depends_of "$ver" linux-headers-amd64 '^linux-headers-[0-9].*-amd64$')
+	# its suite has newer ones, and an image in two packages
+	if guest_only "$ver"; then
+		image=$(private_apt "$ver" apt-cache pkgnames "linux-image-$ver" |
+			grep -E -- '^linux-image-[0-9.]+\+deb[0-9]+-amd64$' |
+			sort -V | tail -n 1)
+	fi
 	release=${image#linux-image-}
 	case $release in
 	"$ver".*) ;;
 	*) die "$ver: linux-image-amd64 there is '$image'" ;;
 	esac
+	if guest_only "$ver"; then
+		headers=linux-headers-$release
+	fi
 	[ "${headers#linux-headers-}" = "$release" ] ||
 		die "$ver: image is $image, but headers are '$headers'"
+	if guest_only "$ver"; then
+		headers='' common='' kbuild=''
+		image="linux-base-$release linux-binary-$release linux-modules-$release"
+	else
 	common=$(depends_of "$ver" "$headers" '^linux-headers-.*-common$')
 	kbuild=$(depends_of "$ver" "$headers" '^linux-kbuild-')
 	[ -n "$common" ] && [ -n "$kbuild" ] ||
 		die "$ver: $headers does not depend on -common and kbuild"
+	fi
 
 	mkdir -p "$CACHE/kernels"
 	tmp=$(mktemp -d "$CACHE/kernels/.tmp-$ver.XXXXXX") || die "mktemp"
@@ -188,14 +211,18 @@ fetch()
 	trap "rm -rf '$tmp'" EXIT
 	mkdir "$tmp/debs"
 	say "$ver: downloading $image $headers $common $kbuild"
-	download "$ver" "$tmp/debs" "$image" "$headers" "$common" "$kbuild"
+	# shellcheck disable=SC2086 # lists
+	download "$ver" "$tmp/debs" $image $headers $common $kbuild
 	say "$ver: unpacking"
-	unpack "$ver" "$tmp"/debs/linux-image-*.deb "$tmp/image"
+	for deb in "$tmp"/debs/linux-{image,base,binary,modules}-*.deb; do
+		[ ! -f "$deb" ] || unpack "$ver" "$deb" "$tmp/image"
+	done
+	guest_only "$ver" ||
 	for deb in "$tmp"/debs/linux-headers-*.deb "$tmp"/debs/linux-kbuild-*.deb; do
 		unpack "$ver" "$deb" "$tmp/headers"
 	done
 	lay_out_image "$ver" "$tmp" "$release"
-	lay_out_headers "$ver" "$tmp" "$release" "$final"
+	guest_only "$ver" || lay_out_headers "$ver" "$tmp" "$release" "$final"
 	rm -rf "$tmp/debs"
 	# a moved repository has to rewrite the paths: remember this one
 	echo "$final" >"$tmp/.top"
@@ -208,7 +235,7 @@ fetch()
 
 [ $# -gt 0 ] || usage
 for ver; do
-	suites_of "$ver" >/dev/null || die "no suite is known for $ver (6.1, 6.12)"
+	suites_of "$ver" >/dev/null || die "no suite is known for $ver (6.1, 6.12, 7.2)"
 done
 mkdir -p "$CACHE" || die "cannot make $CACHE"
 exec 9>"$CACHE/kernels.lock"

@@ -73,6 +73,27 @@ static unsigned int value(const struct snd_pcm_hw_params *p, int n)
 	return p->intervals[n - SNDRV_PCM_HW_PARAM_FIRST_INTERVAL].min;
 }
 
+/* 44100, so that what arrives can be compared, or what the others have. */
+static int set_params(int fd, struct snd_pcm_hw_params *hw)
+{
+	static const unsigned int rates[] = { RATE, 48000 };
+
+	for (int i = 0; i < 2; i++) {
+		any(hw);
+		set_mask(hw, SNDRV_PCM_HW_PARAM_ACCESS,
+			 SNDRV_PCM_ACCESS_RW_INTERLEAVED);
+		set_mask(hw, SNDRV_PCM_HW_PARAM_FORMAT,
+			 SNDRV_PCM_FORMAT_S16_LE);
+		set_range(hw, SNDRV_PCM_HW_PARAM_CHANNELS, 2, 2);
+		set_range(hw, SNDRV_PCM_HW_PARAM_RATE, rates[i], rates[i]);
+		set_range(hw, SNDRV_PCM_HW_PARAM_PERIOD_SIZE, 1024, 4096);
+		set_range(hw, SNDRV_PCM_HW_PARAM_BUFFER_SIZE, 8192, 16384);
+		if (!ioctl(fd, SNDRV_PCM_IOCTL_HW_PARAMS, hw))
+			return 0;
+	}
+	return -1;
+}
+
 static int pcm_open(const char *dev, int flags, unsigned int *buffer)
 {
 	struct snd_pcm_sw_params sw = { .period_step = 1, .avail_min = 1 };
@@ -81,15 +102,7 @@ static int pcm_open(const char *dev, int flags, unsigned int *buffer)
 
 	if (fd < 0)
 		return -1;
-	any(&hw);
-	set_mask(&hw, SNDRV_PCM_HW_PARAM_ACCESS,
-		 SNDRV_PCM_ACCESS_RW_INTERLEAVED);
-	set_mask(&hw, SNDRV_PCM_HW_PARAM_FORMAT, SNDRV_PCM_FORMAT_S16_LE);
-	set_range(&hw, SNDRV_PCM_HW_PARAM_CHANNELS, 2, 2);
-	set_range(&hw, SNDRV_PCM_HW_PARAM_RATE, RATE, RATE);
-	set_range(&hw, SNDRV_PCM_HW_PARAM_PERIOD_SIZE, 2048, 4096);
-	set_range(&hw, SNDRV_PCM_HW_PARAM_BUFFER_SIZE, 8192, 16384);
-	if (ioctl(fd, SNDRV_PCM_IOCTL_HW_PARAMS, &hw))
+	if (set_params(fd, &hw))
 		return -1;
 	*buffer = value(&hw, SNDRV_PCM_HW_PARAM_BUFFER_SIZE);
 	sw.start_threshold = flags == O_RDONLY ? 1 : *buffer / 2;
