@@ -610,6 +610,16 @@ int driver_link_btf(struct chariot_driver *d, const struct chariot_profile *p)
 	return d->btf ? 0 : -errno;
 }
 
+int chariot_driver__link(struct chariot_driver *d,
+			 const struct chariot_profile *p)
+{
+	int err = driver_link_btf(d, p);
+
+	if (err)
+		errno = -err;
+	return err ? -1 : 0;
+}
+
 /* ---- all of it ------------------------------------------------------------------ */
 
 static bool init_is_over(const struct source *r)

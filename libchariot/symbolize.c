@@ -172,6 +172,7 @@ static void put_grant(struct chariot_vm *vm, struct text *t,
 	static const char *const what[CHARIOT_NR_SRCS] = {
 		[CHARIOT_SRC_SECTION] = "section",
 		[CHARIOT_SRC_ALLOCATION] = "allocation",
+		[CHARIOT_SRC_ARGUMENT] = "object handed over",
 		[CHARIOT_SRC_RULE] = "area of a rule",
 		[CHARIOT_SRC_LEARNED] = "learned area",
 	};

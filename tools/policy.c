@@ -3,6 +3,7 @@
  * chariot policy: are policy files right?
  */
 #include "cli.h"
+#include "grants.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -51,15 +52,48 @@ static void show(struct json_object *list)
 	}
 }
 
+static const struct column grant_cols[] = {
+	{ "what", "DRIVER" }, { "function", "FUNCTION" },
+	{ "actions", "ACTIONS" }, {},
+};
+
+static void show_grants(struct json_object *list)
+{
+	rows(list, grant_cols);
+}
+
+static int check_grants(const char *const *files, const char *kernel,
+			const char *driver)
+{
+	struct chariot_policy *p = chariot_policy__load(files);
+	struct json_object *list;
+
+	if (!p)
+		return fail_lib(errno, "policy");
+	list = grants_json(p, kernel, driver);
+	chariot_policy__free(p);
+	return list ? out(list, show_grants) : EXIT_FAIL;
+}
+
 static int policy_check(int argc, char **argv)
 {
+	const char *kernel = NULL, *driver = NULL;
+	const struct option_def options[] = {
+		{ "kernel", OPT_STRING, &kernel },
+		{ "driver", OPT_STRING, &driver },
+		{},
+	};
 	struct json_object *list;
 	const char **good;
 	int nr = 0, bad = 0;
 	char *why;
 
-	if (parse_args(&argc, argv, NULL, 1, -1))
+	if (parse_args(&argc, argv, options, 0, -1))
 		return EXIT_USAGE;
+	if (!kernel != !driver)
+		return usage("--kernel and --driver go together");
+	if (!kernel && !argc)
+		return usage("no policy file");
 	good = calloc(argc + 1, sizeof(*good));
 	if (!good)
 		return fail_lib(ENOMEM, "policy");
@@ -75,17 +109,29 @@ static int policy_check(int argc, char **argv)
 			nr++;
 		free(why);
 	}
+	if (kernel && !bad) {
+		json_object_put(list);
+		bad = check_grants(good, kernel, driver);
+		free(good);
+		return bad;
+	}
 	free(good);
 	out(list, show);
 	return bad ? EXIT_FAIL : EXIT_OK;
 }
 
 static const struct command commands[] = {
-	{ "check", "FILE...", policy_check },
+	{ "check", "FILE... [--kernel FILE --driver FILE.ko]", policy_check },
+	{ "learn", "VM DRIVER [--timeout S]", policy_learn },
 	{},
 };
 
 const struct object policy_object = {
-	.name = "policy", .summary = "check policy files",
+	.name = "policy", .summary = "check policy files, propose rules",
+	.options =
+"  --kernel FILE      vmlinuz or vmlinux, and\n"
+"  --driver FILE.ko   a module of it: show what is granted to it. Without a policy\n"
+"                     file: by the built-in one\n"
+"  --timeout S        end after S seconds\n",
 	.commands = commands,
 };

@@ -161,6 +161,10 @@ CHARIOT_API const struct chariot_symbol *
 chariot_driver__symbols(const struct chariot_driver *d, size_t *nr);
 CHARIOT_API const struct chariot_symbol *
 chariot_driver__imports(const struct chariot_driver *d, size_t *nr);
+/* Give a driver from a file its types, over those of @p, which must live longer.
+ * 0, or -1 with errno: ENOENT: it has none; EINVAL: they are of another kernel. */
+CHARIOT_API int chariot_driver__link(struct chariot_driver *d,
+				     const struct chariot_profile *p);
 /* Split BTF over the kernel's; NULL when the module has none. */
 CHARIOT_API const struct btf *chariot_driver__btf(const struct chariot_driver *d);
 CHARIOT_API const char *

@@ -184,6 +184,14 @@ enum chariot_context {
 	X(kvmalloc, kvmalloc, process, -, "kvmalloc(), small and large") \
 	X(strings, strings, process, -,					\
 	  "kstrdup(), kasprintf(), kmemdup()")				\
+	X(returned, returned, process, -,				\
+	  "fields of a struct that a kernel function returned")		\
+	X(returned_later, returned_later, work, -,			\
+	  "the same in a later call")					\
+	X(reached, reached, process, -,					\
+	  "fields of a struct that a pointer in one leads to")		\
+	X(task_state, task_state, process, -,				\
+	  "set_current_state(), pagefault_disable()")			\
 	X(timer_rearm, timer_rearm, process, -,				\
 	  "timer that arms itself again")				\
 	X(delayed_work, delayed_work, process, -, "delayed work")	\

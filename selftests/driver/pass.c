@@ -622,6 +622,72 @@ int pass_kvmalloc(struct job *job)
 	return ret;
 }
 
+static struct device *root;
+
+/* No policy knows the function: its prototype does. */
+int pass_returned(struct job *job)
+{
+	int ret = 0;
+
+	if (!root)
+		root = root_device_register("chariot_root");
+	if (IS_ERR_OR_NULL(root))
+		return -ENOMEM;
+	dev_set_drvdata(root, job);
+	if (dev_get_drvdata(root) != job)
+		ret = -EIO;
+	dev_set_drvdata(root, NULL);
+	return ret;
+}
+
+int pass_returned_later(struct job *job)
+{
+	int ret = -EIO;
+
+	if (!root)
+		ret = pass_returned(job);
+	if (!root)
+		return ret;
+	dev_set_drvdata(root, job);
+	ret = dev_get_drvdata(root) == job ? 0 : -EIO;
+	root_device_unregister(root);
+	root = NULL;
+	return ret;
+}
+
+/* platform_device_register_full() returns it; it leads to its parent. */
+int pass_reached(struct job *job)
+{
+	struct platform_device_info info = { .name = "chariot_child" };
+	struct platform_device *dev;
+	struct device *parent = root_device_register("chariot_parent");
+	int ret = -EIO;
+
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
+	info.parent = parent;
+	dev = platform_device_register_full(&info);
+	if (!IS_ERR(dev)) {
+		dev_set_drvdata(dev->dev.parent, job);
+		ret = dev_get_drvdata(parent) == job ? 0 : -EIO;
+		dev_set_drvdata(dev->dev.parent, NULL);
+		platform_device_unregister(dev);
+	}
+	root_device_unregister(parent);
+	return ret;
+}
+
+int pass_task_state(struct job *job)
+{
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	schedule_timeout(1);
+	set_current_state(TASK_INTERRUPTIBLE);
+	__set_current_state(TASK_RUNNING);
+	pagefault_disable();
+	pagefault_enable();
+	return 0;
+}
+
 int pass_strings(struct job *job)
 {
 	char *a = kstrdup("chariot", GFP_KERNEL);

@@ -55,6 +55,11 @@ check "verdict set report" chariot verdict set a chariot_conform report
 has "verdict report lets it happen" 'victim_data damaged' \
 	conform a damaged victim_data
 
+conform a damaged victim_data >/dev/null &
+has "policy learn: the place, and what would explain it" \
+	'^rule victim_data' chariot policy learn a chariot_conform --timeout 8
+wait $!
+
 check "verdict set pause" chariot verdict set a chariot_conform pause
 chariot -j event watch a --type violation --count 1 --timeout 60 \
 	>"$OUT/watch" 2>&1 &

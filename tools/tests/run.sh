@@ -55,7 +55,7 @@ j()
 	ok $? "$got: chariot $*: $expr"
 }
 
-OBJECTS="vm domain isolate release guard act event stats verdict guest driver
+OBJECTS="vm domain isolate release attach detach guard act event stats verdict guest driver
 	profile policy inject"
 
 test_grammar()
@@ -130,6 +130,10 @@ test_files()
 	fi
 	ko=$(ls "$k"/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko*)
 	t 0 '^Driver: +e1000' driver show "$ko"
+	t 0 '^calls +kfree +revoke arg0' policy check --kernel "$k/vmlinuz" \
+		--driver "$ko"
+	j 0 'any(r["function"] == "e1000_xmit_frame" for r in o)' -j policy \
+		check --kernel "$k/vmlinuz" --driver "$ko"
 	j 0 'o["name"] == "e1000" and o["init"] == "e1000_init_module"' \
 		-j driver show "$ko"
 	j 0 '"e1000_xmit_frame" in o["functions"] and "__kmalloc" in " ".join(o["calls"])' \
@@ -145,12 +149,16 @@ test_bad_files()
 	t 1 'chariot: ' driver show /bin/true
 	t 1 'chariot: ' profile show /bin/true
 	j 1 '"/dev/null" in o["error"]' -j driver show /dev/null
+	t 2 'too few' policy learn
 	t 0 ': ok$' policy check "$TOP/libchariot/policy/core.policy"
 	printf 'gate a_function {\n\tbogus 1\n}\n' >"$DIR/bad.policy"
 	t 1 'bad.policy:2: ' policy check "$DIR/bad.policy"
 	t 1 'none: ' policy check "$DIR/none"
 	j 1 'o[0]["ok"] and not o[1]["ok"] and ":2:" in o[1]["error"]' -j policy \
 		check "$TOP/libchariot/policy/core.policy" "$DIR/bad.policy"
+	t 2 'go together' policy check --kernel x
+	t 2 'no policy file' policy check
+	t 1 'none: ' policy check --kernel "$DIR/none" --driver "$DIR/none"
 }
 
 test_mock()
@@ -299,7 +307,7 @@ test_man()
 		skip "pages are well-formed" "no groff"
 		return
 	fi
-	for o in "$SRC"/man/*.8; do
+	for o in "$SRC"/man/*.[78]; do
 		grep -q '^\.so ' "$o" && continue
 		groff -man -Tutf8 -ww -z "$o" >"$DIR/out" 2>"$DIR/err"
 		[ ! -s "$DIR/err" ]
