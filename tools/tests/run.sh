@@ -75,12 +75,13 @@ test_grammar()
 	done
 	for o in $OBJECTS; do
 		case $o in
-		vm | domain | event | isolate | release | guard | inject) ;;
+		vm | domain | event | isolate | release | attach | detach | \
+		guard | inject | policy) ;;
 		*) t 2 'no command "bogus"' "$o" bogus
 		   t 2 'too few' "$o" ;;
 		esac
 	done
-	for o in isolate release guard inject; do
+	for o in isolate release attach detach guard inject; do
 		t 2 'too few' "$o"
 	done
 	t 2 'no object "v"' v list
