@@ -545,7 +545,7 @@ int compile_object(struct compiler *c, const struct stmt *st, const char *type,
 			row.op = op;
 		err = row.as ? compile_walk(c, &row, &sc) :
 			       compile_action(c, &row, base, type);
-		if (err == -ENOENT)
+		if (err == -ENOENT || (err == -EINVAL && c->lenient))
 			err = 0;
 	}
 	return err;

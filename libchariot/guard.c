@@ -18,11 +18,25 @@
 #define RETRY_MS	20	/* until the guest's ftrace is set up */
 #define RETRY_MAX_MS	120000
 #define DEFAULT_TIMEOUT	60000
-#define LOADED		"%s is loaded already: reload it in the guest"
+#define LIVE_TICK_MS	1000
+#define LIVE_QUIET_MS	30000	/* without anything new */
 
 struct name {
 	struct name *next;
 	char name[CHARIOT_NAME_LEN];
+};
+
+/*
+ * A driver that was loaded already: what it has allocated is not known, so its
+ * verdict is report, and what it writes is granted, until it is quiet.
+ */
+struct live {
+	struct live *next;
+	char name[CHARIOT_NAME_LEN];
+	uint32_t domain;
+	unsigned int learned;
+	int quiet_ms;
+	bool ready;
 };
 
 struct chariot_guard {
@@ -34,6 +48,7 @@ struct chariot_guard {
 
 	/* of the thread */
 	struct name *drivers;
+	struct live *live;
 	uint32_t armed;			/* CHARIOT_WATCH_* */
 	bool retry;			/* the load point is not there yet */
 	int retried_ms;
@@ -209,8 +224,11 @@ static void update_watch(struct chariot_guard *g)
 	}
 }
 
+static void forget_live(struct chariot_guard *g, uint32_t domain);
+
 static void start_over(struct chariot_guard *g)
 {
+	forget_live(g, 0);
 	vm_forget_kernel(g->vm);
 	memset(g->vm->names, 0, sizeof(g->vm->names));
 	g->armed = 0;
@@ -238,6 +256,86 @@ static bool is_loaded(struct chariot_guard *g, const char *name)
 				    name);
 }
 
+static uint32_t current_verdict(struct chariot_guard *g);
+static int isolate(struct chariot_guard *g, uint64_t module, uint32_t verdict,
+		   const char **what);
+
+static void isolate_live(struct chariot_guard *g, const char *name)
+{
+	const struct chariot_space *s = chariot_vm__space(g->vm);
+	uint64_t module = chariot_driver__find(g->vm->profile, s, name);
+	const char *what = "it is gone";
+	struct live *l = calloc(1, sizeof(*l));
+	int nr = -ENOENT;
+
+	if (l && module)
+		nr = isolate(g, module, CHARIOT_VERDICT_REPORT, &what);
+	if (nr < 0) {
+		failed(g, nr, "%s is loaded, and NOT isolated: %s", name, what);
+		free(l);
+		return;
+	}
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	l->domain = nr;
+	l->next = g->live;
+	g->live = l;
+	log_info("%s is loaded already: its verdict is report until it is known what it has",
+		 name);
+}
+
+static struct live *find_live(struct chariot_guard *g, uint32_t domain)
+{
+	struct live *l = g->live;
+
+	while (l && l->domain != domain)
+		l = l->next;
+	return l;
+}
+
+/* What such a driver writes is its own, as far as anybody knows. */
+static void learn_write(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	struct live *l = find_live(g, ev->domain);
+	struct chariot_grant gr = {
+		.argsz = sizeof(gr), .domain = ev->domain,
+		.source = CHARIOT_SRC_LEARNED,
+	};
+	int err;
+
+	if (!l || l->ready || ev->u.violation.why != CHARIOT_WHY_WRITE ||
+	    !ev->u.violation.gva || !g->vm->profile)
+		return;
+	l->quiet_ms = 0;
+	gr.gva = ev->u.violation.gva;
+	gr.len = ev->u.violation.len ?: 1;
+	err = learn_object(g->vm->profile, chariot_vm__space(g->vm), gr.gva,
+			   (uint64_t *)&gr.gva, (uint64_t *)&gr.len);
+	if (err)
+		log_debug("%s: %#llx is no object: %s", l->name,
+			  (unsigned long long)gr.gva, strerror(-err));
+	err = vm_call(g->vm->fd, CHARIOT_GRANT, &gr);
+	if (err < 0)
+		log_warn("%s: cannot grant what it writes: %s", l->name,
+			 strerror(-err));
+	else
+		l->learned++;
+}
+
+static void live_tick(struct chariot_guard *g)
+{
+	for (struct live *l = g->live; l; l = l->next) {
+		if (l->ready)
+			continue;
+		l->quiet_ms += LIVE_TICK_MS;
+		if (l->quiet_ms < LIVE_QUIET_MS)
+			continue;
+		l->ready = true;
+		log_info("%s: ready to enforce, %u objects learned: chariot verdict set VM %s skip",
+			 l->name, l->learned, l->name);
+		chariot_vm__request(g->vm, CHARIOT_REQUEST_READY, l->name);
+	}
+}
+
 static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
 {
 	struct name *n;
@@ -257,7 +355,7 @@ static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
 	/* A guest that has booted long ago. */
 	for (n = g->drivers; n; n = n->next)
 		if (is_loaded(g, n->name))
-			failed(g, -EBUSY, LOADED, n->name);
+			isolate_live(g, n->name);
 }
 
 static uint32_t current_verdict(struct chariot_guard *g)
@@ -270,20 +368,37 @@ static uint32_t current_verdict(struct chariot_guard *g)
 	return v;
 }
 
-static int create_domain(struct chariot_guard *g, struct chariot_tables *t)
+static void forget_live(struct chariot_guard *g, uint32_t domain)
+{
+	struct live **at = &g->live, *l;
+
+	while ((l = *at)) {
+		if (domain && l->domain != domain) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		free(l);
+	}
+}
+
+static int create_domain(struct chariot_guard *g, struct chariot_tables *t,
+			 uint32_t verdict)
 {
 	struct chariot_domain_create c = *chariot_tables__create(t);
 	int nr;
 
-	c.verdict = current_verdict(g);
+	c.verdict = verdict;
 	nr = vm_call(g->vm->fd, CHARIOT_DOMAIN_CREATE, &c);
 	/* A reset that came in between has not seen this domain. */
 	if (nr > 0 && was_reset(g))
 		chariot_vm__drop(g->vm, nr);
-	return nr < 0 ? nr : 0;
+	return nr;
 }
 
-static int isolate(struct chariot_guard *g, uint64_t module, const char **what)
+/* The domain's number, or -errno. */
+static int isolate(struct chariot_guard *g, uint64_t module, uint32_t verdict,
+		   const char **what)
 {
 	const struct chariot_space *s = chariot_vm__space(g->vm);
 	struct chariot_driver *d;
@@ -299,7 +414,7 @@ static int isolate(struct chariot_guard *g, uint64_t module, const char **what)
 	err = t ? 0 : -errno ?: -EIO;
 	if (t) {
 		*what = "the module refused";
-		err = create_domain(g, t);
+		err = create_domain(g, t, verdict);
 	}
 	chariot_tables__free(t);
 	chariot_driver__free(d);
@@ -336,8 +451,8 @@ static void on_load(struct chariot_guard *g, const struct chariot_event *ev)
 		return;
 	}
 	log_info("the guest loads %s", name);
-	err = isolate(g, ev->u.load.module, &what);
-	if (err)
+	err = isolate(g, ev->u.load.module, current_verdict(g), &what);
+	if (err < 0)
 		failed(g, err, "%s is NOT isolated: %s", name, what);
 }
 
@@ -361,7 +476,7 @@ static void ask_isolate(struct chariot_guard *g, const char *name)
 		return;
 	}
 	if (g->vm->profile && is_loaded(g, name))
-		failed(g, -EBUSY, LOADED, name);
+		isolate_live(g, name);
 }
 
 static void on_request(struct chariot_guard *g, const struct chariot_event *ev)
@@ -392,6 +507,12 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 		break;
 	case CHARIOT_EV_RESET:
 		start_over(g);
+		break;
+	case CHARIOT_EV_VIOLATION:
+		learn_write(g, ev);
+		break;
+	case CHARIOT_EV_DOMAIN_GONE:
+		forget_live(g, ev->domain);
 		break;
 	}
 	/* Whatever happened: a guest never hangs on us. */
@@ -464,7 +585,8 @@ static void *guard_main(void *arg)
 		/* A dead VM would wake us all the time. */
 		p[1].fd = g->dead ? -1 : chariot_vm__fd(g->vm);
 		p[1].events = POLLIN;
-		r = poll(p, 2, g->retry ? RETRY_MS : -1);
+		r = poll(p, 2, g->retry ? RETRY_MS :
+			 g->live ? LIVE_TICK_MS : -1);
 		if (r < 0 && errno != EINTR) {
 			failed(g, -errno, "guard: poll");
 			break;
@@ -473,6 +595,8 @@ static void *guard_main(void *arg)
 			break;
 		if (r > 0 && p[1].revents)
 			drain(g);
+		if (!g->retry && g->live && r == 0)
+			live_tick(g);
 		if (g->retry && r == 0) {
 			g->retried_ms += RETRY_MS;
 			watch_load(g);
@@ -487,6 +611,7 @@ static void guard_free(struct chariot_guard *g)
 {
 	struct name *n;
 
+	forget_live(g, 0);
 	while ((n = g->drivers)) {
 		g->drivers = n->next;
 		free(n);

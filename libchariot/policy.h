@@ -100,6 +100,7 @@ struct compiler {
 	const struct chariot_profile *profile;
 	const struct btf *btf;	/* the driver's, for types of other modules */
 	bool entry;		/* an entry's table: all is PRE, ret is not known */
+	bool lenient;		/* rows that are not possible here are left out */
 	bool in_const;		/* of an object only what it points to */
 	uint8_t narrow;		/* bit n: the gate's arg<n> has 32 bits */
 	/*

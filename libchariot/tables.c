@@ -1210,6 +1210,7 @@ static bool add_returned(struct builder *b, const char *name, uint64_t gva)
 	if (!proto)
 		return false;
 	c.btf = btf;
+	c.lenient = true;
 	err = compile_returned(&c, btf, proto, name);
 	if (err == -ENOMEM)
 		b->err = err;

@@ -48,4 +48,8 @@ void vm_forget_kernel(struct chariot_vm *vm);
 const char *vm_domain_name(struct chariot_vm *vm, uint32_t domain, char *buf,
 			   size_t len);
 
+/* learn.c: the object or page of the guest's memory that @gva lies in. */
+int learn_object(const struct chariot_profile *p, const struct chariot_space *s,
+		 uint64_t gva, uint64_t *start, uint64_t *len);
+
 #endif

@@ -124,7 +124,7 @@ static int isolate(struct request *r)
 		return n;
 	if (!r->wait_ms)
 		return is_loaded(r) ?
-		       result(r, "loaded", "loaded already, and not isolated: will be isolated when the guest has\nunloaded it and loads it again") :
+		       result(r, "learning", "loaded already: verdict report until it is known what it has; an event\nsays when it is ready to enforce. To have it isolated from its start, reload it") :
 		       result(r, "waiting", "will be isolated when the guest loads it");
 	r->end = now_ms() + r->wait_ms;
 	n = await(r, CHARIOT_EV_DOMAIN_NEW);

@@ -146,6 +146,20 @@ static const struct chariot_gate *find(const struct chariot_gate *g,
 	return NULL;
 }
 
+static bool sane_op(const struct view *v, const struct chariot_op *op,
+		    bool entry)
+{
+	if ((op->op == CHARIOT_OP_WALK || op->op == CHARIOT_OP_REACH) ?
+	    op->sub > v->c->nr_ops || op->nr_sub > v->c->nr_ops - op->sub :
+	    op->sub || op->nr_sub || op->stride)
+		return false;
+	return !entry || (op->phase == CHARIOT_PHASE_PRE &&
+			  (op->op == CHARIOT_OP_GRANT ||
+			   op->op == CHARIOT_OP_HAND ||
+			   op->op == CHARIOT_OP_LEND ||
+			   op->op == CHARIOT_OP_WALK));
+}
+
 /* What the module's check_gates() and check_op() ask for. */
 static bool sane(const struct view *v, const struct chariot_gate *g,
 		 uint32_t nr, bool entry)
@@ -156,8 +170,7 @@ static bool sane(const struct view *v, const struct chariot_gate *g,
 		    (i && g[i].gva <= g[i - 1].gva))
 			return false;
 		for (uint32_t k = g[i].op; k < g[i].op + g[i].nr_ops; k++)
-			if (entry && (v->ops[k].op != CHARIOT_OP_GRANT ||
-				      v->ops[k].phase != CHARIOT_PHASE_PRE))
+			if (!sane_op(v, &v->ops[k], entry))
 				return false;
 	}
 	return true;
@@ -268,7 +281,8 @@ static void e1000_entries(const struct chariot_profile *p,
 	       op[1].nr_deref == 1 && op[1].deref[0] == head &&
 	       op[1].len_kind == CHARIOT_LEN_FIELD && op[1].len_off == end &&
 	       op[1].len_b == 4 && op[1].len_a == 0 &&
-	       op[2].base == 1, "skb, its data, and the net_device");
+	       op[2].base == 0 && op[2].op == CHARIOT_OP_WALK &&
+	       op[2].nr_sub > 8 && op[3].base == 1, "skb, its data, and the net_device");
 	g = find(v->entries, v->c->nr_entries,
 		 driver_func(d, "e1000_get_ethtool_stats"));
 	tap_ok(g && g->nr_ops && v->ops[g->op + g->nr_ops - 1].base == 2 &&
