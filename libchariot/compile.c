@@ -494,7 +494,8 @@ static int compile_walk(struct compiler *c, const struct action *a,
 		}
 	}
 	if (c->object) {
-		n = c->object(c->ctx, a->as, a->op, a->phase, false);
+		n = c->object(c->ctx, a->as, a->op, c->entry ?
+			      CHARIOT_PHASE_PRE : a->phase, false);
 		if (n < 0)
 			return n;
 		op.sub = n;

@@ -18,8 +18,6 @@
 #define RETRY_MS	20	/* until the guest's ftrace is set up */
 #define RETRY_MAX_MS	120000
 #define DEFAULT_TIMEOUT	60000
-#define LIVE_TICK_MS	1000
-#define LIVE_QUIET_MS	30000	/* without anything new */
 
 struct name {
 	struct name *next;
@@ -28,15 +26,13 @@ struct name {
 
 /*
  * A driver that was loaded already: what it has allocated is not known, so its
- * verdict is report, and what it writes is granted, until it is quiet.
+ * verdict is report, and what it writes is granted.  It can never be told that
+ * it has written all that is its own: to be enforced it is loaded anew.
  */
 struct live {
 	struct live *next;
 	char name[CHARIOT_NAME_LEN];
 	uint32_t domain;
-	unsigned int learned;
-	int quiet_ms;
-	bool ready;
 };
 
 struct chariot_guard {
@@ -279,7 +275,7 @@ static void isolate_live(struct chariot_guard *g, const char *name)
 	l->domain = nr;
 	l->next = g->live;
 	g->live = l;
-	log_info("%s is loaded already: its verdict is report until it is known what it has",
+	log_info("%s is loaded already: its verdict is report until the guest loads it anew",
 		 name);
 }
 
@@ -302,10 +298,9 @@ static void learn_write(struct chariot_guard *g, const struct chariot_event *ev)
 	};
 	int err;
 
-	if (!l || l->ready || ev->u.violation.why != CHARIOT_WHY_WRITE ||
+	if (!l || ev->u.violation.why != CHARIOT_WHY_WRITE ||
 	    !ev->u.violation.gva || !g->vm->profile)
 		return;
-	l->quiet_ms = 0;
 	gr.gva = ev->u.violation.gva;
 	gr.len = ev->u.violation.len ?: 1;
 	err = learn_object(g->vm->profile, chariot_vm__space(g->vm), gr.gva,
@@ -317,23 +312,6 @@ static void learn_write(struct chariot_guard *g, const struct chariot_event *ev)
 	if (err < 0)
 		log_warn("%s: cannot grant what it writes: %s", l->name,
 			 strerror(-err));
-	else
-		l->learned++;
-}
-
-static void live_tick(struct chariot_guard *g)
-{
-	for (struct live *l = g->live; l; l = l->next) {
-		if (l->ready)
-			continue;
-		l->quiet_ms += LIVE_TICK_MS;
-		if (l->quiet_ms < LIVE_QUIET_MS)
-			continue;
-		l->ready = true;
-		log_info("%s: ready to enforce, %u objects learned: chariot verdict set VM %s skip",
-			 l->name, l->learned, l->name);
-		chariot_vm__request(g->vm, CHARIOT_REQUEST_READY, l->name);
-	}
 }
 
 static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
@@ -585,8 +563,7 @@ static void *guard_main(void *arg)
 		/* A dead VM would wake us all the time. */
 		p[1].fd = g->dead ? -1 : chariot_vm__fd(g->vm);
 		p[1].events = POLLIN;
-		r = poll(p, 2, g->retry ? RETRY_MS :
-			 g->live ? LIVE_TICK_MS : -1);
+		r = poll(p, 2, g->retry ? RETRY_MS : -1);
 		if (r < 0 && errno != EINTR) {
 			failed(g, -errno, "guard: poll");
 			break;
@@ -595,8 +572,6 @@ static void *guard_main(void *arg)
 			break;
 		if (r > 0 && p[1].revents)
 			drain(g);
-		if (!g->retry && g->live && r == 0)
-			live_tick(g);
 		if (g->retry && r == 0) {
 			g->retried_ms += RETRY_MS;
 			watch_load(g);

@@ -315,11 +315,6 @@ static void put_violation(struct chariot_vm *vm, struct text *t,
 
 static void put_request(struct text *t, const struct chariot_event *ev)
 {
-	if (ev->u.request.what == CHARIOT_REQUEST_READY) {
-		put(t, "%.*s: ready to enforce", CHARIOT_NAME_LEN,
-		    ev->u.request.name);
-		return;
-	}
 	put(t, "request to %s %.*s",
 	    ev->u.request.what == CHARIOT_REQUEST_RELEASE ? "release" :
 	    "isolate", CHARIOT_NAME_LEN, ev->u.request.name);

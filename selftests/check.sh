@@ -58,7 +58,7 @@ if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
 		${TESTS:-act e1000 fault conform plugin ioctl plain life dirty}
 else
 	# Each has one CPU, so two at a time.
-	nested 6.1 6.1 1 1 act e1000 fault plugin virsh ioctl plain life dirty &
+	nested 6.1 6.1 1 1 act e1000 fault plugin virsh live ioctl plain life dirty &
 	nested 6.12 6.12 2 1 act e1000 conform plugin
 	wait
 	VM_VERDICT=oops nested 6.12 6.1 1 1 conform &

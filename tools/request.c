@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#define PROFILE_MS	5000
 #define CONFIRM_MS	3000
 #define RELEASE_MS	5000
 
@@ -105,7 +106,7 @@ static int confirm(struct request *r)
 
 static bool is_loaded(struct request *r)
 {
-	const struct chariot_profile *p = chariot_vm__profile(r->vm, 0);
+	const struct chariot_profile *p = chariot_vm__profile(r->vm, PROFILE_MS);
 
 	return p && chariot_driver__find(p, chariot_vm__space(r->vm),
 					 r->driver);
@@ -124,7 +125,7 @@ static int isolate(struct request *r)
 		return n;
 	if (!r->wait_ms)
 		return is_loaded(r) ?
-		       result(r, "learning", "loaded already: verdict report until it is known what it has; an event\nsays when it is ready to enforce. To have it isolated from its start, reload it") :
+		       result(r, "learning", "loaded already: what it has allocated is not known, so its verdict is\nreport until the guest unloads it and loads it again") :
 		       result(r, "waiting", "will be isolated when the guest loads it");
 	r->end = now_ms() + r->wait_ms;
 	n = await(r, CHARIOT_EV_DOMAIN_NEW);

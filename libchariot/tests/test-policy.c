@@ -95,7 +95,7 @@ static const struct {
 	{ "object a {\n revoke this\n}", "x:2: only grant and hand are possible" },
 	{ "object a {\n grant ret 8\n}", "x:2: ret is not known" },
 	{ "object a { grant this->p this->q->c.l }\ngate b {\n grant *ret as a\n}",
-	  "x:3: such a length, and two dereferences" },
+	  "x:3: a length is read at argN" },
 	{ "entry a b {\n revoke arg0\n}", "x:2: only grant and hand are possible" },
 	{ "entry a b c d e f g { }", "x:1: at most 6 parameters" },
 	{ "rule", "x:1: expected an expression" },

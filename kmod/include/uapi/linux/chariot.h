@@ -444,8 +444,6 @@ struct chariot_post {
 enum {
 	CHARIOT_REQUEST_ISOLATE,
 	CHARIOT_REQUEST_RELEASE,
-	CHARIOT_REQUEST_READY,		/* no request: a guard tells that it knows what
-					 * a driver has that was loaded already */
 	CHARIOT_NR_REQUESTS
 };
 
