@@ -444,6 +444,25 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 	return 0;
 }
 
+/* Give @op, which has its address, the length of @len. */
+static int set_len(struct compiler *c, struct chariot_op *op,
+		   const struct chariot_op *len)
+{
+	op->len_kind = len->len_kind;
+	op->len_a = len->len_a;
+	op->len_b = len->len_b;
+	op->len_off = len->len_off;
+	op->len_mul = len->len_mul;
+	op->len_add = len->len_add;
+	op->len_shift = len->len_shift;
+	if (!len_has_deref(len))
+		return 0;
+	if (op->nr_deref > 1)
+		return refuse(c, "such a length, and two dereferences");
+	op->deref[1] = len->deref[1];
+	return 0;
+}
+
 /*
  * A part of an object that is an object itself, or an array or list of them:
  * the module walks over it.
@@ -466,18 +485,9 @@ static int compile_walk(struct compiler *c, const struct action *a,
 		err = type_size(c, a->as, &size);
 	if (err)
 		return err;
-	op.len_kind = len.len_kind;
-	op.len_a = len.len_a;
-	op.len_b = len.len_b;
-	op.len_off = len.len_off;
-	op.len_mul = len.len_mul;
-	op.len_add = len.len_add;
-	op.len_shift = len.len_shift;
-	if (!err && len_has_deref(&len)) {
-		if (op.nr_deref > 1)
-			return refuse(c, "such a length, and two dereferences");
-		op.deref[1] = len.deref[1];
-	}
+	err = set_len(c, &op, &len);
+	if (err)
+		return err;
 	if (c->entry && a->op != CHARIOT_OP_GRANT)
 		op.flags = CHARIOT_WALK_NOW;
 	if (size > UINT16_MAX)
@@ -504,8 +514,7 @@ static int compile_walk(struct compiler *c, const struct action *a,
 }
 
 /* What pointers in the object lead to. */
-static int compile_reach(struct compiler *c, const struct expr *base,
-			 const char *type)
+int compile_reach(struct compiler *c, const struct expr *base, const char *type)
 {
 	static const struct scope none;
 	struct chariot_op walk = { .op = CHARIOT_OP_WALK, .len_add = 1 };
@@ -576,18 +585,7 @@ int compile_action(struct compiler *c, const struct action *a,
 	err = compile_address(c, &sc, a->base, &op);
 	if (!err && a->len && a->op != CHARIOT_OP_REVOKE) {
 		err = compile_len(c, &sc, a->len, &len);
-		op.len_kind = len.len_kind;
-		op.len_a = len.len_a;
-		op.len_b = len.len_b;
-		op.len_off = len.len_off;
-		op.len_mul = len.len_mul;
-		op.len_add = len.len_add;
-		op.len_shift = len.len_shift;
-		if (!err && len_has_deref(&len)) {
-			if (op.nr_deref > 1)
-				return refuse(c, "such a length, and two dereferences");
-			op.deref[1] = len.deref[1];
-		}
+		err = err ?: set_len(c, &op, &len);
 	}
 	return err ?: check_op(c, &op, a) ?: compile_emit(c, &op);
 }

@@ -121,6 +121,9 @@ int compile_action(struct compiler *c, const struct action *a,
 /* What @st grants of the object at @base: with @op in place of its own ops. */
 int compile_object(struct compiler *c, const struct stmt *st, const char *type,
 		   const struct expr *base, uint8_t op, uint8_t phase);
+/* "reach": what pointers in the object of @type at @base lead to. */
+int compile_reach(struct compiler *c, const struct expr *base,
+		  const char *type);
 int compile_emit(struct compiler *c, const struct chariot_op *op);
 /* A constant: numbers, sizeof(), offsetof(), align(). */
 int compile_const(struct compiler *c, const struct expr *e, uint64_t *value);

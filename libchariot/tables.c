@@ -37,8 +37,6 @@ struct func {			/* of the driver's own BTF */
 /* Ops for an object of a type, which WALK runs. */
 struct type_ops {
 	char *name;
-	const struct btf *btf;		/* with @reach: where it is, and as what */
-	int32_t id;
 	uint8_t op, phase;
 	bool reach;
 	struct seq seq;
@@ -697,19 +695,13 @@ static int compile_handed(struct compiler *c, const struct expr *base,
 }
 
 /* What pointers in it lead to, too. */
-static int compile_reached(struct builder *b, struct compiler *c,
+static int compile_reached(struct compiler *c, const struct expr *base,
 			   const struct param *p, const char *name)
 {
-	struct chariot_op op = { .op = CHARIOT_OP_WALK, .base = p->arg,
-				 .len_add = 1 };
-	int n;
-
 	if (!name || p->size <= 0 || c->in_const ||
-	    policy_find(b->policy, STMT_OBJECT, name))
+	    policy_find(c->policy, STMT_OBJECT, name))
 		return 0;
-	n = object_ops(b, name, CHARIOT_OP_GRANT, CHARIOT_PHASE_PRE, true);
-	op.sub = n;
-	return n < 0 ? n : compile_emit(c, &op);
+	return compile_reach(c, base, name);
 }
 
 static int compile_param(struct builder *b, struct compiler *c,
@@ -724,7 +716,7 @@ static int compile_param(struct builder *b, struct compiler *c,
 	name = struct_name(b->btf, p);
 	c->in_const = p->is_const;
 	err = compile_handed(c, &self, name, p->size, CHARIOT_PHASE_PRE) ?:
-	      compile_reached(b, c, p, name);
+	      compile_reached(c, &self, p, name);
 	c->in_const = false;
 	return err;
 }
@@ -781,9 +773,7 @@ static int compile_buffers(struct builder *b, struct compiler *c,
 	struct action a = { .op = CHARIOT_OP_GRANT, .base = &base,
 			    .len = &len };
 	const struct btf_type *t;
-	int err = 0;
-
-	int n;
+	int err = 0, n;
 
 	for (int i = 0; i + 1 < nr && !err; i++) {
 		n = length_after(p, nr, i);
@@ -1115,14 +1105,15 @@ static int compile_allocated(struct compiler *c, const struct btf *btf,
 	uint32_t id = proto->type;
 	bool dummy = false;
 	const struct btf_type *t = id ? strip(btf, &id, &dummy) : NULL;
+	const struct stmt *obj = name ? policy_find(c->policy, STMT_OBJECT,
+						    name) : NULL;
 	const struct btf_param *params = btf_params(proto);
 	const char *param;
 	struct param p;
 	int reg = 0;
 
 	if (!t || !btf_is_ptr(t) || (!name && t->type) ||
-	    (name && policy_find(c->policy, STMT_OBJECT, name) &&
-	     !policy_find(c->policy, STMT_OBJECT, name)->actions))
+	    (obj && !obj->actions))
 		return 0;
 	for (int i = 0; i < btf_vlen(proto) && i < 6; i++) {
 		get_param(btf, params[i].type, &reg, &p);
