@@ -5,6 +5,7 @@
 #
 #	ok NAME, not_ok NAME [WHY], skip NAME WHY	one TAP line
 #	is NAME GOT WANTED, check NAME COMMAND...	one TAP line
+#	chariot ARGS...			the command, without colours
 #	serve MB			make a file, serve it at 10.0.2.2:8080/f
 #	iso_start VM DRIVERS VERDICT [QEMU ARG...]
 #					start a guest whose DRIVERS are isolated
@@ -23,6 +24,8 @@ MODULE=.build/kmod/$HOST/kvm_chariot.ko
 GUARD=.build/selftests/guard
 PLUGIN=$PWD/.build/qemu-plugin/chariot.so
 NET="-netdev user,id=n0 -device e1000,netdev=n0"
+
+chariot() { .build/tools/chariot -n "$@"; }
 
 ok() { echo "ok - $*"; }
 not_ok() { echo "not ok - $1${2:+: $2}"; }

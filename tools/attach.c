@@ -58,17 +58,6 @@ static void on_event(void *ctx, const struct chariot_event *ev,
 	       text);
 }
 
-static void wait_for_end(pid_t pid)
-{
-	struct pollfd p = { .events = POLLIN };
-
-	p.fd = syscall(SYS_pidfd_open, pid, 0);
-	while (p.fd >= 0 && !stopped && poll(&p, 1, 1000) <= 0)
-		;
-	if (p.fd >= 0)
-		close(p.fd);
-}
-
 static int write_pidfile(const struct attached *a)
 {
 	int fd, err;
@@ -112,7 +101,7 @@ static int background(struct attached *a, struct chariot_vm *vm,
 	if (write(ready, "", 1) != 1)
 		syslog(LOG_WARNING, "%s: nobody waits for us", a->vm);
 	close(ready);
-	wait_for_end(a->pid);
+	guard_wait(a->pid);
 	chariot_guard__stop(g);
 	unlink(a->pidfile);
 	syslog(LOG_INFO, "%s: %s", a->vm, stopped ? "detached" :
@@ -164,29 +153,11 @@ static int start(const char *vm_name, struct chariot_guard_opts *o)
 
 static int run_attach(int argc, char **argv)
 {
-	struct chariot_guard_opts o = {
-		.sz = sizeof(o), .verdict = CHARIOT_VERDICT_SKIP,
-	};
+	struct chariot_guard_opts o = {};
 	struct option_list policies = {};
-	const char *verdict = NULL;
-	const struct option_def options[] = {
-		{ "verdict", OPT_STRING, &verdict },
-		{ "policy", OPT_LIST, &policies },
-		{},
-	};
-	int v = CHARIOT_VERDICT_SKIP;
 
-	if (parse_args(&argc, argv, options, 1, 2))
-		return EXIT_USAGE;
-	if (verdict)
-		v = chariot_verdict_by_name(verdict);
-	if (v < 0)
-		return usage("--verdict: \"%s\" is none of report, skip, oops, pause",
-			     verdict);
-	o.verdict = v;
-	o.drivers = argc > 1 ? argv[1] : NULL;
-	o.policies = policies.v;
-	return start(argv[0], &o);
+	return guard_args(&argc, argv, 1, &o, &policies) ? EXIT_USAGE :
+	       start(argv[0], &o);
 }
 
 /* ---- detach ------------------------------------------------------------- */
@@ -246,9 +217,7 @@ static const struct command attach_commands[] = {
 const struct object attach_object = {
 	.name = "attach",
 	.summary = "guard a running VM from the background",
-	.options =
-"  --verdict VERDICT  report, skip (default), oops or pause\n"
-"  --policy FILE      on top of the built-in policy; may be repeated\n",
+	.options = GUARD_OPTIONS,
 	.commands = attach_commands,
 };
 

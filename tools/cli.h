@@ -139,6 +139,18 @@ int vm_each_domain(struct chariot_vm *vm,
 			     const struct chariot_domain_info *d, void *ctx),
 		   void *ctx);
 
+/* ---- guards: guard.c ----------------------------------------------------- */
+
+#define GUARD_OPTIONS \
+	"  --verdict VERDICT  report, skip (default), oops or pause\n" \
+	"  --policy FILE      on top of the built-in policy; may be repeated\n"
+
+/* VM [DRIVERS] and these options; @min arguments, @policies outlives @o. */
+int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
+	       struct option_list *policies);
+/* Until the process ends, or we are asked to stop. */
+void guard_wait(pid_t pid);
+
 /* ---- time: event.c ------------------------------------------------------ */
 
 int64_t now_ms(void);

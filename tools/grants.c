@@ -174,28 +174,6 @@ static const char *name_of(const struct names *n, uint64_t gva)
 	return name && !offset ? name : "?";
 }
 
-static void add_rows(struct json_object *list, const struct names *n,
-		     const char *what, uint64_t table, uint32_t nr)
-{
-	const struct chariot_gate *g = (const struct chariot_gate *)(uintptr_t)table;
-	struct json_object *o;
-	struct text t;
-
-	for (uint32_t i = 0; i < nr; i++) {
-		if (!g[i].nr_ops)
-			continue;
-		t.at = 0;
-		t.buf[0] = 0;
-		put_ops(&t, n, g[i].op, g[i].nr_ops, 0);
-		o = json_map();
-		put_str(o, "what", what);
-		put_str(o, "function", name_of(n, g[i].gva));
-		put_str(o, "actions", t.buf);
-		json_object_array_add(list, o);
-	}
-}
-
-/* Only what the driver has to do with: gates of what it imports. */
 static bool imports(const struct chariot_driver *d, const char *name)
 {
 	const struct chariot_symbol *v;
@@ -208,19 +186,28 @@ static bool imports(const struct chariot_driver *d, const char *name)
 	return false;
 }
 
-static struct json_object *only_imports(struct json_object *list,
-					const struct chariot_driver *d)
+/* Of the gates only what the driver imports. */
+static void add_rows(struct json_object *list, const struct names *n,
+		     bool calls, uint64_t table, uint32_t nr)
 {
-	struct json_object *kept = json_list(), *o;
+	const struct chariot_gate *g = (const struct chariot_gate *)(uintptr_t)table;
+	struct json_object *o;
+	const char *name;
+	struct text t;
 
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		o = json_object_array_get_idx(list, i);
-		if (strcmp(get_str(o, "what"), "calls") ||
-		    imports(d, get_str(o, "function")))
-			json_object_array_add(kept, json_object_get(o));
+	for (uint32_t i = 0; i < nr; i++) {
+		name = name_of(n, g[i].gva);
+		if (!g[i].nr_ops || (calls && !imports(n->driver, name)))
+			continue;
+		t.at = 0;
+		t.buf[0] = 0;
+		put_ops(&t, n, g[i].op, g[i].nr_ops, 0);
+		o = json_map();
+		put_str(o, "what", calls ? "calls" : "is called");
+		put_str(o, "function", name);
+		put_str(o, "actions", t.buf);
+		json_object_array_add(list, o);
 	}
-	json_object_put(list);
-	return kept;
 }
 
 struct json_object *grants_json(const struct chariot_policy *policy,
@@ -243,9 +230,8 @@ struct json_object *grants_json(const struct chariot_policy *policy,
 	if (t) {
 		n.c = chariot_tables__create(t);
 		list = json_list();
-		add_rows(list, &n, "calls", n.c->gates, n.c->nr_gates);
-		add_rows(list, &n, "is called", n.c->entries, n.c->nr_entries);
-		list = only_imports(list, d);
+		add_rows(list, &n, true, n.c->gates, n.c->nr_gates);
+		add_rows(list, &n, false, n.c->entries, n.c->nr_entries);
 	}
 	chariot_tables__free(t);
 	chariot_driver__free(d);

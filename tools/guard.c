@@ -30,7 +30,7 @@ static void on_event(void *ctx, const struct chariot_event *ev,
 	json_object_put(o);
 }
 
-static void wait_for_end(pid_t pid)
+void guard_wait(pid_t pid)
 {
 	struct pollfd p = { .events = POLLIN };
 
@@ -39,8 +39,6 @@ static void wait_for_end(pid_t pid)
 		;
 	if (p.fd >= 0)
 		close(p.fd);
-	if (!stopped)
-		note("the VM has ended");
 }
 
 static int run(struct guard *g, const char *vm_name,
@@ -59,37 +57,46 @@ static int run(struct guard *g, const char *vm_name,
 		return EXIT_FAIL;
 	}
 	note("guarding until Ctrl-C; then the drivers run on, without isolation");
-	wait_for_end(g->id.pid);
+	guard_wait(g->id.pid);
+	if (!stopped)
+		note("the VM has ended");
 	chariot_guard__stop(guard);
 	return EXIT_OK;
 }
 
-static int run_guard(int argc, char **argv)
+int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
+	       struct option_list *policies)
 {
-	struct chariot_guard_opts o = {
-		.sz = sizeof(o), .verdict = CHARIOT_VERDICT_SKIP,
-		.on_event = on_event,
-	};
 	const char *verdict = NULL;
-	struct option_list policies = {};
 	const struct option_def options[] = {
 		{ "verdict", OPT_STRING, &verdict },
-		{ "policy", OPT_LIST, &policies },
+		{ "policy", OPT_LIST, policies },
 		{},
 	};
-	struct guard g = {};
 	int v = CHARIOT_VERDICT_SKIP;
 
-	if (parse_args(&argc, argv, options, 2, 2))
+	if (parse_args(argc, argv, options, min, 2))
 		return EXIT_USAGE;
 	if (verdict)
 		v = chariot_verdict_by_name(verdict);
 	if (v < 0)
 		return usage("--verdict: \"%s\" is none of report, skip, oops, pause",
 			     verdict);
-	o.verdict = v;
-	o.drivers = argv[1];
-	o.policies = policies.v;
+	o->sz = sizeof(*o);
+	o->verdict = v;
+	o->drivers = *argc > 1 ? argv[1] : NULL;
+	o->policies = policies->v;
+	return EXIT_OK;
+}
+
+static int run_guard(int argc, char **argv)
+{
+	struct chariot_guard_opts o = { .on_event = on_event };
+	struct option_list policies = {};
+	struct guard g = {};
+
+	if (guard_args(&argc, argv, 2, &o, &policies))
+		return EXIT_USAGE;
 	catch_signals();
 	return run(&g, argv[0], &o);
 }
@@ -103,8 +110,6 @@ static const struct command commands[] = {
 const struct object guard_object = {
 	.name = "guard",
 	.summary = "isolate drivers of a VM that has no -device chariot",
-	.options =
-"  --verdict VERDICT  report, skip (default), oops or pause\n"
-"  --policy FILE      on top of the built-in policy; may be repeated\n",
+	.options = GUARD_OPTIONS,
 	.commands = commands,
 };

@@ -1,5 +1,4 @@
 # -device chariot on the distribution's QEMU, and the chariot command beside it.
-chariot() { .build/tools/chariot -n "$@"; }
 
 # has NAME PATTERN COMMAND...: the command's output has a line like that
 has()

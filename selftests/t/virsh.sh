@@ -44,7 +44,6 @@ libvirtd -d || { not_ok "libvirtd starts"; exit 1; }
 
 ran() { virsh -q "$@" >$T/out 2>&1; }
 says() { if grep -qE "$2" $T/out; then ok "$1"; else not_ok "$1" "$(tail -n 3 $T/out | tr '\n' '|')"; fi; }
-chariot() { .build/tools/chariot -n "$@"; }
 
 # domain METADATA: define it
 domain()
