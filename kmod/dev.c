@@ -272,6 +272,8 @@ static long info(struct chariot_domain *dom, union args *a)
 	i->memory = sizeof(*dom) + dom->tables + dom->act.memory +
 		    dom->nr_frames * (sizeof(struct chariot_frame) +
 				      sizeof(struct chariot_entry));
+	i->mode = dom->fast ? CHARIOT_DOMAIN_FAST : 0;
+	i->reserved0 = 0;
 	memset(i->reserved, 0, sizeof(i->reserved));
 	return 0;
 }
@@ -371,7 +373,7 @@ static const struct call vm_calls[] = {
 	{ CHARIOT_CONTINUE, 0, do_continue },
 	{ CHARIOT_RESET, 0, do_reset },
 	{ CHARIOT_POST, 0, do_post },
-	{ CHARIOT_DOMAIN_CREATE, 0, do_create },
+	{ CHARIOT_DOMAIN_CREATE, CHARIOT_DOMAIN_FAST, do_create },
 	{ CHARIOT_DOMAIN_DROP, 0, do_drop },
 	{ CHARIOT_DOMAIN_SET, 0, do_set },
 	{ CHARIOT_DOMAIN_INFO, 0, do_info },

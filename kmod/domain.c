@@ -347,6 +347,15 @@ static int map_inherit(struct chariot_domain *dom,
 	return 0;
 }
 
+void chariot_domain_trap(struct chariot_domain *dom, u64 gva)
+{
+	struct chariot_walk w;
+
+	if (!chariot_guest_walk(dom->vm->kvm, dom->cr, gva, &w) &&
+	    xa_erase(&dom->exec, w.gpa >> PAGE_SHIFT))
+		chariot_view_zap(dom->vm, w.gpa >> PAGE_SHIFT);
+}
+
 static int map_range(struct chariot_domain *dom, const struct chariot_range *r)
 {
 	switch (r->kind) {
@@ -387,6 +396,7 @@ domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
 		return ERR_PTR(-ENOMEM);
 	dom->vm = vm;
 	dom->verdict = args->verdict;
+	dom->fast = args->flags & CHARIOT_DOMAIN_FAST;
 	dom->kernel = args->kernel;
 	dom->cr = (struct chariot_cr){ args->kernel.cr3, args->kernel.cr4 };
 	strscpy(dom->name, args->name, sizeof(dom->name));

@@ -31,6 +31,17 @@ static void count(struct chariot_stats *st, enum chariot_may may)
 		st->argument_writes++;
 }
 
+/* More is written there: copies come in words.  No memory: then so do exits. */
+static void open_whole(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		       u64 gva)
+{
+	u64 page = gva & PAGE_MASK;
+
+	if (page >= vs->found && vs->found_len >= PAGE_SIZE &&
+	    page - vs->found <= vs->found_len - PAGE_SIZE)
+		chariot_open_call(dom, gva);
+}
+
 /* CHARIOT_NR_VERDICTS: the write is granted. */
 static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		 struct kvm_vcpu *vcpu, unsigned long gva, const void *bytes,
@@ -47,6 +58,8 @@ static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
 
 	if (may) {
 		count(&dom->stats, may);
+		if (may == CHARIOT_MAY_ARGUMENT)
+			open_whole(dom, vs, gva);
 		trace_chariot_write(dom->nr, vcpu->arch.regs[VCPU_REGS_RIP],
 				    gva, len, may);
 		return CHARIOT_NR_VERDICTS;
@@ -193,23 +206,6 @@ static void undo_give_up(struct kvm_vcpu *vcpu)
 	vcpu->arch.exception.pending = false;	/* the #UD it queued */
 }
 
-/* The gva of @gpa, if it lies on the stack that the driver runs on. */
-static u64 stack_gva(struct chariot_domain *dom, struct chariot_vcpu *vs,
-		     u64 gpa)
-{
-	struct chariot_walk w;
-	u64 at;
-
-	if (!vs->entry)
-		return 0;
-	for (at = chariot_entry_base(dom, vs->entry); at < vs->entry->slot;
-	     at += PAGE_SIZE)
-		if (!chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w) &&
-		    w.gpa >> PAGE_SHIFT == gpa >> PAGE_SHIFT)
-			return at + offset_in_page(gpa);
-	return 0;
-}
-
 static void open_page(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		      struct kvm_vcpu *vcpu, u64 gpa)
 {
@@ -238,7 +234,7 @@ static int cannot_emulate(struct chariot_domain *dom, struct chariot_vcpu *vs,
 {
 	struct chariot_violation v = {
 		.why = CHARIOT_WHY_WRITE, .gpa = gpa,
-		.gva = stack_gva(dom, vs, gpa),
+		.gva = chariot_stack_gva(dom, vs->entry, gpa),
 	};
 
 	if (chariot_act_covers(&dom->act, gpa >> PAGE_SHIFT,

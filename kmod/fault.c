@@ -135,6 +135,9 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	f->vs->entry = e;
 	chariot_frames_prune(f->dom, e);
 	f->dom->stats.entries++;
+	/* What becomes of the domain depends on what these return. */
+	if (gate && gate->flags)
+		chariot_domain_trap(f->dom, ret);
 	if (gate && chariot_gate_hand(f->dom, e, &val))
 		return fail(f, -ENOMEM, "no memory for an argument");
 	return to_view(f, f->dom->nr, "entry");
@@ -244,6 +247,9 @@ static enum action kernel_fetch(struct fault *f)
 	gate = chariot_gate_find(f->dom->entries, f->dom->nr_entries, f->rip);
 	if (gate)
 		return enter(f, gate);
+	frame = chariot_frame_pop_left(f->dom, f->rip, f->rsp);
+	if (frame)
+		return resume(f, frame);
 	return bad_entry(f);
 }
 
@@ -346,21 +352,38 @@ static enum action jump(struct fault *f, const struct chariot_gate *gate)
 }
 
 /*
- * Leave an inherit function, or code on the same page.  In the kernel view it
- * is not trapped; what comes back is its caller in the driver, unless it
- * returns straight to the kernel.
+ * Leave an inherit function, or code on the same page.  In the kernel
+ * view it is not trapped; what comes back is its caller in the driver, unless
+ * it returns straight to the kernel.
  */
 static enum action suspend_caller(struct fault *f, const char *why)
 {
 	u64 slot, ret = chariot_find_caller(f->dom, f->vs->entry, f->rsp,
 					    &slot);
+	struct chariot_frame *frame;
 
 	f->dom->stats.beside++;
-	if (!ret)
+	if (!ret) {
 		end_entry(f);
-	else if (!push(f, ret, slot + 8, false))
+		return to_view(f, 0, why);
+	}
+	frame = push(f, ret, slot + 8, false);
+	if (!frame)
 		return fail(f, -ENOMEM, "no memory for a frame");
+	frame->left = f->rsp;
 	return to_view(f, 0, why);
+}
+
+/* The driver has returned to code that is executable in its view. */
+static bool has_returned(struct fault *f)
+{
+	struct chariot_entry *e = f->vs->entry;
+	struct chariot_walk w;
+
+	return f->rsp > e->slot &&
+	       f->rsp - e->slot < chariot_stack_size(f->dom) &&
+	       !chariot_guest_walk(f->vm->kvm, f->dom->cr, e->ret, &w) &&
+	       xa_load(&f->dom->exec, w.gpa >> PAGE_SHIFT);
 }
 
 /* The driver has left its text for (f->rip, f->rsp). */
@@ -382,7 +405,7 @@ static enum action leave_for(struct fault *f)
 		return call(f, gate, top, false);
 	if (f->rsp == e->slot && top == e->ret)
 		return jump(f, gate);
-	if (chariot_find_caller(f->dom, e, f->rsp, &slot))
+	if (chariot_find_caller(f->dom, e, f->rsp, &slot) || has_returned(f))
 		return suspend_caller(f, "beside");
 	return bad_fetch(f);
 }
@@ -495,6 +518,13 @@ static enum action walk_write(struct fault *f)
 	return PASS;
 }
 
+static bool open_stack(struct fault *f)
+{
+	u64 gva = chariot_stack_gva(f->dom, f->vs->entry, f->gpa);
+
+	return gva && !chariot_open_stack(f->dom, gva, f->gpa >> PAGE_SHIFT);
+}
+
 static enum action driver_write(struct fault *f)
 {
 	gfn_t gfn = f->gpa >> PAGE_SHIFT;
@@ -506,6 +536,8 @@ static enum action driver_write(struct fault *f)
 		f->dom->stats.page_grants++;
 		return PASS;
 	}
+	if (f->dom->fast && open_stack(f))
+		return PASS;
 	switch (chariot_domain_range(f->dom, f->rip)) {
 	case CHARIOT_RANGE_TEXT:
 	case CHARIOT_RANGE_INIT_TEXT:

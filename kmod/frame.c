@@ -57,6 +57,29 @@ struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
 }
 
 /*
+ * Where kernel code that left the driver's view returns to was looked for on
+ * the stack, where old return addresses lie, too.  It is in the driver's text,
+ * and above.
+ */
+struct chariot_frame *chariot_frame_pop_left(struct chariot_domain *dom,
+					     u64 rip, u64 rsp)
+{
+	struct chariot_frame *f;
+	int i;
+
+	lockdep_assert_held(&dom->vm->lock);
+	hash_for_each(dom->frames, i, f, node) {
+		if (!f->left || rsp <= f->left || rsp > f->entry->slot ||
+		    !chariot_domain_text(dom, rip))
+			continue;
+		hash_del(&f->node);
+		dom->nr_frames--;
+		return f;
+	}
+	return NULL;
+}
+
+/*
  * What is parked would run the driver's function again from its start.  An
  * interrupt that was about to be delivered when it was parked is seen a moment
  * later only.

@@ -20,6 +20,9 @@ void chariot_frame_push(struct chariot_domain *dom,
 /* Take out the frame that runs on at (rip, rsp); NULL if none does. */
 struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
 					u64 rsp);
+/* Take out the frame whose kernel code may have come to (rip, rsp) by itself. */
+struct chariot_frame *chariot_frame_pop_left(struct chariot_domain *dom,
+					     u64 rip, u64 rsp);
 void chariot_frames_free(struct chariot_domain *dom);
 /* Forget what waits below @e on its stack: those threads were ended there. */
 void chariot_frames_prune(struct chariot_domain *dom, struct chariot_entry *e);

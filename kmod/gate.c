@@ -429,6 +429,21 @@ u64 chariot_entry_base(struct chariot_domain *dom, struct chariot_entry *e)
 	return page;
 }
 
+u64 chariot_stack_gva(struct chariot_domain *dom, struct chariot_entry *e,
+		      u64 gpa)
+{
+	struct chariot_walk w;
+	u64 at;
+
+	if (!e)
+		return 0;
+	for (at = chariot_entry_base(dom, e); at < e->slot; at += PAGE_SIZE)
+		if (!chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w) &&
+		    w.gpa >> PAGE_SHIFT == gpa >> PAGE_SHIFT)
+			return at + offset_in_page(gpa);
+	return 0;
+}
+
 static bool on_own_stack(struct chariot_domain *dom, struct chariot_entry *e,
 		     u64 gva, u64 len)
 {
@@ -512,9 +527,9 @@ static bool in_got(struct chariot_domain *dom, struct chariot_entry *e,
 	return false;
 }
 
-/* The objects that the kernel handed over with this call. */
-static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
-			u64 gva, u64 len)
+/* The objects that the kernel handed over with the call @e. */
+static bool in_argument(struct chariot_domain *dom, struct chariot_vcpu *vs,
+			struct chariot_entry *e, u64 gva, u64 len)
 {
 	struct search s = {
 		.gva = gva, .len = len, .phase = CHARIOT_PHASE_PRE,
@@ -522,18 +537,21 @@ static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
 	};
 	struct chariot_values val = values_of(e->args);
 
-	if (gva >= e->found && len <= e->found_len &&
-	    gva - e->found <= e->found_len - len)
-		return true;
-	if (!(e->gate && search(dom, &s, e->gate->op, e->gate->nr_ops, &val,
-				0)) &&
-	    !in_got(dom, e, &s))
-		return false;
-	e->found = s.base;
-	e->found_len = s.size;
-	/* No memory: then it is looked for again. */
-	if (s.op->op == CHARIOT_OP_HAND)
-		chariot_domain_hand(dom, s.base, s.size, e->rip, 0, false);
+	if (gva < e->found || len > e->found_len ||
+	    gva - e->found > e->found_len - len) {
+		if (!(e->gate && search(dom, &s, e->gate->op, e->gate->nr_ops,
+					&val, 0)) &&
+		    !in_got(dom, e, &s))
+			return false;
+		e->found = s.base;
+		e->found_len = s.size;
+		/* No memory: then it is looked for again. */
+		if (s.op->op == CHARIOT_OP_HAND)
+			chariot_domain_hand(dom, s.base, s.size, e->rip, 0,
+					    false);
+	}
+	vs->found = e->found;
+	vs->found_len = e->found_len;
 	return true;
 }
 
@@ -542,8 +560,9 @@ static bool in_argument(struct chariot_domain *dom, struct chariot_entry *e,
  * that they have called, which may hand an object to a callback.
  */
 static bool in_outer_argument(struct chariot_domain *dom,
-			      struct chariot_entry *e, u64 gva, u64 len)
+			      struct chariot_vcpu *vs, u64 gva, u64 len)
 {
+	struct chariot_entry *e = vs->entry;
 	struct chariot_values mine = values_of(e->args), val;
 	struct search s = {
 		.gva = gva, .len = len, .phase = CHARIOT_PHASE_CALLBACK,
@@ -556,12 +575,15 @@ static bool in_outer_argument(struct chariot_domain *dom,
 		if (f->entry->slot <= e->slot ||
 		    f->entry->slot - e->slot >= chariot_stack_size(dom))
 			continue;
-		if (in_argument(dom, f->entry, gva, len))
+		if (in_argument(dom, vs, f->entry, gva, len))
 			return true;
 		val = values_of(f->args);
 		if (f->gate && search(dom, &s, f->gate->op, f->gate->nr_ops,
-				      &mine, 0))
+				      &mine, 0)) {
+			vs->found = s.base;
+			vs->found_len = s.size;
 			return true;
+		}
 	}
 	return false;
 }
@@ -618,8 +640,9 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 		return may;
 	if (chariot_frames_own(dom, gva, len))
 		return CHARIOT_MAY_STACK;
-	if (e && (in_argument(dom, e, gva, len) ||
-		  in_outer_argument(dom, e, gva, len)))
+	vs->found_len = 0;
+	if (e && (in_argument(dom, vs, e, gva, len) ||
+		  in_outer_argument(dom, vs, gva, len)))
 		return CHARIOT_MAY_ARGUMENT;
 	if (in_rule(dom, vs, gva, len))
 		return CHARIOT_MAY_ARGUMENT;

@@ -45,7 +45,8 @@ void chariot_gate_returned(struct chariot_domain *dom,
 /* What the kernel hands over with the call @e of the driver, for good. */
 int chariot_gate_hand(struct chariot_domain *dom, struct chariot_entry *e,
 		      const struct chariot_values *val);
-/* May the driver code that runs on @vs write [gva, gva + len)? */
+/* May the driver code that runs on @vs write [gva, gva + len)?  ARGUMENT: then
+ * it is part of vs->found. */
 enum chariot_may chariot_may_write(struct chariot_domain *dom,
 				   struct chariot_vcpu *vs, u64 gva, u64 len);
 /* Of a thread or of interrupts. */
@@ -53,6 +54,9 @@ static inline u64 chariot_stack_size(const struct chariot_domain *dom)
 {
 	return dom->kernel.stack_size ?: 16384;
 }
+/* The gva of @gpa, if it is on the stack that the driver runs on; else 0. */
+u64 chariot_stack_gva(struct chariot_domain *dom, struct chariot_entry *e,
+		      u64 gpa);
 /* Lowest address of the stack of @e. */
 u64 chariot_entry_base(struct chariot_domain *dom, struct chariot_entry *e);
 

@@ -3,7 +3,8 @@
 #include "view.h"
 
 #define ROOT	XA_MARK_1
-#define USER	XA_MARK_2
+#define CALL	XA_MARK_2	/* until the driver is left */
+#define STACK	XA_MARK_0	/* the value is its page's number in gva */
 
 bool chariot_open_has(struct chariot_domain *dom, u64 gfn)
 {
@@ -17,6 +18,12 @@ int chariot_open_page(struct chariot_domain *dom, u64 gfn)
 			       GFP_KERNEL_ACCOUNT));
 }
 
+static void close_page(struct chariot_domain *dom, u64 gfn)
+{
+	xa_erase(&dom->open, gfn);
+	chariot_view_zap(dom->vm, gfn);
+}
+
 int chariot_open_table(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		       u64 gfn)
 {
@@ -27,14 +34,55 @@ int chariot_open_table(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	dom->stats.walk_grants++;
 	if (chariot_guest_kernel_table(dom->vm->kvm, dom->cr, gfn))
 		return 0;
-	xa_set_mark(&dom->open, gfn, gfn == vs->root ? ROOT : USER);
+	xa_set_mark(&dom->open, gfn, gfn == vs->root ? ROOT : CALL);
 	return 0;
 }
 
-static void close_page(struct chariot_domain *dom, u64 gfn)
+int chariot_open_call(struct chariot_domain *dom, u64 gva)
 {
-	xa_erase(&dom->open, gfn);
-	chariot_view_zap(dom->vm, gfn);
+	struct chariot_walk w;
+	u64 gfn;
+	int err = chariot_guest_walk(dom->vm->kvm, dom->cr, gva, &w);
+
+	gfn = w.gpa >> PAGE_SHIFT;
+	if (err || chariot_open_has(dom, gfn))
+		return err;
+	err = chariot_open_page(dom, gfn);
+	if (err)
+		return err;
+	dom->stats.call_grants++;
+	xa_set_mark(&dom->open, gfn, CALL);
+	return 0;
+}
+
+/* Those whose thread is gone may be anything by now. */
+static void close_stale_stacks(struct chariot_domain *dom)
+{
+	struct chariot_walk w;
+	unsigned long gfn;
+	void *entry;
+
+	xa_for_each_marked(&dom->open, gfn, entry, STACK)
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr,
+				       xa_to_value(entry) << PAGE_SHIFT,
+				       &w) ||
+		    w.gpa >> PAGE_SHIFT != gfn)
+			close_page(dom, gfn);
+}
+
+int chariot_open_stack(struct chariot_domain *dom, u64 gva, u64 gfn)
+{
+	int err;
+
+	close_stale_stacks(dom);
+	chariot_view_split(dom->vm, gfn);
+	err = xa_err(xa_store(&dom->open, gfn, xa_mk_value(gva >> PAGE_SHIFT),
+			      GFP_KERNEL_ACCOUNT));
+	if (err)
+		return err;
+	dom->stats.stack_grants++;
+	xa_set_mark(&dom->open, gfn, STACK);
+	return 0;
 }
 
 static bool runs_on(struct chariot_domain *dom, u64 root)
@@ -67,6 +115,6 @@ void chariot_open_leave(struct chariot_domain *dom)
 	void *entry;
 
 	lockdep_assert_held(&dom->vm->lock);
-	xa_for_each_marked(&dom->open, gfn, entry, USER)
+	xa_for_each_marked(&dom->open, gfn, entry, CALL)
 		close_page(dom, gfn);
 }

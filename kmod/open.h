@@ -10,6 +10,11 @@
  *   kernel	a table of the kernel's half: stays
  *   root	the top table of a process: while a vCPU runs the driver on it
  *   user	a table of a process's half: until the driver is left
+ *
+ * Others save exits:
+ *
+ *   call	a page of an object granted for a call: until the driver is left
+ *   stack	CHARIOT_DOMAIN_FAST: while it is mapped there
  */
 #ifndef CHARIOT_OPEN_H
 #define CHARIOT_OPEN_H
@@ -20,6 +25,10 @@ bool chariot_open_has(struct chariot_domain *dom, u64 gfn);
 /* For a page walk of @vs. */
 int chariot_open_table(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		       u64 gfn);
+/* The page that @gva is on lies wholly in what is granted for this call. */
+int chariot_open_call(struct chariot_domain *dom, u64 gva);
+/* The page of a stack that @gva is on. */
+int chariot_open_stack(struct chariot_domain *dom, u64 gva, u64 gfn);
 /* For good: KVM cannot emulate what writes there. */
 int chariot_open_page(struct chariot_domain *dom, u64 gfn);
 /* @vs comes into the driver's view, with its top table at @cr3; leaves it. */

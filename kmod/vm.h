@@ -47,6 +47,8 @@ struct chariot_frame {
 	bool interrupt;
 	bool tail;		/* then it returns to the kernel at once */
 	u64 rip, rsp;		/* when the driver runs again */
+	u64 left;		/* rsp of kernel code in the driver's view that left
+				 * it: @rip, @rsp are a guess from the stack; or 0 */
 	u64 park;		/* then it goes on there instead; 0: no */
 	u64 saved;		/* gva where the CPU has saved @rip, with @park */
 	u64 args[6];
@@ -57,6 +59,7 @@ struct chariot_domain {
 	unsigned int nr;		/* also its view */
 	char name[CHARIOT_NAME_LEN];
 	u32 verdict;
+	bool fast;			/* CHARIOT_DOMAIN_FAST */
 
 	struct xarray exec;		/* gfns executable in the view; RCU */
 	struct xarray open;		/* gfns open beside the ACT (open.c); RCU */
@@ -83,6 +86,7 @@ struct chariot_vcpu {
 	unsigned int view;		/* 0: kernel view */
 	struct chariot_entry *entry;	/* of the driver code that runs */
 	u64 root;			/* gfn of the page tables' top, in a driver view */
+	u64 found, found_len;		/* what an argument granted last */
 
 	u64 wait_seq;			/* event that it waits for, 0: none */
 	bool wait_done;
@@ -159,6 +163,8 @@ u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva);
 bool chariot_domain_text(const struct chariot_domain *dom, u64 gva);
 const struct chariot_gate *
 chariot_gate_find(const struct chariot_gate *table, u32 nr, u64 gva);
+/* Have a fetch at @gva, kernel code, leave the driver's view. */
+void chariot_domain_trap(struct chariot_domain *dom, u64 gva);
 int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 			 u32 source, u64 gate, u64 site);
 /* The kernel hands it over (CHARIOT_OP_HAND). */

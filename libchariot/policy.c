@@ -695,6 +695,7 @@ static const struct {
 	{ "entry", STMT_ENTRY, 0, 2 },
 	{ "object", STMT_OBJECT, 0, 2 },
 	{ "rule", STMT_RULE, -1, 0 },
+	{ "mode", STMT_MODE, 1, 0 },
 };
 
 static void parse_body(struct parser *s, struct stmt *st, size_t i)
@@ -708,6 +709,10 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 		fail(s, st->line, "%s takes %d name%s, not %zu", stmts[i].word,
 		     stmts[i].names, stmts[i].names > 1 ? "s" : "",
 		     st->nr_names);
+	if (!s->err && st->kind == STMT_MODE &&
+	    strcmp(st->names[0], "strict") && strcmp(st->names[0], "fast"))
+		fail(s, st->line, "mode is strict or fast, not %s",
+		     st->names[0]);
 	if (!s->err && st->kind == STMT_ENTRY && st->nr_names > 6)
 		fail(s, st->line, "at most 6 parameters");
 	if (!s->err && (stmts[i].block == 2 ||

@@ -63,6 +63,7 @@ enum stmt_kind {
 	STMT_ENTRY,		/* names: pointees of the parameters, actions */
 	STMT_OBJECT,		/* names[0], actions */
 	STMT_RULE,		/* actions: one GRANT */
+	STMT_MODE,		/* names[0]: "strict" or "fast" */
 };
 
 struct stmt {

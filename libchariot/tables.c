@@ -1267,6 +1267,17 @@ static int add_kernel(struct builder *b)
 	return 0;
 }
 
+/* The last one wins. */
+static void set_mode(struct builder *b)
+{
+	const struct stmt *st;
+
+	for (st = b->policy->first; st; st = st->next)
+		if (st->kind == STMT_MODE)
+			b->t->create.flags = strcmp(st->names[0], "fast") ? 0 :
+					     CHARIOT_DOMAIN_FAST;
+}
+
 static void finish(struct builder *b)
 {
 	struct chariot_domain_create *c = &b->t->create;
@@ -1305,6 +1316,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	if (!b.t)
 		return NULL;
 	b.err = add_kernel(&b);
+	set_mode(&b);
 	add_current(&b);
 	add_sections(&b);
 	add_intr(&b);

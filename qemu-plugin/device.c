@@ -505,7 +505,7 @@ static const struct {
 	COUNTER(unemulated_grants), COUNTER(violations),
 	COUNTER(bad_control_flow), COUNTER(allocations), COUNTER(frees),
 	COUNTER(unknown_frees), COUNTER(beside), COUNTER(exits), COUNTER(ahead),
-	COUNTER(exits_kvm),
+	COUNTER(exits_kvm), COUNTER(stack_grants), COUNTER(call_grants),
 #undef COUNTER
 };
 

@@ -8,7 +8,8 @@
 #	chariot ARGS...			the command, without colours
 #	serve MB			make a file, serve it at 10.0.2.2:8080/f
 #	iso_start VM DRIVERS VERDICT [QEMU ARG...]
-#					start a guest whose DRIVERS are isolated
+#					start a guest whose DRIVERS are isolated,
+#					with the policy files $VM_POLICY
 #	iso_stat VM COUNTER		a counter of struct chariot_stats
 #	iso_events VM TYPE		the events of a type so far
 #	iso_detach VM			the guard's handle is closed
@@ -67,7 +68,8 @@ iso_guard()
 	local vm=$1 in=/tmp/vm/$1/guard
 
 	mkfifo "$in"
-	"$GUARD" "$(vm_pid "$vm")" "$2" "$3" <"$in" >"$OUT/$vm.guard" 2>&1 &
+	# shellcheck disable=SC2086 # a list
+	"$GUARD" "$(vm_pid "$vm")" "$2" "$3" ${VM_POLICY:-} <"$in" >"$OUT/$vm.guard" 2>&1 &
 	echo $! >"/tmp/vm/$vm/guard.pid"
 	disown $!
 	# keeps it running; iso_detach kills it

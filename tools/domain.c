@@ -10,7 +10,7 @@
 static const struct column list_cols[] = {
 	{ "pid", "PID", COL_NUMBER }, { "vm", "VM" },
 	{ "domain", "DOMAIN", COL_NUMBER }, { "driver", "DRIVER" },
-	{ "verdict", "VERDICT", COL_STATE },
+	{ "mode", "MODE" }, { "verdict", "VERDICT", COL_STATE },
 	{ "objects", "OBJECTS", COL_NUMBER },
 	{ "pages_full", "PAGES", COL_NUMBER },
 	{ "pages_shared", "SHARED", COL_NUMBER },
@@ -19,7 +19,8 @@ static const struct column list_cols[] = {
 
 static const struct column show_cols[] = {
 	{ "driver", "Driver" }, { "domain", "Domain" },
-	{ "verdict", "Verdict", COL_STATE }, { "text", "Text" },
+	{ "mode", "Mode" }, { "verdict", "Verdict", COL_STATE },
+	{ "text", "Text" },
 	{ "objects", "Objects in its ACT" },
 	{ "pages_full", "Pages wholly its own" },
 	{ "pages_shared", "Pages with a byte map" },
@@ -43,6 +44,7 @@ static void put_domain(struct json_object *o, uint32_t nr,
 {
 	put_u64(o, "domain", nr);
 	put_str(o, "driver", d->name);
+	put_str(o, "mode", d->mode & CHARIOT_DOMAIN_FAST ? "fast" : "strict");
 	put_str(o, "verdict", chariot_verdict_name(d->verdict));
 	put_hex(o, "text", d->text);
 	put_u64(o, "text_length", d->text_len);

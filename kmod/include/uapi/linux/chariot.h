@@ -308,7 +308,7 @@ struct chariot_gate {
  */
 struct chariot_domain_create {
 	__u32 argsz;
-	__u32 flags;			/* 0 */
+	__u32 flags;			/* CHARIOT_DOMAIN_FAST or 0 */
 	char  name[CHARIOT_NAME_LEN];	/* NUL-terminated */
 	__u32 verdict;			/* CHARIOT_VERDICT_* */
 	__u32 nr_ranges;
@@ -323,6 +323,11 @@ struct chariot_domain_create {
 	__u64 ops;			/* struct chariot_op[], of both tables */
 	struct chariot_kernel kernel;
 };
+/*
+ * Whole pages of the stacks that the driver runs on are open to it, and stay so
+ * for as long as they are stacks: a write to a caller's frame is not seen.
+ */
+#define CHARIOT_DOMAIN_FAST	(1U << 0)
 enum {
 	CHARIOT_VERDICT_REPORT,		/* let the write happen */
 	CHARIOT_VERDICT_SKIP,		/* drop the write, go on behind it */
@@ -357,7 +362,9 @@ struct chariot_domain_info {
 	__u64 nr_pages_shared;		/* out: pages with a byte map */
 	__u64 nr_frames;		/* out: calls and interrupts under way */
 	__u64 memory;			/* out: host bytes used for this domain */
-	__u64 reserved[4];
+	__u32 mode;			/* out: flags of CHARIOT_DOMAIN_CREATE */
+	__u32 reserved0;
+	__u64 reserved[3];
 };
 
 /* CHARIOT_GRANT: add [gva, gva + len) to a domain's ACT, or revoke. */
@@ -430,7 +437,9 @@ struct chariot_stats {
 	__u64 exits_kvm;		/* of these, passed on to KVM */
 	__u64 ahead;			/* writes and calls that were handled in the
 					 * exit before them, and so have none */
-	__u64 reserved2[7];
+	__u64 stack_grants;		/* stack pages opened, CHARIOT_DOMAIN_FAST */
+	__u64 call_grants;		/* pages of objects opened for a call */
+	__u64 reserved2[5];
 };
 
 /* CHARIOT_POST: send a REQUEST event to the other handles of this VM. */
