@@ -2,7 +2,7 @@
 /*
  * The kernel's own symbol table, found in its image by its structure.
  *
- * scripts/kallsyms.c of Linux writes, each piece aligned to 8:
+ * scripts/kallsyms.c of Linux writes, each piece aligned to 8, from 7.0 to 4:
  *
  *   up to 6.3                          from 6.4
  *   offsets        s32[num]            num_syms       u32
@@ -11,7 +11,7 @@
  *   names                              token_table
  *   markers                            token_index
  *   seqs_of_names  u8[3 * num] (6.2)   offsets
- *   token_table                        relative_base
+ *   token_table                        relative_base  (not from 7.0 on)
  *   token_index    u16[256]            seqs_of_names
  *
  * A name is a length (1 or 2 bytes, ULEB128) and as many tokens.  markers[i]
@@ -42,14 +42,27 @@
 #define TRIES_MARKERS	256
 #define TRIES_NAMES	1024
 
+/* What differs between versions. */
+static const struct layout {
+	size_t align;			/* of each piece */
+	bool offsets_behind;		/* the tokens, not before the names */
+	bool from_place;		/* each offset counts from where it is */
+} layouts[] = {
+	{ .align = 8 },						/* up to 6.3 */
+	{ .align = 8, .offsets_behind = true },			/* from 6.4 */
+	{ .align = 4, .offsets_behind = true, .from_place = true }, /* 7.0 */
+};
+
 struct tables {
+	const struct layout *layout;
 	const uint8_t *data;		/* the image */
 	size_t len;
 	size_t token_table, token_index; /* all of these: offsets in data */
 	size_t markers, names, names_end;
 	size_t offsets;
 	uint32_t num;
-	uint64_t base;			/* kallsyms_relative_base */
+	uint64_t base;			/* of the offsets */
+	bool absolute;			/* some offsets are addresses */
 	uint16_t index[TOKENS];
 	uint16_t token_len[TOKENS];
 	unsigned int tries_markers, tries_names;
@@ -71,9 +84,9 @@ static uint64_t get64(const struct tables *t, size_t off)
 	return v;
 }
 
-static size_t align8(size_t n)
+static size_t align_up(const struct tables *t, size_t n)
 {
-	return (n + 7) & ~(size_t)7;
+	return (n + t->layout->align - 1) & -t->layout->align;
 }
 
 /* ---- tokens --------------------------------------------------------------- */
@@ -106,14 +119,14 @@ static bool check_tokens(struct tables *t, size_t digits)
 	size_t end = tokens_end(t, digits);
 	int i;
 
-	t->token_index = align8(end);
+	t->token_index = align_up(t, end);
 	if (!end || t->token_index + 2 * TOKENS > t->len)
 		return false;
 	memcpy(t->index, t->data + t->token_index, 2 * TOKENS);
 	if (t->index[0] || t->index['0'] > digits)
 		return false;
 	t->token_table = digits - t->index['0'];
-	if (t->token_table & 7)
+	if (t->token_table & (t->layout->align - 1))
 		return false;
 	for (i = 0; i < TOKENS; i++) {
 		size_t next = i + 1 < TOKENS ? t->index[i + 1] :
@@ -183,7 +196,7 @@ static bool check_names(struct tables *t)
 		pos += n;
 	}
 	t->names_end = pos;
-	return align8(pos) == t->markers;
+	return align_up(t, pos) == t->markers;
 }
 
 /*
@@ -193,13 +206,14 @@ static bool check_names(struct tables *t)
 static bool find_names(struct tables *t, size_t nr)
 {
 	size_t last = get32(t, t->markers + 4 * (nr - 1)), from, to;
+	size_t align = t->layout->align;
 
 	if (last + 16 > t->markers)
 		return false;
-	to = (t->markers - last) & ~(size_t)7;
-	from = to > STEP_MAX + 8 ? to - STEP_MAX - 8 : 8;
-	for (t->names = to; t->names >= from; t->names -= 8) {
-		t->num = get32(t, t->names - 8);
+	to = (t->markers - last) & -align;
+	from = to > STEP_MAX + align ? to - STEP_MAX - align : align;
+	for (t->names = to; t->names >= from; t->names -= align) {
+		t->num = get32(t, t->names - align);
 		if (t->num < SYMS_MIN || t->num > SYMS_MAX ||
 		    ((size_t)t->num + 255) / 256 != nr)
 			continue;
@@ -230,8 +244,8 @@ static bool find_markers(struct tables *t)
 	size_t pos = t->token_table, low, nr, less;
 
 	low = pos > BEHIND_MAX ? pos - BEHIND_MAX : 0;
-	while (pos >= low + 8) {
-		pos -= 8;
+	while (pos >= low + t->layout->align) {
+		pos -= t->layout->align;
 		if (get32(t, pos))
 			continue;
 		nr = markers_run(t, pos);
@@ -254,50 +268,54 @@ static bool find_markers(struct tables *t)
  * With per-CPU symbols linked at 0, what is not negative is absolute and the
  * rest counts down from base - 1; else all count up from base.
  */
-static uint64_t sym_addr(const struct tables *t, int32_t off, bool absolute)
+static uint64_t sym_addr(const struct tables *t, size_t i)
 {
-	if (!absolute)
+	size_t place = t->offsets + 4 * i;
+	int32_t off = get32(t, place);
+
+	if (t->layout->from_place)
+		return t->base + place + (int64_t)off;
+	if (!t->absolute)
 		return t->base + (uint32_t)off;
 	return off >= 0 ? (uint64_t)off : t->base - 1 - (int64_t)off;
 }
 
-static bool has_absolute(const struct tables *t)
+/* The table is sorted, and its relative part lies around the table itself. */
+static bool check_offsets(struct tables *t, const struct image *img)
 {
-	return (int32_t)get32(t, t->offsets + 4 * (size_t)(t->num - 1)) < 0;
-}
-
-/* The table is sorted, and its relative part lies around the image. */
-static bool check_offsets(struct tables *t, const struct image *img,
-			  size_t offsets)
-{
-	uint64_t prev = 0, addr;
-	size_t base = align8(offsets + 4 * (size_t)t->num);
-	bool absolute;
+	uint64_t here = img->base + t->offsets, first, prev = 0, addr;
+	size_t end = align_up(t, t->offsets + 4 * (size_t)t->num);
 	uint32_t i;
 
-	if (offsets > t->len || base + 8 > t->len)
+	if (t->offsets > t->len || end + 8 > t->len)
 		return false;
-	t->offsets = offsets;
-	t->base = get64(t, base);
-	if (t->base < img->base || t->base - img->base >= img->len)
-		return false;
-	absolute = has_absolute(t);
+	if (t->layout->from_place) {
+		t->base = img->base;
+		first = sym_addr(t, 0);
+	} else {
+		first = t->base = get64(t, end);
+		t->absolute = (int32_t)get32(t, t->offsets +
+					     4 * (size_t)(t->num - 1)) < 0;
+	}
 	for (i = 0; i < t->num; i++, prev = addr) {
-		addr = sym_addr(t, get32(t, offsets + 4 * (size_t)i), absolute);
+		addr = sym_addr(t, i);
 		if (addr < prev)
 			return false;
 	}
-	return prev >= t->base && prev - t->base < (1ULL << 30);
+	return first <= here && here <= prev && prev - first < (1ULL << 30);
 }
 
 static bool find_offsets(struct tables *t, const struct image *img)
 {
-	size_t table = align8(4 * (size_t)t->num);
+	size_t table = align_up(t, 4 * (size_t)t->num);
 
-	if (check_offsets(t, img, t->token_index + 2 * TOKENS))
-		return true;
-	return t->names >= table + 16 &&
-	       check_offsets(t, img, t->names - 16 - table);
+	if (t->layout->offsets_behind)
+		t->offsets = t->token_index + 2 * TOKENS;
+	else if (t->names >= table + 16)
+		t->offsets = t->names - 16 - table;
+	else
+		return false;
+	return check_offsets(t, img);
 }
 
 /* ---- the result ----------------------------------------------------------- */
@@ -341,7 +359,6 @@ static int add_name(struct ksyms *k, size_t *room, const char *name, size_t len)
 
 static int decode(struct ksyms *k, const struct tables *t)
 {
-	bool absolute = has_absolute(t);
 	char buf[NAME_MAX_LEN + 1];
 	size_t pos = t->names, room = 0, len;
 	uint32_t i;
@@ -355,8 +372,7 @@ static int decode(struct ksyms *k, const struct tables *t)
 		if (len < 2)
 			return -EBADMSG;
 		k->syms[i] = (struct ksym){
-			.addr = sym_addr(t, get32(t, t->offsets + 4 * (size_t)i),
-					 absolute),
+			.addr = sym_addr(t, i),
 			.name = k->names_len,
 			.type = buf[0],
 		};
@@ -404,35 +420,56 @@ void ksyms_free(struct ksyms *k)
 	memset(k, 0, sizeof(*k));
 }
 
-int ksyms_find(struct ksyms *k, const struct image *img)
+/* In the order in which they are looked for. */
+static const char *const parts[] = {
+	"token table", "markers and names", "offsets", "readable names",
+};
+
+/* 0, -ENOMEM, or -ENOENT; *@found: how many of the parts there were at most. */
+static int find_layout(struct ksyms *k, struct tables *t,
+		       const struct image *img, size_t *found)
 {
-	struct tables t = { .data = img->data, .len = img->len };
-	const char *missing = "token table";
-	size_t from = 0;
+	size_t from = 0, n;
 	int err, tries;
 
-	memset(k, 0, sizeof(*k));
-	for (tries = 0; tries < TRIES_TABLES && find_tokens(&t, from); tries++) {
-		from = t.token_table + t.index['0'] + 1;
-		missing = "markers and names";
-		if (!find_markers(&t))
+	for (tries = 0; tries < TRIES_TABLES && find_tokens(t, from); tries++) {
+		from = t->token_table + t->index['0'] + 1;
+		n = !find_markers(t) ? 1 : !find_offsets(t, img) ? 2 : 3;
+		if (n > *found)
+			*found = n;
+		if (n < 3)
 			continue;
-		missing = "offsets";
-		if (!find_offsets(&t, img))
-			continue;
-		err = decode(k, &t);
+		err = decode(k, t);
 		if (!err)
 			err = make_hash(k);
 		if (!err)
 			return 0;
 		ksyms_free(k);
-		missing = "readable names";
 		if (err == -ENOMEM)
 			return err;
 	}
-	log_err("kallsyms: no %s in %#llx+%#zx", missing,
-		(unsigned long long)img->base, img->len);
 	return -ENOENT;
+}
+
+int ksyms_find(struct ksyms *k, const struct image *img)
+{
+	size_t i, found = 0;
+	int err = -ENOENT;
+
+	memset(k, 0, sizeof(*k));
+	for (i = 0; i < ARRAY_SIZE(layouts) && err == -ENOENT; i++) {
+		struct tables t = {
+			.layout = &layouts[i],
+			.data = img->data,
+			.len = img->len,
+		};
+
+		err = find_layout(k, &t, img, &found);
+	}
+	if (err == -ENOENT)
+		log_err("kallsyms: no %s in %#llx+%#zx", parts[found],
+			(unsigned long long)img->base, img->len);
+	return err;
 }
 
 const struct ksym *ksyms_by_name(const struct ksyms *k, const char *name)
