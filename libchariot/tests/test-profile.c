@@ -59,6 +59,7 @@ static const struct facts {
 } facts[] = {
 	{ "6.1", 90000, 2432, 154, "kmalloc_trace" },
 	{ "6.12", 150000, 2560, 150, "__kmalloc_cache_noprof" },
+	{ "7.2", 200000, 2816, 154, "__kmalloc_cache_noprof" },
 };
 
 static bool kernel_path(const struct facts *f, const char *file, char *path)
@@ -298,7 +299,9 @@ static void check_kernel(const struct facts *f, struct fake_guest *g,
 	tap_ok(!chariot_profile__kernel(p, &g->space, &k) &&
 	       k.page_offset == base && k.page_struct_size == 64 &&
 	       k.stack_size == 16384 && k.preempt_count &&
-	       k.preempt_count < 0x100000 && k.percpu_offsets > k.text_end &&
+	       /* from 6.15 on, per-CPU data is not linked at 0 */
+	       (k.preempt_count < 0x100000 || k.preempt_count > k.text_end) &&
+	       k.percpu_offsets > k.text_end &&
 	       k.nr_cpus && k.text_start == chariot_profile__symbol(p, "_text"),
 	       "%s: constants of the kernel", f->version);
 	printf("# vmemmap %#llx, preempt count %#llx, %llu CPUs\n", k.vmemmap_base,
@@ -580,7 +583,7 @@ static void check_guest(const struct facts *f, bool la57,
 
 /* ---- bad input ------------------------------------------------------------------ */
 
-#define CUT	(6UL << 20)
+#define CUT	(8UL << 20)
 
 /*
  * The symbol table's surroundings as an image of their own, for speed.  *@mid

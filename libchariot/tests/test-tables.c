@@ -13,7 +13,7 @@
 #include "policy.h"
 #include "tap.h"
 
-static const char *const versions[] = { "6.1", "6.12" };
+static const char *const versions[] = { "6.1", "6.12", "7.2" };
 static const char *const drivers[] = {
 	"e1000", "e1000e", "8139cp", "8139too", "virtio_net", "nvme",
 	"null_blk", "brd", "dummy", "tun", "snd-ens1370", "ahci",
@@ -239,11 +239,13 @@ static uint64_t driver_func(const struct chariot_driver *d, const char *name)
 
 static void e1000_gates(const struct chariot_profile *p, const struct view *v)
 {
-	static const char *const must[] = {
+	const char *gro = chariot_profile__symbol(p, "gro_receive_skb") ?
+			  "gro_receive_skb" : "napi_gro_receive";
+	const char *const must[] = {
 		"__alloc_skb", "alloc_etherdev_mqs", "consume_skb",
 		"dma_alloc_attrs", "dma_free_attrs", "free_netdev", "kfree",
 		"napi_build_skb", "napi_consume_skb", "napi_get_frags",
-		"napi_gro_frags", "napi_gro_receive", "page_frag_free",
+		"napi_gro_frags", gro, "page_frag_free",
 		"pskb_expand_head", "vfree", "__netdev_alloc_frag_align",
 		"__folio_put", "__pskb_pull_tail",
 	};
