@@ -172,7 +172,7 @@ test_mock()
 	j 0 'o["pid"] == 4711 and o["domains"] == ["demo"]' -j vm show 4711
 	t 1 'not permitted' vm show 4712
 	t 1 'are you root' vm show bogus
-	t 0 'mock +1 +demo +skip' domain list
+	t 0 'mock +1 +demo +strict +skip' domain list
 	j 0 'len(o) == 1 and o[0]["driver"] == "demo"' -j domain list mock
 	t 0 '^Violations: +2' domain show mock demo
 	j 0 'sum(a["bytes"] for a in o["act"]) == 5184' -j domain show mock demo
