@@ -33,7 +33,7 @@ cd "$(dirname "$0")/.." || exit 1
 FILE=${DRIVERS_FILE:-selftests/drivers.tsv}
 LOGS=.cache/out/drivers
 # Modules that the workloads of a class need
-WORK_block="ext4 crc32c_generic"
+WORK_block="ext4 crc32c_generic"	# where it is a module
 
 die() { echo "drivers: error: $*" >&2; exit 2; }
 
@@ -68,6 +68,17 @@ rows()
 	done <"$FILE"
 }
 
+# work_modules GUEST LIST: those of a list that this kernel has as modules
+work_modules()
+{
+	local m
+
+	for m in ${!2:-}; do
+		find -L ".cache/kernels/$1/root" -name "$m.ko*" | grep -q . &&
+			printf '%s ' "$m"
+	done
+}
+
 # run HOST GUEST VCPUS NPT SHARD ROWS
 run()
 {
@@ -82,15 +93,15 @@ run()
 	# shellcheck disable=SC2086 # lists
 	selftests/initramfs.sh files $files >/dev/null || return
 	while IFS=$'\t' read -r driver class args before; do
-		work=WORK_$class
+		work=$(work_modules "$guest" "WORK_$class")
 		# shellcheck disable=SC2086 # lists
 		selftests/initramfs.sh guest "$guest" ${driver%% *} \
-			${before#-} ${!work:-} >/dev/null 2>"$dir/initramfs.err" ||
+			${before#-} $work >/dev/null 2>"$dir/initramfs.err" ||
 			echo "# $driver: $(cat "$dir/initramfs.err")"
 	done <"$rows"
 	GUEST=$guest VCPUS=$vcpus NPT=$npt VM_FILES=$files \
 		CHARIOT_VERDICT=${VERDICT:-skip} CHARIOT_POLICY=${POLICY:+$(realpath "$POLICY")} \
-		CHARIOT_WORK_block=$WORK_block \
+		CHARIOT_WORK_block=$(work_modules "$guest" WORK_block) \
 		selftests/l1.sh -k "$host" -o "$dir" -t 3400 -- \
 		bash selftests/drivers-l1.sh >"$dir/log" 2>&1
 	echo "$?" >"$dir/status"

@@ -1,0 +1,90 @@
+# The machine changes under an isolated driver: CPUs and memory come and go, the
+# guest reboots.
+export VCPUS=1
+serve 300000
+balloon() { vm_qmp a "{\"execute\":\"balloon\",\"arguments\":{\"value\":$(($1 << 20))}}" >/dev/null; }
+total() { vm_run a "sed -n 's/MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo"; }
+
+# until COMMAND...: it succeeds, within 20 s
+until_ok()
+{
+	local n=0
+
+	until "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		[ $n -lt 100 ] || return 1
+		sleep 0.2
+	done
+}
+less_than() { [ "$(total)" -lt "$1" ]; }
+more_than() { [ "$(total)" -gt "$1" ]; }
+still_isolated()
+{
+	is "$1: receive" "$(fetch a)" "$SUM"
+	is "$1: no violation" "$(iso_stat a violations)" 0
+	is "$1: isolated" "$(chariot -j domain list a |
+		grep -c '"driver":"e1000"')" 1
+}
+
+# shellcheck disable=SC2086 # a list
+iso_start a e1000 skip $NET -smp 1,maxcpus=3 -m 256,slots=2,maxmem=1G \
+	-device virtio-balloon-pci || exit 1
+vm_run a 'modprobe virtio_balloon' || exit 1
+net_up a >/dev/null
+
+for cpu in 1 2; do
+	vm_qmp a "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"host-x86_64-cpu\",
+		\"id\":\"cpu$cpu\",\"socket-id\":$cpu,\"core-id\":0,\"thread-id\":0}}" >/dev/null
+	check "CPU $cpu is plugged in" until_ok vm_run a "[ -d /sys/devices/system/cpu/cpu$cpu ]"
+	vm_run a "echo 1 >/sys/devices/system/cpu/cpu$cpu/online" 2>/dev/null
+done
+is "CPUs that are online" "$(vm_run a 'nproc')" 3
+still_isolated "three CPUs"
+vm_run a 'for i in 1 2 3 4 5; do for c in 1 2; do
+	echo 0 >/sys/devices/system/cpu/cpu$c/online; done; for c in 1 2; do
+	echo 1 >/sys/devices/system/cpu/cpu$c/online; done; done'
+is "CPUs went off and on" "$(vm_run a 'nproc')" 3
+still_isolated "CPUs off and on"
+# The interrupt and the driver's work on another CPU than before
+vm_run a 'echo 0 >/sys/devices/system/cpu/cpu1/online'
+vm_qmp a '{"execute":"device_del","arguments":{"id":"cpu2"}}' >/dev/null
+check "CPU 2 is unplugged" until_ok vm_run a '[ ! -d /sys/devices/system/cpu/cpu2 ]'
+still_isolated "one CPU again"
+
+before=$(total)
+balloon 176
+check "the balloon takes memory" until_ok less_than $((before - 40000))
+still_isolated "balloon inflated"
+balloon 256
+check "the balloon gives it back" until_ok more_than $((before - 10000))
+still_isolated "balloon deflated"
+
+vm_qmp a '{"execute":"object-add","arguments":{"qom-type":"memory-backend-ram",
+	"id":"m1","size":134217728}}' >/dev/null
+vm_qmp a '{"execute":"device_add","arguments":{"driver":"pc-dimm","id":"d1",
+	"memdev":"m1"}}' >/dev/null
+check "memory is plugged in" until_ok vm_run a \
+	'for s in /sys/devices/system/memory/memory*/state; do
+		grep -q online $s || echo online_movable >$s; done
+	[ $(grep -l online /sys/devices/system/memory/memory*/state | wc -l) -ge 3 ]'
+check "memory is online" until_ok more_than $((before + 100000))
+vm_run a 'head -c 100000000 /dev/zero >/tmp/fill; rm /tmp/fill'
+still_isolated "more memory"
+vm_qmp a '{"execute":"device_del","arguments":{"id":"d1"}}' >/dev/null
+check "memory is unplugged" until_ok less_than $((before + 10000))
+still_isolated "less memory"
+
+vm_qmp a '{"execute":"set-action","arguments":{"reboot":"reset"}}' >/dev/null
+vm_run a -t 5 'reboot -f' >/dev/null 2>&1
+check "the guest reboots" vm_wait a
+check "its domain is gone" until_ok sh -c \
+	"! .build/tools/chariot -j domain list a | grep -q e1000"
+net_up a >/dev/null
+still_isolated "after a reboot"
+
+iso_events a error | sed 's/^/# /'
+is "no error" "$(iso_events a error | grep -c .)" 0
+grep '^stat' "$OUT/a.guard" | tail -n 20 | sed 's/^/# /'
+vm_stop a
+iso_detach a
+unserve
