@@ -625,8 +625,16 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 		chariot_view_set(f->vcpu, vs->view);
 		return RETRY;
 	}
-	if (!f->vm->nr_domains || !resolve(f, cr2_or_gpa) ||
-	    !kvm_call(kvm_is_visible_gfn)(f->vm->kvm, f->gpa >> PAGE_SHIFT))
+	if (!(f->vm->nr_domains || f->vm->watch & CHARIOT_WATCH_LOAD) ||
+	    !resolve(f, cr2_or_gpa))
+		return PASS;
+	if (!kvm_call(kvm_is_visible_gfn)(f->vm->kvm, f->gpa >> PAGE_SHIFT)) {
+		/* A kernel that has just begun looks for its devices. */
+		if (!vs->view)
+			chariot_watch_kexec(f->vm, f->vcpu);
+		return PASS;
+	}
+	if (!f->vm->nr_domains)
 		return PASS;
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
 	f->rsp = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);

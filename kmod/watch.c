@@ -93,18 +93,54 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 	return 0;
 }
 
-void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+static void reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {
 	struct chariot_event ev = {
 		.type = CHARIOT_EV_RESET, .vcpu = vcpu->vcpu_idx,
 	};
 
+	chariot_vm_reset(vm);
+	chariot_event_send(vm, &ev, NULL);
+}
+
+void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+{
 	lockdep_assert_held(&vm->lock);
 	if (vcpu->vcpu_id || vcpu->arch.cr0 & X86_CR0_PE ||
 	    !(vm->nr_domains || vm->watch & CHARIOT_WATCH_LOAD))
 		return;
-	chariot_vm_reset(vm);
-	chariot_event_send(vm, &ev, NULL);
+	reset(vm, vcpu);
+}
+
+void chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+{
+	struct chariot_walk walk;
+	u8 ours[5], insn[5];
+
+	lockdep_assert_held(&vm->lock);
+	if (!(vm->watch & CHARIOT_WATCH_LOAD) ||
+	    !(vcpu->arch.efer & EFER_LMA) || chariot_x86_ops->get_cpl(vcpu))
+		return;
+	trap_insn(ours);
+	if (!chariot_guest_walk(vm->kvm, chariot_vcpu_cr(vcpu), vm->load_gva,
+				&walk) &&
+	    walk.gpa == vm->load_gpa &&
+	    !chariot_guest_read(vm->kvm, walk.gpa, insn, sizeof(insn)) &&
+	    !memcmp(insn, ours, sizeof(insn)))
+		return;
+	reset(vm, vcpu);
+}
+
+/* After a kexec LSTAR is that of the kernel before, for a while. */
+static bool is_kernel_of(struct chariot_vm *vm, struct kvm_vcpu *vcpu, u64 rip,
+			 u64 lstar)
+{
+	struct chariot_walk walk;
+
+	return (rip > lstar ? rip - lstar : lstar - rip) < SZ_64M &&
+	       !chariot_guest_walk(vm->kvm, chariot_vcpu_cr(vcpu), lstar,
+				   &walk) &&
+	       walk.executable;
 }
 
 bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
@@ -121,7 +157,7 @@ bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	if (!(vcpu->arch.efer & EFER_LMA) || rip < KERNEL_HALF ||
 	    chariot_x86_ops->get_cpl(vcpu) ||
 	    kvm_call(kvm_get_msr)(vcpu, MSR_LSTAR, &lstar) ||
-	    lstar < KERNEL_HALF)
+	    lstar < KERNEL_HALF || !is_kernel_of(vm, vcpu, rip, lstar))
 		return false;
 	vm->watch &= ~CHARIOT_WATCH_KERNEL;
 	vm->cr = chariot_vcpu_cr(vcpu);

@@ -12,9 +12,11 @@
 int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 		      const struct chariot_watch *w);
 void chariot_watch_disarm(struct chariot_vm *vm);
-/* At a fault: true if this vCPU has to wait for an answer to KERNEL. */
-/* The guest starts anew: the first CPU is in real mode. */
+/* At a fault: the guest starts anew, if the first CPU is in real mode. */
 void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
+/* At an access to a device: another kernel runs, if the load point is not ours. */
+void chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
+/* At a fault: true if this vCPU has to wait for an answer to KERNEL. */
 bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu);
 

@@ -1,5 +1,5 @@
 # The machine changes under an isolated driver: CPUs and memory come and go, the
-# guest reboots.
+# guest reboots, and then boots another kernel by itself.
 export VCPUS=1
 serve 300000
 balloon() { vm_qmp a "{\"execute\":\"balloon\",\"arguments\":{\"value\":$(($1 << 20))}}" >/dev/null; }
@@ -29,14 +29,14 @@ still_isolated()
 # shellcheck disable=SC2086 # a list
 iso_start a e1000 skip $NET -smp 1,maxcpus=3 -m 256,slots=2,maxmem=1G \
 	-device virtio-balloon-pci || exit 1
-vm_run a 'modprobe virtio_balloon' || exit 1
+vm_run a 'modprobe -a virtio_pci virtio_balloon' || exit 1
 net_up a >/dev/null
 
 for cpu in 1 2; do
 	vm_qmp a "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"host-x86_64-cpu\",
-		\"id\":\"cpu$cpu\",\"socket-id\":$cpu,\"core-id\":0,\"thread-id\":0}}" >/dev/null
+		\"id\":\"cpu$cpu\",\"socket-id\":0,\"core-id\":$cpu,\"thread-id\":0}}" >/dev/null
 	check "CPU $cpu is plugged in" until_ok vm_run a "[ -d /sys/devices/system/cpu/cpu$cpu ]"
-	vm_run a "echo 1 >/sys/devices/system/cpu/cpu$cpu/online" 2>/dev/null
+	vm_run a "echo 1 >/sys/devices/system/cpu/cpu$cpu/online" >/dev/null 2>&1
 done
 is "CPUs that are online" "$(vm_run a 'nproc')" 3
 still_isolated "three CPUs"
@@ -52,8 +52,8 @@ check "CPU 2 is unplugged" until_ok vm_run a '[ ! -d /sys/devices/system/cpu/cpu
 still_isolated "one CPU again"
 
 before=$(total)
-balloon 176
-check "the balloon takes memory" until_ok less_than $((before - 40000))
+balloon 216
+check "the balloon takes memory" until_ok less_than $((before - 20000))
 still_isolated "balloon inflated"
 balloon 256
 check "the balloon gives it back" until_ok more_than $((before - 10000))
@@ -68,7 +68,7 @@ check "memory is plugged in" until_ok vm_run a \
 		grep -q online $s || echo online_movable >$s; done
 	[ $(grep -l online /sys/devices/system/memory/memory*/state | wc -l) -ge 3 ]'
 check "memory is online" until_ok more_than $((before + 100000))
-vm_run a 'head -c 100000000 /dev/zero >/tmp/fill; rm /tmp/fill'
+vm_run a 'head -c 60000000 /dev/zero >/tmp/fill; rm /tmp/fill'
 still_isolated "more memory"
 vm_qmp a '{"execute":"device_del","arguments":{"id":"d1"}}' >/dev/null
 check "memory is unplugged" until_ok less_than $((before + 10000))
@@ -82,8 +82,27 @@ check "its domain is gone" until_ok sh -c \
 net_up a >/dev/null
 still_isolated "after a reboot"
 
-iso_events a error | sed 's/^/# /'
 is "no error" "$(iso_events a error | grep -c .)" 0
+vm_stop a
+iso_detach a
+
+VM_FILES="$PWD/.build/selftests/kexec:/k/kexec
+	$PWD/.cache/kernels/$GUEST/vmlinuz:/k/vmlinuz
+	$(selftests/initramfs.sh guest "$GUEST"):/k/initrd"
+# shellcheck disable=SC2086 # a list
+VM_MEM=512 iso_start a e1000 skip $NET || exit 1
+net_up a >/dev/null
+is "before a kexec: receive" "$(fetch a)" "$SUM"
+before=$(vm_run a 'cat /proc/sys/kernel/random/boot_id')
+vm_run a -t 5 '/k/kexec /k/vmlinuz /k/initrd' 2>&1 | sed 's/^/# /'
+check "kexec: the guest boots" vm_wait a
+check "kexec: another kernel" [ "$(vm_run a 'cat /proc/sys/kernel/random/boot_id')" != "$before" ]
+is "kexec: the operator is told" "$(iso_events a reset | grep -c .)" 1
+net_up a >/dev/null
+still_isolated "after a kexec"
+
+iso_events a error | sed 's/^/# /'
+is "kexec: no error" "$(iso_events a error | grep -c .)" 0
 grep '^stat' "$OUT/a.guard" | tail -n 20 | sed 's/^/# /'
 vm_stop a
 iso_detach a
