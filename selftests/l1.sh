@@ -27,6 +27,12 @@
 # translates it. With 2 CPUs, KVM's static keys, which change at each start of a
 # VM, then hang L1 ("soft lockup" in __apic_accept_irq(), or "Oops: int3") or end
 # a guest with 2 VCPUS, about once in ten. One CPU cannot race with itself.
+#
+# TCG's VMRUN sets a bit of the CPU's pending interrupts without the lock that
+# its devices hold (helper_vmrun(): interrupt_request |= CPU_INTERRUPT_VIRQ), and
+# so can lose the local timer's interrupt. A one-shot timer never comes again: L1
+# hung whenever a guest's CPU just then waited, spinning, for another one of its
+# CPUs. So L1's timer is periodic: highres=off nohz=off.
 
 set -u -o pipefail
 
@@ -184,7 +190,7 @@ write_command "$@"
 
 # The watchdogs are for real CPUs; emulated ones on a busy machine are slower.
 APPEND="console=ttyS0 no_timer_check panic=-1 oops=panic mitigations=off
-	quiet loglevel=5 watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=90
+	quiet loglevel=5 highres=off nohz=off watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=90
 	tsc=reliable log_buf_len=4M
 	chariot.repo=$TOP $EXTRA"
 APPEND=${APPEND//[$'\n\t']/ }
