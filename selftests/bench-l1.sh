@@ -12,7 +12,8 @@ PARAM=/sys/module/chariot_bench/parameters
 OPS="none:20000 call:2000 entry:2000 kmalloc:1000 shared:5000 stack:5000
 page:20000 busy:5000000"
 COUNTERS="exits entries returns calls call_returns interrupts
-interrupt_returns emulated_writes stack_writes page_grants walk_grants beside
+interrupt_returns emulated_writes stack_writes page_grants walk_grants
+stack_grants call_grants beside
 exits_kvm ahead allocations frees"
 
 say() { echo "bench: $*" >&2; }
@@ -112,76 +113,89 @@ net_up a >/dev/null
 workloads module
 vm_kill a
 
-# shellcheck disable=SC2086 # a list
-boot "isolated" vm_start a $NET -plugin "file=$PLUGIN" \
-	-device chariot,drivers=e1000,verdict=skip
-vm_run a 'rmmod chariot_bench' >/dev/null
-.build/tools/chariot isolate a chariot_bench >/dev/null || exit 1
-vm_run a 'insmod /c/chariot_bench.ko' || exit 1
-operations isolated
-memory isolated
-vm_run a 'rmmod chariot_bench' >/dev/null
-.build/tools/chariot release a chariot_bench >/dev/null
-vm_run a 'insmod /c/chariot_bench.ko' || exit 1
-net_up a >/dev/null
-workloads isolated
-domain=$(.build/tools/chariot -j domain list a)
-vm_stop a
+# isolated PHASE MODE
+isolated()
+{
+	echo "mode $2" >/tmp/mode.policy
+	# shellcheck disable=SC2086 # a list
+	boot "$1" vm_start a $NET -plugin "file=$PLUGIN" \
+		-device chariot,drivers=e1000,verdict=skip,policy=/tmp/mode.policy
+	vm_run a 'rmmod chariot_bench' >/dev/null
+	.build/tools/chariot isolate a chariot_bench >/dev/null || exit 1
+	vm_run a 'insmod /c/chariot_bench.ko' || exit 1
+	operations "$1"
+	memory "$1"
+	vm_run a 'rmmod chariot_bench' >/dev/null
+	.build/tools/chariot release a chariot_bench >/dev/null
+	vm_run a 'insmod /c/chariot_bench.ko' || exit 1
+	net_up a >/dev/null
+	workloads "$1"
+	domain=$(.build/tools/chariot -j domain list a)
+	vm_stop a
+}
+isolated fast fast
+isolated isolated strict
 
 # ---- what came of it --------------------------------------------------------
 
 div() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; }
 
-# per OP WHAT: of one operation, isolated
-per() { div "${V[isolated.$1.$2]:-0}" "${V[isolated.$1.n]}"; }
+# per PHASE OP WHAT: of one operation
+per() { div "${V[$1.$2.$3]:-0}" "${V[$1.$2.n]}"; }
 
-# cost OP: instructions of one operation beyond those without Chariot
-cost()
+# cost PHASE OP: instructions of one operation beyond those without Chariot
+cost() { div $((V[$1.$2.insns] - V[none.$2.insns])) "${V[$1.$2.n]}"; }
+
+# op TEXT OP: its row, both modes
+op()
 {
-	div $((V[isolated.$1.insns] - V[none.$1.insns])) "${V[isolated.$1.n]}"
+	printf '%-40s %8s %13s %8s %13s\n' "$1" \
+		"$(per isolated "$2" exits)" "$(cost isolated "$2")" \
+		"$(per fast "$2" exits)" "$(cost fast "$2")"
 }
-
-row() { printf '%-44s %10s %14s\n' "$@"; }
 
 echo
 echo "host $HOST, guest $GUEST, npt $NPT; instructions are the host's, more than without Chariot"
 echo
-row "OPERATION OF A DRIVER" EXITS INSTRUCTIONS
-row "call of a kernel function + return" "$(per call exits)" "$(cost call)"
-row "the same + entry of the driver + return" "$(per entry exits)" \
-	"$(cost entry)"
-row "kmalloc(64) + kfree()" "$(per kmalloc exits)" "$(cost kmalloc)"
-row "write to a page shared with others" "$(per shared exits)" "$(cost shared)"
-row "write to its stack" "$(per stack exits)" "$(cost stack)"
-row "write to a page of its own" "$(per page exits)" "$(cost page)"
-irqs=${V[isolated.busy.interrupts]}
-row "interrupt in driver code ($irqs)" \
-	"$(div "${V[isolated.busy.exits]}" "$irqs")" \
-	"$(div $((V[isolated.busy.insns] - V[none.busy.insns])) "$irqs")"
+printf '%-40s %8s %13s %8s %13s\n' "OPERATION OF A DRIVER" \
+	EXITS INSTRUCTIONS "FAST: E." INSTRUCTIONS
+op "call of a kernel function + return" call
+op "the same + entry of the driver + return" entry
+op "kmalloc(64) + kfree()" kmalloc
+op "write to a page shared with others" shared
+op "write to its stack" stack
+op "write to a page of its own" page
+# per interrupt, not per loop
+for p in isolated fast; do V[$p.busy.n]=${V[$p.busy.interrupts]}; done
+op "interrupt in driver code (${V[isolated.busy.n]})" busy
 echo
-printf '%-34s %12s %12s %12s %7s\n' "WORKLOAD, instructions" "no module" \
-	"module only" "isolated" "ratio"
+printf '%-30s %12s %12s %12s %6s %12s %6s\n' "WORKLOAD, instructions" "no module" \
+	"module only" "isolated" "ratio" "fast" "ratio"
 ratios=
 for w in "rx:e1000 receives $KB KiB" "tx:e1000 sends $KB KiB" \
 	 "cpu:CPU-bound, idle driver" "memory:48 MiB of fresh memory"; do
 	k=${w%%:*}
 	r=$(div "${V[none.$k.insns]}" "${V[isolated.$k.insns]}")
 	m=$(div "${V[none.$k.insns]}" "${V[module.$k.insns]}")
-	printf '%-34s %12d %12d %12d %7s\n' "${w#*:}" "${V[none.$k.insns]}" \
-		"${V[module.$k.insns]}" "${V[isolated.$k.insns]}" "$r"
-	ratios="$ratios${ratios:+, }\"$k\": {\"isolated\": $r, \"module_only\": $m}"
+	f=$(div "${V[none.$k.insns]}" "${V[fast.$k.insns]}")
+	printf '%-30s %12d %12d %12d %6s %12d %6s\n' "${w#*:}" \
+		"${V[none.$k.insns]}" "${V[module.$k.insns]}" \
+		"${V[isolated.$k.insns]}" "$r" "${V[fast.$k.insns]}" "$f"
+	ratios="$ratios${ratios:+, }\"$k\": {\"isolated\": $r, \"fast\": $f, \"module_only\": $m}"
 done
 echo "(ratio: speed isolated to speed without the module)"
 echo
-printf '%-34s %12s %12s\n' "WHERE THE EXITS GO" "receive" "send"
+where() { printf '%-30s %12s %12s %14s %12s\n' "$@"; }
+where "WHERE THE EXITS GO" receive send "fast: receive" send
 for c in $COUNTERS; do
-	printf '%-34s %12d %12d\n' "$c" "${V[isolated.rx.$c]:-0}" \
-		"${V[isolated.tx.$c]:-0}"
+	where "$c" "${V[isolated.rx.$c]:-0}" "${V[isolated.tx.$c]:-0}" \
+		"${V[fast.rx.$c]:-0}" "${V[fast.tx.$c]:-0}"
 done
-printf '%-34s %12d %12d\n' "all exits of KVM" "${V[isolated.rx.kvm_exits]}" \
-	"${V[isolated.tx.kvm_exits]}"
-printf '%-34s %12d %12d\n' "  the same without Chariot" \
-	"${V[none.rx.kvm_exits]}" "${V[none.tx.kvm_exits]}"
+where "all exits of KVM" "${V[isolated.rx.kvm_exits]}" \
+	"${V[isolated.tx.kvm_exits]}" "${V[fast.rx.kvm_exits]}" \
+	"${V[fast.tx.kvm_exits]}"
+where "  the same without Chariot" "${V[none.rx.kvm_exits]}" \
+	"${V[none.tx.kvm_exits]}" "" ""
 echo
 echo "memory of the host for e1000's domain: $(echo "$domain" |
 	sed -n 's/.*"driver":"e1000".*"memory":\([0-9]*\).*/\1/p') bytes"
