@@ -95,6 +95,11 @@ bool chariot_act_full(struct chariot_act *act, u64 gfn)
 	return entry_full(xa_load(&act->pages, gfn));
 }
 
+bool chariot_act_some(struct chariot_act *act, u64 gfn)
+{
+	return xa_load(&act->pages, gfn);
+}
+
 bool chariot_act_covers(struct chariot_act *act, u64 gfn, unsigned int offset,
 			unsigned int len)
 {

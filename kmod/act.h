@@ -55,6 +55,8 @@ void chariot_act_trim(struct chariot_act *act, u32 max,
 /* Does one object have [gva, gva + len)?  One of SRC_ARGUMENT is young again. */
 bool chariot_act_has(struct chariot_act *act, u64 gva, u64 len);
 bool chariot_act_full(struct chariot_act *act, u64 gfn);
+/* Is anything granted on the page? */
+bool chariot_act_some(struct chariot_act *act, u64 gfn);
 bool chariot_act_covers(struct chariot_act *act, u64 gfn, unsigned int offset,
 			unsigned int len);
 /* First object that starts at or after @gva; last one that starts below. */

@@ -518,11 +518,15 @@ static enum action walk_write(struct fault *f)
 	return PASS;
 }
 
+/* Objects are on most other pages: then there is no need to look. */
 static bool open_stack(struct fault *f)
 {
-	u64 gva = chariot_stack_gva(f->dom, f->vs->entry, f->gpa);
+	u64 gva, gfn = f->gpa >> PAGE_SHIFT;
 
-	return gva && !chariot_open_stack(f->dom, gva, f->gpa >> PAGE_SHIFT);
+	if (chariot_act_some(&f->dom->act, gfn))
+		return false;
+	gva = chariot_stack_gva(f->dom, f->vs->entry, f->gpa);
+	return gva && !chariot_open_stack(f->dom, gva, gfn);
 }
 
 static enum action driver_write(struct fault *f)

@@ -3,8 +3,8 @@
  * The guard: a thread that isolates named drivers as the guest loads them.
  *
  * The thread alone uses g->vm, but for plain ioctls on its descriptor, which
- * need no lock.  g->lock is for what other threads change, and is never held
- * over an ioctl.
+ * need no lock.  g->lock is for what other threads change or read, and is never
+ * held over an ioctl; the thread itself reads its own fields without.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -52,6 +52,7 @@ struct chariot_guard {
 
 	pthread_mutex_t lock;
 	bool stop;
+	char asked[CHARIOT_NAME_LEN];	/* by another thread; "": nothing */
 	unsigned int resets;		/* asked for; */
 	uint32_t verdict;
 	unsigned int resets_done;	/* of the thread */
@@ -130,11 +131,13 @@ static int add_name(struct chariot_guard *g, const char *name, size_t len)
 		free(n);
 		return -EINVAL;
 	}
+	pthread_mutex_lock(&g->lock);
 	at = find_name(g, n->name);
 	if (*at)
 		free(n);
 	else
 		*at = n;
+	pthread_mutex_unlock(&g->lock);
 	return 0;
 }
 
@@ -155,20 +158,29 @@ static void remove_name(struct chariot_guard *g, const char *name)
 {
 	struct name **at = find_name(g, name), *n = *at;
 
+	pthread_mutex_lock(&g->lock);
 	if (n) {
 		*at = n->next;
 		free(n);
 	}
+	pthread_mutex_unlock(&g->lock);
 }
 
 /* ---- watches ------------------------------------------------------------ */
+
+static void set_armed(struct chariot_guard *g, uint32_t flags)
+{
+	pthread_mutex_lock(&g->lock);
+	g->armed = flags;
+	pthread_mutex_unlock(&g->lock);
+}
 
 static int arm(struct chariot_guard *g, uint32_t flags, uint64_t load_gva)
 {
 	int err = vm_watch(g->vm, flags, g->o.timeout_ms, load_gva);
 
 	if (!err)
-		g->armed = flags;
+		set_armed(g, flags);
 	return err;
 }
 
@@ -227,7 +239,7 @@ static void start_over(struct chariot_guard *g)
 	forget_live(g, 0);
 	vm_forget_kernel(g->vm);
 	memset(g->vm->names, 0, sizeof(g->vm->names));
-	g->armed = 0;
+	set_armed(g, 0);
 	g->retry = false;
 	g->dead = false;
 	update_watch(g);
@@ -319,7 +331,8 @@ static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
 	struct name *n;
 	int err;
 
-	g->armed &= ~CHARIOT_WATCH_KERNEL;	/* the module sends it once */
+	/* The module sends it once. */
+	set_armed(g, g->armed & ~CHARIOT_WATCH_KERNEL);
 	log_info("reading the guest's kernel");
 	err = vm_make_profile(g->vm, ev->u.kernel.lstar);
 	if (err) {
@@ -521,6 +534,7 @@ static void do_reset(struct chariot_guard *g)
 /* True: stop. */
 static bool woken(struct chariot_guard *g)
 {
+	char asked[CHARIOT_NAME_LEN];
 	unsigned int resets, done;
 	uint64_t n;
 	bool stop;
@@ -532,10 +546,18 @@ static bool woken(struct chariot_guard *g)
 	resets = g->resets;
 	done = g->resets_done;
 	g->resets_done = resets;
+	memcpy(asked, g->asked, sizeof(asked));
 	pthread_mutex_unlock(&g->lock);
 	if (!stop && resets != done)
 		do_reset(g);
-	return stop;
+	if (stop || !asked[0])
+		return stop;
+	ask_isolate(g, asked);
+	update_watch(g);
+	pthread_mutex_lock(&g->lock);
+	g->asked[0] = 0;
+	pthread_mutex_unlock(&g->lock);
+	return false;
 }
 
 static void drain(struct chariot_guard *g)
@@ -709,4 +731,49 @@ int chariot_guard__set_verdict(struct chariot_guard *g, uint32_t verdict)
 		if (i.domains & 1U << nr)
 			err = chariot_vm__set_verdict(g->vm, nr, verdict);
 	return err == -ENOENT ? 0 : err;
+}
+
+int chariot_guard__ask(struct chariot_guard *g, const char *name)
+{
+	char asked[CHARIOT_NAME_LEN];
+	int err = 0;
+
+	if (!set_name(asked, name, strlen(name)))
+		return -EINVAL;
+	pthread_mutex_lock(&g->lock);
+	if (g->asked[0])
+		err = -EBUSY;
+	else
+		memcpy(g->asked, asked, sizeof(asked));
+	pthread_mutex_unlock(&g->lock);
+	if (!err)
+		wake(g);
+	return err;
+}
+
+int chariot_guard__state(struct chariot_guard *g, const char *name)
+{
+	struct chariot_domain_info info = {};
+	char wanted[CHARIOT_NAME_LEN];
+	bool asked, listed, armed;
+	int nr;
+
+	if (!set_name(wanted, name, strlen(name)))
+		return -EINVAL;
+	nr = chariot_vm__domain_by_name(g->vm, wanted);
+	if (nr > 0)
+		nr = chariot_vm__domain_info(g->vm, nr, &info);
+	if (!nr)
+		return info.verdict == CHARIOT_VERDICT_REPORT ?
+		       CHARIOT_DRIVER_REPORTED : CHARIOT_DRIVER_ISOLATED;
+	if (nr != -ENOENT)
+		return nr;
+	pthread_mutex_lock(&g->lock);
+	asked = !strcmp(g->asked, wanted);
+	listed = *find_name(g, wanted);
+	armed = g->armed & CHARIOT_WATCH_LOAD;
+	pthread_mutex_unlock(&g->lock);
+	if (!asked && !listed)
+		return CHARIOT_DRIVER_UNKNOWN;
+	return !asked && armed ? CHARIOT_DRIVER_AWAITED : CHARIOT_DRIVER_ASKED;
 }

@@ -2,8 +2,8 @@
 /*
  * -device chariot: isolate drivers of this VM from its start.
  *
- * For the guest this is a PCI device of no known kind, without registers,
- * memory or interrupts.  For the host it holds the guard of libchariot, whose
+ * For the guest this is a PCI device of no known kind, without interrupts, and
+ * without registers unless requests=on (bar.h).  For the host it holds the guard of libchariot, whose
  * thread does the work; all that has to happen in QEMU's main loop, with its
  * lock, is here.
  *
@@ -20,15 +20,14 @@
 
 #include "device.h"
 #include "message.h"
+#include "request.h"
 
 #define CHARIOT_DEV(obj) OBJECT_CHECK(ChariotDev, (obj), TYPE_CHARIOT)
 
 /*
- * QEMU's own range of 1234 for what no one registered; nothing drives it.
- * Class ff: fits none of the others.
+ * In bar.h: QEMU's own range of 1234 for what no one registered; nothing drives
+ * it.  Class ff: fits none of the others.
  */
-#define CHARIOT_PCI_VENDOR	0x1234
-#define CHARIOT_PCI_DEVICE	0xc4a7
 #define CHARIOT_PCI_CLASS	0xff00
 
 #define NODE		"/dev/chariot"
@@ -42,8 +41,10 @@ typedef struct ChariotDev {
 	char *policy;
 	uint32_t verdict;
 	bool fail_pause;
+	bool requests;			/* the guest may make some */
 
 	/* main thread */
+	ChariotRequests req;
 	struct chariot_guard *guard;
 	struct chariot_vm *vm;		/* the guard's */
 	QEMUBH *bh;
@@ -175,6 +176,7 @@ static void on_reset(void *opaque)
 
 	if (!d->ran)
 		return;
+	chariot_requests_reset(&d->req);
 	d->ran = runstate_is_running();
 	err = chariot_guard__reset(d->guard);
 	if (err)
@@ -192,7 +194,7 @@ static void on_exit_qemu(Notifier *n, void *data)
 
 /* ---- realize ------------------------------------------------------------ */
 
-static bool check_name(const char *name, size_t len)
+bool chariot_name_ok(const char *name, size_t len)
 {
 	if (!len || len >= CHARIOT_NAME_LEN)
 		return false;
@@ -214,7 +216,7 @@ static bool set_drivers(ChariotDev *d, const char *list, Error **errp)
 
 	while (*s) {
 		len = strcspn(s, ",:");
-		if (!check_name(s, len)) {
+		if (!chariot_name_ok(s, len)) {
 			error_setg(errp, "drivers: \"%.*s\" in \"%s\" is no name of a driver (expected NAME[:NAME...])",
 				   (int)len, s, list);
 			return false;
@@ -365,6 +367,8 @@ static void chariot_realize(PCIDevice *pci, Error **errp)
 		g_array_free(d->held, true);
 		return;
 	}
+	if (d->requests)
+		chariot_requests_start(&d->req, pci, d->guard);
 	d->vmstate = qemu_add_vm_change_state_handler(on_vm_state, d);
 	qemu_register_reset(on_reset, d);
 	d->exit.notify = on_exit_qemu;
@@ -469,6 +473,17 @@ static void set_fail(Object *obj, const char *value, Error **errp)
 			   value);
 	else
 		d->fail_pause = pause;
+}
+
+static bool get_requests(Object *obj, Error **errp)
+{
+	return CHARIOT_DEV(obj)->requests;
+}
+
+static void set_requests(Object *obj, bool value, Error **errp)
+{
+	if (may_set(obj, "requests", errp))
+		CHARIOT_DEV(obj)->requests = value;
 }
 
 static char *get_state(Object *obj, Error **errp)
@@ -624,6 +639,10 @@ static void add_properties(ObjectClass *oc)
 	object_class_property_add_str(oc, "fail", get_fail, set_fail);
 	object_class_property_set_description(oc, "fail",
 		"what is done when a driver cannot be isolated: continue, pause (default: continue)");
+	object_class_property_add_bool(oc, "requests", get_requests,
+				       set_requests);
+	object_class_property_set_description(oc, "requests",
+		"may the guest ask for drivers to be isolated (default: off)");
 	object_class_property_add_str(oc, "state", get_state, NULL);
 	object_class_property_set_description(oc, "state",
 		"unattached, plain, isolating, dead");

@@ -194,6 +194,17 @@ int chariot_guard__set_verdict(struct chariot_guard *g, uint32_t verdict)
 	return 0;
 }
 
+int chariot_guard__ask(struct chariot_guard *g, const char *name)
+{
+	fprintf(stderr, "mock: ask %s\n", name);
+	return strcmp(name, "refused") ? 0 : -EBUSY;
+}
+
+int chariot_guard__state(struct chariot_guard *g, const char *name)
+{
+	return CHARIOT_DRIVER_AWAITED;
+}
+
 /* ---- the VM ------------------------------------------------------------- */
 
 int chariot_vm__fd(const struct chariot_vm *vm)

@@ -55,10 +55,10 @@ part install bash selftests/install.sh
 if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
 	# shellcheck disable=SC2086 # a list
 	nested "${HOST:-6.1}" "${GUEST:-6.1}" "${VCPUS:-1}" "${NPT:-1}" \
-		${TESTS:-act e1000 fault conform plugin ioctl plain life dirty}
+		${TESTS:-act e1000 fault conform fast plugin load ioctl plain life dirty machine}
 else
 	# Each has one CPU, so two at a time.
-	nested 6.1 6.1 1 1 act e1000 fault plugin virsh live ioctl plain life dirty &
+	nested 6.1 6.1 1 1 act e1000 fault plugin load virsh live ioctl plain life dirty &
 	nested 6.12 6.12 2 1 act e1000 conform plugin
 	wait
 	VM_VERDICT=oops nested 6.12 6.1 1 1 conform &

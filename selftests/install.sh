@@ -14,7 +14,7 @@ ARGS=(--no-print-directory DESTDIR="$DIR" PREFIX=/usr KVER=6.1
 	KVM_KO="$(echo "$KERNEL"/modules/kernel/arch/x86/kvm/kvm.ko*)")
 
 check "make install" make "${ARGS[@]}" install
-for f in usr/sbin/chariot usr/lib/libchariot.so usr/lib/libchariot.so.1 \
+for f in usr/sbin/chariot usr/sbin/chariot-load usr/lib/libchariot.so usr/lib/libchariot.so.1 \
 	 usr/include/chariot.h usr/include/linux/chariot.h \
 	 usr/lib/pkgconfig/libchariot.pc usr/share/man/man8/chariot.8 \
 	 usr/lib/x86_64-linux-gnu/qemu/chariot.so \

@@ -282,6 +282,18 @@ CHARIOT_API int chariot_guard__stats(struct chariot_guard *g, const char *name,
 				     struct chariot_stats *st);
 CHARIOT_API int chariot_guard__set_verdict(struct chariot_guard *g,
 					   uint32_t verdict);
+/* Isolate driver NAME, too.  The thread does it; -EBUSY: it is at another.  Any
+ * thread. */
+CHARIOT_API int chariot_guard__ask(struct chariot_guard *g, const char *name);
+enum chariot_driver_state {
+	CHARIOT_DRIVER_UNKNOWN,		/* not to be isolated */
+	CHARIOT_DRIVER_ASKED,		/* it will be, but not if it is loaded now */
+	CHARIOT_DRIVER_AWAITED,		/* it will be when the guest loads it */
+	CHARIOT_DRIVER_ISOLATED,
+	CHARIOT_DRIVER_REPORTED,	/* its verdict is report */
+};
+/* Of driver NAME, or -errno.  Any thread. */
+CHARIOT_API int chariot_guard__state(struct chariot_guard *g, const char *name);
 
 #ifdef __cplusplus
 }
