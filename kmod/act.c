@@ -28,6 +28,7 @@ void chariot_act_init(struct chariot_act *act)
 	xa_init(&act->pages);
 	act->objects = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&act->handed);
+	INIT_LIST_HEAD(&act->freed);
 }
 
 void chariot_act_destroy(struct chariot_act *act)
@@ -244,14 +245,23 @@ static void obj_clear(struct chariot_act *act, struct chariot_obj *obj,
 	}
 }
 
+/* Off the list of those that go when there are too many. */
+static void unlist(struct chariot_act *act, struct chariot_obj *obj)
+{
+	if (list_empty(&obj->handed))
+		return;
+	list_del_init(&obj->handed);
+	if (obj->source == CHARIOT_SRC_FREED)
+		act->nr_freed--;
+	else
+		act->nr_handed--;
+}
+
 static void obj_drop(struct chariot_act *act, struct chariot_obj *obj,
 		    chariot_act_lost_fn lost, void *ctx)
 {
 	obj_remove(obj, &act->objects);
-	if (!list_empty(&obj->handed)) {
-		list_del(&obj->handed);
-		act->nr_handed--;
-	}
+	unlist(act, obj);
 	act->nr_objects--;
 	act->memory -= obj_size(obj->nr);
 	obj_clear(act, obj, lost, ctx);
@@ -310,6 +320,23 @@ int chariot_act_revoke(struct chariot_act *act, u64 gva,
 	return 0;
 }
 
+int chariot_act_free(struct chariot_act *act, u64 gva,
+		     chariot_act_lost_fn lost, void *ctx)
+{
+	struct chariot_obj *obj = obj_at(act, gva);
+
+	if (!obj || obj->source == CHARIOT_SRC_FREED)
+		return -ENOENT;
+	unlist(act, obj);
+	obj->source = CHARIOT_SRC_FREED;
+	list_add_tail(&obj->handed, &act->freed);
+	act->nr_freed++;
+	if (act->nr_freed > act->defer)
+		obj_drop(act, list_first_entry(&act->freed, struct chariot_obj,
+					       handed), lost, ctx);
+	return 0;
+}
+
 void chariot_act_trim(struct chariot_act *act, u32 max,
 		      chariot_act_lost_fn lost, void *ctx)
 {
@@ -325,7 +352,7 @@ bool chariot_act_has(struct chariot_act *act, u64 gva, u64 len)
 
 	for (o = obj_iter_first(&act->objects, gva, gva); o;
 	     o = obj_iter_next(o, gva, gva)) {
-		if (o->last < last)
+		if (o->last < last || o->source == CHARIOT_SRC_FREED)
 			continue;
 		if (!list_empty(&o->handed))
 			list_move_tail(&o->handed, &act->handed);

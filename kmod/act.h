@@ -21,7 +21,7 @@ struct chariot_obj {
 	struct rb_node rb;
 	u64 start, last, subtree_last;	/* gva, inclusive */
 	u64 gate, site;
-	struct list_head handed;	/* source is SRC_ARGUMENT: oldest first */
+	struct list_head handed;	/* of SRC_ARGUMENT, or of SRC_FREED */
 	u32 source;			/* CHARIOT_SRC_* */
 	u32 nr;
 	u64 gfns[];			/* of each page that it touches */
@@ -30,8 +30,8 @@ struct chariot_obj {
 struct chariot_act {
 	struct xarray pages;
 	struct rb_root_cached objects;
-	struct list_head handed;
-	u32 nr_handed;
+	struct list_head handed, freed;	/* oldest first */
+	u32 nr_handed, nr_freed, defer;
 	u64 nr_objects, nr_full, nr_shared, memory;
 };
 
@@ -46,6 +46,10 @@ struct chariot_obj *chariot_act_obj_alloc(u64 gva, u64 len);
 /* Takes @obj over, also on failure.  An object at the same start is replaced. */
 int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 		      chariot_act_lost_fn lost, void *ctx);
+/* The driver has freed it: as revoke, when act->defer others are freed, too.
+ * -ENOENT: no object that is not freed starts at @gva. */
+int chariot_act_free(struct chariot_act *act, u64 gva,
+		     chariot_act_lost_fn lost, void *ctx);
 /* -ENOENT: no object starts at @gva. */
 int chariot_act_revoke(struct chariot_act *act, u64 gva,
 		       chariot_act_lost_fn lost, void *ctx);

@@ -261,6 +261,11 @@ int chariot_domain_revoke(struct chariot_domain *dom, u64 gva)
 	return chariot_act_revoke(&dom->act, gva, lost_page, dom);
 }
 
+int chariot_domain_freed(struct chariot_domain *dom, u64 gva)
+{
+	return chariot_act_free(&dom->act, gva, lost_page, dom);
+}
+
 static void fill_object(struct chariot_object *row,
 			const struct chariot_obj *obj)
 {
@@ -404,6 +409,7 @@ domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
 	xa_init(&dom->open);
 	hash_init(dom->frames);
 	chariot_act_init(&dom->act);
+	dom->act.defer = args->defer;
 	INIT_RCU_WORK(&dom->free, domain_free_work);
 	return dom;
 }
@@ -414,6 +420,7 @@ static int check_create(struct chariot_vm *vm,
 	if (strnlen(args->name, sizeof(args->name)) == sizeof(args->name) ||
 	    !args->name[0] || args->verdict >= CHARIOT_NR_VERDICTS ||
 	    args->kernel.stack_size > SZ_64K ||
+	    args->defer > CHARIOT_MAX_DEFER || args->reserved ||
 	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
 		return -EINVAL;
 	if (args->verdict == CHARIOT_VERDICT_RECOVER)

@@ -189,7 +189,7 @@ static int grant_one(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 
 static void revoke_one(struct chariot_domain *dom, u64 gva)
 {
-	if (chariot_domain_revoke(dom, gva) == -ENOENT)
+	if (chariot_domain_freed(dom, gva) == -ENOENT)
 		dom->stats.unknown_frees++;
 	else
 		dom->stats.frees++;

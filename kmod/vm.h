@@ -171,6 +171,8 @@ int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 			u64 site, bool anywhere);
 int chariot_domain_revoke(struct chariot_domain *dom, u64 gva);
+/* The driver has freed what starts there. */
+int chariot_domain_freed(struct chariot_domain *dom, u64 gva);
 void chariot_domain_near(struct chariot_domain *dom, u64 gva,
 			 struct chariot_object near[2]);
 void chariot_stats_add(struct chariot_stats *to,

@@ -21,6 +21,7 @@ static const char *const sources[CHARIOT_NR_SRCS] = {
 	[CHARIOT_SRC_WALK] = "page-walk",
 	[CHARIOT_SRC_RULE] = "rule",
 	[CHARIOT_SRC_LEARNED] = "learned",
+	[CHARIOT_SRC_FREED] = "freed",
 };
 
 static const char *const events[CHARIOT_NR_EVENTS] = {

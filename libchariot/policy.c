@@ -696,12 +696,26 @@ static const struct {
 	{ "object", STMT_OBJECT, 0, 2 },
 	{ "rule", STMT_RULE, -1, 0 },
 	{ "mode", STMT_MODE, 1, 0 },
+	{ "defer", STMT_DEFER, -1, 0 },
 };
+
+static void parse_defer(struct parser *s, struct stmt *st)
+{
+	if (s->tok != T_NUMBER || s->number > CHARIOT_MAX_DEFER) {
+		fail(s, st->line, "defer takes a number up to %u",
+		     CHARIOT_MAX_DEFER);
+		return;
+	}
+	st->num = s->number;
+	next(s);
+}
 
 static void parse_body(struct parser *s, struct stmt *st, size_t i)
 {
 	if (stmts[i].names >= 0)
 		parse_names(s, st);
+	else if (st->kind == STMT_DEFER)
+		parse_defer(s, st);
 	else
 		parse_rule(s, st);
 	if (!s->err && stmts[i].names > 0 &&

@@ -64,6 +64,7 @@ enum stmt_kind {
 	STMT_OBJECT,		/* names[0], actions */
 	STMT_RULE,		/* actions: one GRANT */
 	STMT_MODE,		/* names[0]: "strict" or "fast" */
+	STMT_DEFER,		/* num */
 };
 
 struct stmt {
@@ -73,6 +74,7 @@ struct stmt {
 	int line;
 	char **names;
 	size_t nr_names;
+	uint32_t num;
 	struct action *actions;
 };
 

@@ -175,6 +175,7 @@ static void put_grant(struct chariot_vm *vm, struct text *t,
 		[CHARIOT_SRC_ARGUMENT] = "object handed over",
 		[CHARIOT_SRC_RULE] = "area of a rule",
 		[CHARIOT_SRC_LEARNED] = "learned area",
+		[CHARIOT_SRC_FREED] = "freed object",
 	};
 	const char *name = o->source < CHARIOT_NR_SRCS ? what[o->source] : NULL;
 

@@ -1272,10 +1272,13 @@ static void set_mode(struct builder *b)
 {
 	const struct stmt *st;
 
-	for (st = b->policy->first; st; st = st->next)
+	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind == STMT_MODE)
 			b->t->create.flags = strcmp(st->names[0], "fast") ? 0 :
 					     CHARIOT_DOMAIN_FAST;
+		else if (st->kind == STMT_DEFER)
+			b->t->create.defer = st->num;
+	}
 }
 
 static void finish(struct builder *b)

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 KB=${BENCH_KB:-1024}
 PARAM=/sys/module/chariot_bench/parameters
 # operation, repetitions
-OPS="none:20000 call:2000 entry:2000 kmalloc:1000 shared:5000 stack:5000
+OPS="none:20000 call:2000 entry:2000 kmalloc:1000 pages:1000 shared:5000 stack:5000
 page:20000 busy:5000000"
 COUNTERS="exits entries returns calls call_returns interrupts
 interrupt_returns emulated_writes stack_writes page_grants walk_grants
@@ -133,6 +133,20 @@ isolated()
 	domain=$(.build/tools/chariot -j domain list a)
 	vm_stop a
 }
+# deferred N: the knob "defer"
+deferred()
+{
+	echo "defer $1" >/tmp/mode.policy
+	# shellcheck disable=SC2086 # a list
+	boot "defer $1" vm_start a -plugin "file=$PLUGIN" \
+		-device chariot,drivers=chariot_bench,policy=/tmp/mode.policy
+	OPS="kmalloc:1000 pages:1000" operations "defer$1"
+	V[defer$1.memory]=$(.build/tools/chariot -j domain list a |
+		sed -n 's/.*"memory":\([0-9]*\).*/\1/p')
+	vm_kill a
+}
+DEFER="0 1 16 256 4096"
+for n in $DEFER; do deferred "$n"; done
 isolated fast fast
 isolated isolated strict
 
@@ -162,6 +176,7 @@ printf '%-40s %8s %13s %8s %13s\n' "OPERATION OF A DRIVER" \
 op "call of a kernel function + return" call
 op "the same + entry of the driver + return" entry
 op "kmalloc(64) + kfree()" kmalloc
+op "page allocated, written, freed" pages
 op "write to a page shared with others" shared
 op "write to its stack" stack
 op "write to a page of its own" page
@@ -196,6 +211,12 @@ where "all exits of KVM" "${V[isolated.rx.kvm_exits]}" \
 	"${V[fast.tx.kvm_exits]}"
 where "  the same without Chariot" "${V[none.rx.kvm_exits]}" \
 	"${V[none.tx.kvm_exits]}" "" ""
+echo
+printf '%-30s %12s %12s %14s\n' "OBJECTS KEPT AFTER FREE (defer)" "EXITS: page" "kmalloc(64)" "MEMORY"
+for n in $DEFER; do
+	printf '%-31s %12s %12s %14s\n' "$n" "$(per "defer$n" pages exits)" \
+		"$(per "defer$n" kmalloc exits)" "${V[defer$n.memory]}"
+done
 echo
 echo "memory of the host for e1000's domain: $(echo "$domain" |
 	sed -n 's/.*"driver":"e1000".*"memory":\([0-9]*\).*/\1/p') bytes"

@@ -55,7 +55,7 @@ part install bash selftests/install.sh
 if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
 	# shellcheck disable=SC2086 # a list
 	nested "${HOST:-6.1}" "${GUEST:-6.1}" "${VCPUS:-1}" "${NPT:-1}" \
-		${TESTS:-act e1000 fault conform fast plugin load ioctl plain life dirty machine}
+		${TESTS:-act e1000 fault conform fast plugin defer load ioctl plain life dirty machine}
 else
 	# Each has one CPU, so two at a time.
 	nested 6.1 6.1 1 1 act e1000 fault plugin load virsh live ioctl plain life dirty &
@@ -65,7 +65,7 @@ else
 	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform
 	wait
 	VM_MODE=fast nested 6.1 6.1 2 1 fast conform &
-	nested 6.12 6.12 1 1 machine
+	nested 6.12 6.12 1 1 machine defer
 	wait
 fi
 

@@ -103,6 +103,30 @@ static int twin_free(void)
 	return -1;
 }
 
+/* Freed ones go in their order, when there are more than act->defer. */
+static u64 freed[OBJECTS + 1];
+static int nr_freed;
+
+static bool is_freed(u64 gva)
+{
+	int i;
+
+	for (i = 0; i < nr_freed; i++)
+		if (freed[i] == gva)
+			return true;
+	return false;
+}
+
+static void unfree(u64 gva)
+{
+	int i, k;
+
+	for (i = k = 0; i < nr_freed; i++)
+		if (freed[i] != gva)
+			freed[k++] = freed[i];
+	nr_freed = k;
+}
+
 static bool grant(struct chariot_act *act)
 {
 	struct chariot_obj *obj;
@@ -126,7 +150,25 @@ static bool grant(struct chariot_act *act)
 		return false;
 	twin[slot].gva = gva;
 	twin[slot].len = len;
+	unfree(gva);
 	return true;
+}
+
+static bool free_one(struct chariot_act *act)
+{
+	int slot = below(OBJECTS);
+	u64 gva = twin[slot].len ? twin[slot].gva : BASE + below(100);
+	int want = twin_at(gva) < 0 || is_freed(gva) ? -ENOENT : 0;
+
+	if (!want) {
+		freed[nr_freed++] = gva;
+		if (nr_freed > act->defer) {
+			twin[twin_at(freed[0])].len = 0;
+			unfree(freed[0]);
+		}
+	}
+	return chariot_act_free(act, gva, on_lost, NULL) == want &&
+	       act->nr_freed == nr_freed;
 }
 
 static bool revoke(struct chariot_act *act)
@@ -137,6 +179,7 @@ static bool revoke(struct chariot_act *act)
 
 	if (!want)
 		twin[twin_at(gva)].len = 0;
+	unfree(gva);
 	return chariot_act_revoke(act, gva, on_lost, NULL) == want;
 }
 
@@ -196,7 +239,11 @@ static void test_random(struct chariot_act *act)
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		ops &= below(5) < 3 ? grant(act) : revoke(act);
+		/* Freed ones stay for a while, or not at all */
+		if (i == ROUNDS / 2)
+			act->defer = 8;
+		ops &= below(5) < 3 ? grant(act) : below(2) ? revoke(act) :
+							      free_one(act);
 		pages &= same(act);
 		if (i % 50 == 0)
 			full &= full_as_told(act, &was);

@@ -27,6 +27,15 @@ static int nothing(void *arg)
 	return 0;
 }
 
+static __always_inline void use_page(void)
+{
+	u64 *p = (u64 *)__get_free_page(GFP_KERNEL);
+
+	if (p)
+		WRITE_ONCE(*p, 1);
+	free_page((unsigned long)p);
+}
+
 /* Expanded in place: a call would be a write to the stack. */
 #define OPS(X)								\
 	/* the loop alone */						\
@@ -39,6 +48,7 @@ static int nothing(void *arg)
 	X(page, WRITE_ONCE(*page, 1))					\
 	X(stack, here = 1)						\
 	X(kmalloc, kfree(kmalloc(64, GFP_KERNEL)))			\
+	X(pages, use_page())						\
 	/* for interrupts to come */					\
 	X(busy, cpu_relax())
 

@@ -322,7 +322,11 @@ struct chariot_domain_create {
 	__u64 entries;			/* struct chariot_gate[] */
 	__u64 ops;			/* struct chariot_op[], of both tables */
 	struct chariot_kernel kernel;
+	__u32 defer;			/* objects that stay granted after their free, the
+					 * last ones; CHARIOT_MAX_DEFER at most */
+	__u32 reserved;
 };
+#define CHARIOT_MAX_DEFER	65536
 /*
  * Whole pages of the stacks that the driver runs on are open to it, and stay so
  * for as long as they are stacks: a write to a caller's frame is not seen.
@@ -396,6 +400,8 @@ enum {
 	CHARIOT_SRC_WALK,		/* page written by an AMD guest page walk */
 	CHARIOT_SRC_RULE,
 	CHARIOT_SRC_LEARNED,
+	CHARIOT_SRC_FREED,		/* the driver's until so many others are freed:
+					 * chariot_domain_create.defer */
 	CHARIOT_NR_SRCS
 };
 struct chariot_act_read {
