@@ -115,6 +115,9 @@ static int check_op(const struct chariot_op *op, u32 nr_ops)
 		return -EINVAL;
 	if (op->op == CHARIOT_OP_CHECK &&
 	    (op->phase || op->nr_deref > 1 || op->map ||
+	     /* Both want deref[1]. */
+	     op->len_kind == CHARIOT_LEN_FIELD_SUM ||
+	     op->len_kind == CHARIOT_LEN_FIELD_AT ||
 	     op->deref[1] < 0 || op->deref[1] > CHARIOT_RET))
 		return -EINVAL;
 	return 0;

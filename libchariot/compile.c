@@ -433,6 +433,8 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 			return refuse(c, "check comes before the call");
 		if (op->nr_deref > 1 || op->map)
 			return refuse(c, "check: at most one dereference, no page() or percpu()");
+		if (len_has_deref(op))
+			return refuse(c, "check: a length of one member at most");
 		op->deref[1] = a->instead;
 	}
 	if (op->len_mul > CHARIOT_MAX_OBJECT ||

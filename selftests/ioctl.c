@@ -42,7 +42,7 @@ static struct call {
 	C(CHARIOT_CONTINUE, 0, chariot_continue),
 	C(CHARIOT_RESET, 0, chariot_reset),
 	C(CHARIOT_POST, 0, chariot_post),
-	C(CHARIOT_DOMAIN_CREATE, 0, chariot_domain_create),
+	C(CHARIOT_DOMAIN_CREATE, CHARIOT_DOMAIN_FAST, chariot_domain_create),
 	C(CHARIOT_DOMAIN_DROP, 0, chariot_domain_op),
 	C(CHARIOT_DOMAIN_SET, 0, chariot_domain_op),
 	C(CHARIOT_DOMAIN_INFO, 0, chariot_domain_info),
@@ -242,6 +242,13 @@ static void test_create(int fd)
 				  .phase = CHARIOT_PHASE_POST };
 	CREATE(EINVAL, "check after the call", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_CHECK,
+				  .len_kind = CHARIOT_LEN_FIELD_SUM,
+				  .len_b = 4 };
+	CREATE(EINVAL, "check of a length of two members", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	CREATE(EINVAL, "defer too much", .defer = CHARIOT_MAX_DEFER + 1);
+	CREATE(EINVAL, "an unknown flag", .flags = CHARIOT_DOMAIN_FAST << 1);
 	op = (struct chariot_op){ .len_mul = CHARIOT_MAX_OBJECT + 1 };
 	CREATE(EINVAL, "op with too large a factor", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
