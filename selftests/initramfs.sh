@@ -25,7 +25,7 @@ PATH=$PATH:/usr/sbin:/sbin
 L1_MODULES="virtio_pci virtio_console 9pnet_virtio 9p"
 
 # What a guest gets when nothing is asked for: drivers that tests isolate
-GUEST_MODULES="e1000 virtio_balloon e1000e 8139too virtio_pci virtio_net virtio_blk null_blk
+GUEST_MODULES="e1000 virtio_balloon button evdev e1000e 8139too virtio_pci virtio_net virtio_blk null_blk
 	brd dummy nvme loop"
 
 die() { echo "initramfs: error: $*" >&2; exit 1; }

@@ -121,6 +121,25 @@ check "the guest boots again" vm_wait v
 conform v unchanged victim_data >$T/conform 2>&1
 check "isolated from its init again" grep -q 'victim_data unchanged' $T/conform
 
+# The power button, which the guest obeys; libvirt starts it anew.
+vm_run v 'modprobe -a button evdev && mkdir -p /etc/acpi/PWRF &&
+	printf "#!/bin/sh\npoweroff -f\n" >/etc/acpi/PWRF/00000080 &&
+	chmod +x /etc/acpi/PWRF/00000080 && acpid -l /tmp/acpid.log; sleep 1'
+before=$(vm_run v 'cat /proc/sys/kernel/random/boot_id')
+check "virsh reboot" virsh -q reboot v --mode acpi
+n=0
+while [ "$(vm_run v -t 3 'cat /proc/sys/kernel/random/boot_id' 2>/dev/null)" = "$before" ] &&
+      [ $n -lt 20 ]; do
+	n=$((n + 1))
+	sleep 0.5
+done
+check "the guest boots once more" vm_wait v
+check "it is another boot" \
+	[ "$(vm_run v 'cat /proc/sys/kernel/random/boot_id')" != "$before" ]
+conform v unchanged victim_data >$T/conform 2>&1
+check "isolated from its init after a reboot" \
+	grep -q 'victim_data unchanged' $T/conform
+
 check "virsh save" virsh -q save v $T/saved
 ran restore $T/saved
 says "virsh restore refuses, and says why" 'cannot be isolated from their start'
