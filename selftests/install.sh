@@ -16,7 +16,7 @@ ARGS=(--no-print-directory DESTDIR="$DIR" PREFIX=/usr KVER=6.1
 check "make install" make "${ARGS[@]}" install
 for f in usr/sbin/chariot usr/sbin/chariot-load usr/lib/libchariot.so usr/lib/libchariot.so.1 \
 	 usr/include/chariot.h usr/include/linux/chariot.h \
-	 usr/lib/pkgconfig/libchariot.pc usr/share/man/man8/chariot.8 \
+	 usr/lib/pkgconfig/libchariot.pc usr/share/man/man8/chariot.8 usr/share/man/man5/chariot.policy.5 \
 	 usr/lib/x86_64-linux-gnu/qemu/chariot.so \
 	 lib/modules/6.1/updates/kvm_chariot.ko; do
 	check "there is $f" test -s "$DIR/$f"
