@@ -130,8 +130,8 @@ static bool displacement(const struct form *f, uint64_t gva, uint64_t target,
 	return *disp == d;
 }
 
-/* The recommended nops, of 1 to 8 bytes. */
-static void fill_nops(uint8_t *at, size_t len)
+/* The recommended ones, of 1 to 8 bytes. */
+void site_nops(uint8_t *at, size_t len)
 {
 	static const uint8_t nops[][8] = {
 		{ 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0x00 },
@@ -166,7 +166,7 @@ int site_encode(const struct site *s, uint64_t target, uint64_t value,
 		memcpy(bytes, f->op, f->len);
 		memcpy(bytes + f->len, &disp, sizeof(disp));
 		memcpy(bytes + f->len + 4, &value, f->width);
-		fill_nops(bytes + form_len(f), s->len - form_len(f));
+		site_nops(bytes + form_len(f), s->len - form_len(f));
 		return f->width;
 	}
 	return err;

@@ -36,4 +36,7 @@ int site_encode(const struct site *s, uint64_t target, uint64_t value,
 void site_disassemble(const uint8_t *code, size_t len, uint64_t gva, char *buf,
 		      size_t size);
 
+/* Nothing, in as few instructions as will do. */
+void site_nops(uint8_t *at, size_t len);
+
 #endif
