@@ -96,6 +96,7 @@ void chariot_driver__free(struct chariot_driver *d)
 	free(d->strings);
 	free(d->section_strings);
 	free(d->raw_btf);
+	free(d->file);
 	free(d);
 	errno = saved;
 }
@@ -688,6 +689,12 @@ chariot_driver__from_guest(const struct chariot_profile *p,
 		 r.d->name, r.d->nr_sections, r.d->symbols.nr,
 		 r.d->imports.nr);
 	return r.d;
+}
+
+const void *chariot_driver__file(const struct chariot_driver *d, size_t *len)
+{
+	*len = d->file_len;
+	return d->file;
 }
 
 const char *chariot_driver__name(const struct chariot_driver *d)

@@ -253,7 +253,7 @@ static int read_ko(struct ko *k, uint8_t *data, size_t len)
 struct chariot_driver *chariot_driver__from_file(const char *path)
 {
 	struct ko k = { .path = path };
-	uint8_t *data = NULL;
+	uint8_t *data;
 	size_t len;
 	int err;
 
@@ -262,8 +262,9 @@ struct chariot_driver *chariot_driver__from_file(const char *path)
 		return NULL;
 	err = file_read_unpacked(path, &data, &len);
 	if (!err) {
+		k.d->file = data;
+		k.d->file_len = len;
 		err = read_ko(&k, data, len);
-		free(data);
 	}
 	if (err) {
 		log_err("%s: no Linux module for x86-64: %s", path,

@@ -187,6 +187,8 @@ struct chariot_driver {
 	uint64_t percpu, percpu_size;	/* as symbols have it */
 	void *raw_btf;			/* of a file */
 	size_t raw_btf_len;
+	uint8_t *file;			/* unpacked */
+	size_t file_len;
 };
 
 /* gva of the struct module that has @gva in its text, or 0. */

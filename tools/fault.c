@@ -912,12 +912,31 @@ static int search_all(struct code *c, struct fault *f)
 
 /* ---- in words ------------------------------------------------------------ */
 
+/* As it is wherever the driver was loaded to. */
+static bool describe_jump(const struct code *c, const cs_insn *insn, char *buf,
+			  size_t size)
+{
+	uint64_t to = x86(insn)->operands[0].imm;
+	char name_buf[NAME_MAX_LEN];
+	const char *name;
+
+	if ((!in_group(c, insn, X86_GRP_JUMP) &&
+	     !in_group(c, insn, X86_GRP_CALL)) ||
+	    x86(insn)->operands[0].type != X86_OP_IMM)
+		return false;
+	name = callee_name(c, insn, name_buf, sizeof(name_buf));
+	if (name)
+		snprintf(buf, size, "%s %s", insn->mnemonic, name);
+	else if (to - c->f->gva < c->f->len)
+		snprintf(buf, size, "%s %s+0x%llx", insn->mnemonic, c->f->name,
+			 (unsigned long long)(to - c->f->gva));
+	return name || to - c->f->gva < c->f->len;
+}
+
 /* One instruction; its length, 0 if it is none. */
 static size_t describe_one(const struct code *c, const uint8_t *bytes,
 			   size_t len, uint64_t gva, char *buf, size_t size)
 {
-	char name_buf[NAME_MAX_LEN];
-	const char *name;
 	cs_insn *insn;
 	size_t n;
 
@@ -925,14 +944,10 @@ static size_t describe_one(const struct code *c, const uint8_t *bytes,
 		snprintf(buf, size, "(bad)");
 		return 0;
 	}
-	name = callee_name(c, insn, name_buf, sizeof(name_buf));
 	n = insn->size;
-	cs_free(insn, 1);
-	if (name)
-		snprintf(buf, size, "%s %s", bytes[n - 5] == 0xe8 ? "callq" :
-			 "jmp", name);
-	else
+	if (!describe_jump(c, insn, buf, size))
 		site_disassemble(bytes, n, gva, buf, size);
+	cs_free(insn, 1);
 	return n;
 }
 

@@ -2,10 +2,13 @@
 /*
  * chariot inject: plant a fault in a guest's driver, from the host.
  *
- * A store of the driver is made to go elsewhere: a wild store.  Only bytes of
- * one instruction, in the text of the named driver, are ever written.
+ * A store of the driver is made to go elsewhere: a wild store.  Or one of many
+ * faults of software is put in by a seed.  Only bytes of one instruction, in
+ * the text of the named driver, are ever written.
  */
 #include "cli.h"
+#include "fault.h"
+#include "ko.h"
 #include "site.h"
 #include "target.h"
 
@@ -17,11 +20,16 @@
 #define TEXT_MAX	(1UL << 20)	/* bytes of one function */
 #define KERNEL_HALF	0xffff800000000000ULL
 #define DEFAULT_VALUE	0x41414141
+#define NO_SEED		UINT64_MAX
+#define RODATA_MAX	(8UL << 20)
+#define RESERVED_SEEDS	900000		/* and all above */
 
 struct inject {
 	const char *vm_name, *driver, *function, *target_text, *undo;
-	uint64_t value, width, nth;
+	const char *type_text, *file;
+	uint64_t value, width, nth, seed;
 	bool list, dry_run;
+	int type;			/* enum fault_type */
 
 	struct chariot_vm *vm;
 	const struct chariot_profile *p;
@@ -76,13 +84,13 @@ static uint64_t function_size(const struct inject *j,
 }
 
 /* "f" is also what the compiler made of it: "f.isra.0". */
-static bool is_named(const struct chariot_symbol *sym, const char *name)
+static bool is_name(const char *symbol, const char *name)
 {
 	size_t len = strlen(name);
 
-	return !strncmp(sym->name, name, len) &&
-	       (!sym->name[len] || sym->name[len] == '.') &&
-	       strcmp(sym->name + len, ".cold");
+	return !strncmp(symbol, name, len) &&
+	       (!symbol[len] || symbol[len] == '.') &&
+	       strcmp(symbol + len, ".cold");
 }
 
 static const struct chariot_symbol *find_function(const struct inject *j,
@@ -103,7 +111,7 @@ static const struct chariot_symbol *find_function(const struct inject *j,
 		note("note: %s has %u functions named %s, this is the first",
 		     j->driver, matches, name);
 	for (size_t i = 0; i < nr && !found; i++)
-		if (v[i].func && is_named(&v[i], name) &&
+		if (v[i].func && is_name(v[i].name, name) &&
 		    text_of(j, v[i].gva))
 			found = &v[i];
 	return found;
@@ -183,10 +191,14 @@ static int list(struct inject *j, const struct chariot_symbol *only)
 /* ---- the record --------------------------------------------------------- */
 
 static const struct column record_cols[] = {
-	{ "driver", "Driver" }, { "function", "Function" },
+	{ "driver", "Driver" }, { "build_id", "Build ID" },
+	{ "type", "Fault" }, { "seed", "Seed" }, { "what", "What" },
+	{ "function", "Function" },
 	{ "offset", "Offset" }, { "address", "Address" },
 	{ "old", "Old bytes" }, { "old_text", "Old code" },
+	{ "before", "Old code" },
 	{ "new", "New bytes" }, { "new_text", "New code" },
+	{ "after", "New code" },
 	{ "target_symbol", "Writes to" }, { "target", "At" },
 	{ "value", "Value" }, { "width", "Width" },
 	{ "state", "State", COL_STATE }, {},
@@ -311,6 +323,209 @@ static int wild_store(struct inject *j, const struct chariot_symbol *sym)
 	return r;
 }
 
+/* ---- faults by type and seed -------------------------------------------- */
+
+struct functions {
+	struct fault_function *v;
+	size_t nr;
+};
+
+static void free_functions(struct functions *fs)
+{
+	for (size_t i = 0; i < fs->nr; i++)
+		free((void *)fs->v[i].code);
+	free(fs->v);
+}
+
+/* Not of init: that memory is another's once init has returned. */
+static bool is_live(const struct inject *j, const struct chariot_symbol *sym)
+{
+	const struct chariot_section *sec = text_of(j, sym->gva);
+
+	return sym->func && sec && sec->kind == CHARIOT_RANGE_TEXT;
+}
+
+static int read_code(const struct inject *j, struct functions *fs)
+{
+	int err = 0;
+
+	/* Free what was read only. */
+	for (size_t i = 0, nr = fs->nr; i < nr && !err; i++) {
+		uint8_t *code = malloc(fs->v[i].len);
+
+		fs->v[i].code = code;
+		fs->nr = i + 1;
+		err = code ? chariot_space__read(j->s, fs->v[i].gva, code,
+						 fs->v[i].len) : -ENOMEM;
+	}
+	return err;
+}
+
+/* All of the driver's, also when only one of them is asked for: the length of
+ * one is up to the next. */
+static int read_functions(const struct inject *j, struct functions *fs)
+{
+	const struct chariot_symbol *v;
+	size_t nr;
+
+	v = chariot_driver__symbols(j->d, &nr);
+	fs->v = calloc(nr + 1, sizeof(*fs->v));
+	if (!fs->v)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++)
+		if (is_live(j, &v[i]))
+			fs->v[fs->nr++] = (struct fault_function){
+				.name = v[i].name, .gva = v[i].gva,
+				.len = function_size(j, &v[i]),
+			};
+	fs->nr = functions_sort(fs->v, fs->nr);
+	return read_code(j, fs);
+}
+
+static const char *name_by_guest(void *ctx, uint64_t field, uint64_t target,
+				 char *buf, size_t size)
+{
+	const struct inject *j = ctx;
+
+	(void)field;
+	chariot_vm__symbolize(j->vm, target, buf, size);
+	return strchr(buf, '+') || !strncmp(buf, "0x", 2) ? NULL : buf;
+}
+
+/* The note is somewhere in what is read-only. */
+static void put_build_id(struct json_object *o, const struct inject *j)
+{
+	const struct chariot_section *sec;
+	uint8_t *data;
+	char id[64];
+	size_t nr;
+
+	sec = chariot_driver__sections(j->d, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		if (strcmp(sec[i].name, "rodata") || sec[i].len > RODATA_MAX)
+			continue;
+		data = malloc(sec[i].len);
+		if (data && !chariot_space__read(j->s, sec[i].gva, data,
+						 sec[i].len) &&
+		    build_id_find(data, sec[i].len, id, sizeof(id)))
+			put_str(o, "build_id", id);
+		free(data);
+	}
+}
+
+static void put_fault(struct json_object *o, const struct inject *j,
+		      const struct fault *f)
+{
+	put_u64(o, "seed", j->seed);
+	put_str(o, "type", fault_type_name(f->type));
+	put_str(o, "what", f->what);
+	put_str(o, "function", f->function->name);
+	put_hex(o, "offset", f->offset);
+	put_bytes(o, "old", f->old, f->len);
+	put_bytes(o, "new", f->new, f->len);
+	put_str(o, "before", f->before);
+	put_str(o, "after", f->after);
+}
+
+/* Those that @j->function names, which stay @d's. */
+static int restrict_to(const struct inject *j, struct fault_driver *d)
+{
+	for (size_t i = 0; i < d->nr && j->function; i++)
+		if (is_name(d->functions[i].name, j->function)) {
+			d->functions += i;
+			d->nr = 1;
+			return EXIT_OK;
+		}
+	return j->function ? fail("%s has no function %s", j->driver,
+				  j->function) : EXIT_OK;
+}
+
+static int pick_fault(const struct inject *j, const struct fault_driver *all,
+		      struct fault *f)
+{
+	struct fault_driver d = *all;
+	int err = restrict_to(j, &d);
+
+	if (err)
+		return err;
+	err = fault_pick(&d, j->type, j->seed, f);
+	if (err == -ENOENT)
+		return fail("no instruction in %s%s%s fits type %s", j->driver,
+			    j->function ? ": " : "",
+			    j->function ? d.functions->name : "",
+			    j->type_text);
+	return err ? fail_lib(err, "%s", j->driver) : EXIT_OK;
+}
+
+static int plant_fault(struct inject *j, const struct fault_driver *d)
+{
+	struct json_object *o;
+	struct fault f;
+	uint64_t gva;
+	int r = pick_fault(j, d, &f);
+
+	if (r)
+		return r;
+	gva = f.function->gva + f.offset;
+	if (!j->dry_run)
+		r = replace(j, gva, f.old, f.new, f.len);
+	if (r)
+		return r;
+	o = json_map();
+	put_str(o, "vm", j->vm_name);
+	put_str(o, "driver", j->driver);
+	put_build_id(o, j);
+	put_fault(o, j, &f);
+	put_hex(o, "address", gva);
+	put_str(o, "state", j->dry_run ? "not written (dry run)" : "planted");
+	return out(o, show_record);
+}
+
+static int fault_in_guest(struct inject *j)
+{
+	struct functions fs = {};
+	struct fault_driver d = { .name = name_by_guest, .ctx = j };
+	int r = read_functions(j, &fs);
+
+	if (r) {
+		r = fail_lib(r, "%s: cannot read its text", j->driver);
+	} else {
+		d.functions = fs.v;
+		d.nr = fs.nr;
+		r = plant_fault(j, &d);
+	}
+	free_functions(&fs);
+	return r;
+}
+
+static int fault_in_file(struct inject *j)
+{
+	struct ko *ko = ko_open(j->file);
+	struct json_object *o;
+	const void *data;
+	struct fault f;
+	char id[64];
+	size_t len;
+	int r;
+
+	if (!ko)
+		return fail_lib(errno, "%s", j->file);
+	j->driver = chariot_driver__name(ko_driver(ko));
+	r = pick_fault(j, ko_functions(ko), &f);
+	if (!r) {
+		o = json_map();
+		put_str(o, "driver", j->driver);
+		data = chariot_driver__file(ko_driver(ko), &len);
+		if (build_id_find(data, len, id, sizeof(id)))
+			put_str(o, "build_id", id);
+		put_fault(o, j, &f);
+		put_str(o, "state", "not written (file)");
+		r = out(o, show_record);
+	}
+	ko_close(ko);
+	return r;
+}
+
 /* ---- undo --------------------------------------------------------------- */
 
 static size_t parse_bytes(const char *text, uint8_t *bytes, size_t max)
@@ -326,18 +541,39 @@ static size_t parse_bytes(const char *text, uint8_t *bytes, size_t max)
 	return *text ? 0 : nr;
 }
 
+/* Of several functions of that name the one that has @new there. */
+static const struct chariot_symbol *
+find_changed(const struct inject *j, const char *name, uint64_t offset,
+	     const uint8_t *new, size_t len)
+{
+	const struct chariot_symbol *v;
+	uint8_t now[SITE_MAX];
+	size_t nr;
+
+	v = chariot_driver__symbols(j->d, &nr);
+	for (size_t i = 0; i < nr; i++)
+		if (v[i].func && !strcmp(v[i].name, name) &&
+		    text_of(j, v[i].gva) && offset < function_size(j, &v[i]) &&
+		    !chariot_space__read(j->s, v[i].gva + offset, now, len) &&
+		    !memcmp(now, new, len))
+			return &v[i];
+	return NULL;
+}
+
 static int undo(struct inject *j, struct json_object *rec)
 {
 	uint8_t old[SITE_MAX], new[SITE_MAX], now[SITE_MAX];
 	size_t len = parse_bytes(get_str(rec, "old"), old, sizeof(old));
-	const struct chariot_symbol *sym;
+	const char *name = get_str(rec, "function");
+	const struct chariot_symbol *sym = NULL;
 	uint64_t offset, gva;
 	int r;
 
-	sym = find_function(j, get_str(rec, "function"));
-	if (!sym || !len || !parse_u64(get_str(rec, "offset"), &offset) ||
-	    parse_bytes(get_str(rec, "new"), new, sizeof(new)) != len ||
-	    offset >= function_size(j, sym))
+	if (len && parse_u64(get_str(rec, "offset"), &offset) &&
+	    parse_bytes(get_str(rec, "new"), new, sizeof(new)) == len)
+		sym = find_changed(j, name, offset, new, len) ?:
+		      find_function(j, name);
+	if (!sym || offset >= function_size(j, sym))
 		return fail("%s: the record does not fit %s", j->undo,
 			    j->driver);
 	gva = sym->gva + offset;
@@ -412,6 +648,13 @@ static int act_on_driver(struct inject *j)
 	return find_target(j) ?: wild_store(j, sym);
 }
 
+static int act_in_guest(struct inject *j, struct json_object *rec)
+{
+	if (rec)
+		return undo(j, rec);
+	return j->type_text ? fault_in_guest(j) : act_on_driver(j);
+}
+
 static int run(struct inject *j)
 {
 	struct json_object *rec = NULL;
@@ -422,15 +665,40 @@ static int run(struct inject *j)
 	if (!r)
 		r = open_driver(j);
 	if (!r)
-		r = rec ? undo(j, rec) : act_on_driver(j);
+		r = act_in_guest(j, rec);
 	chariot_driver__free(j->d);
 	chariot_vm__free(j->vm);
 	json_object_put(rec);
 	return r;
 }
 
-static int check_usage(const struct inject *j, int argc)
+static int check_fault(struct inject *j, int argc)
 {
+	if (j->list || j->target_text || j->undo || j->width || j->nth)
+		return usage("--type goes with --seed, --function, --file and --dry-run only");
+	j->type = fault_type_by_name(j->type_text);
+	if (j->type < 0)
+		return usage("--type: \"%s\" is no type of fault, see: chariot inject help",
+			     j->type_text);
+	if (j->seed == NO_SEED)
+		return usage("--type needs --seed");
+	if (j->seed >= RESERVED_SEEDS)
+		return usage("--seed: %llu is reserved, as are all from %d up",
+			     (unsigned long long)j->seed, RESERVED_SEEDS);
+	if (j->file)
+		return argc ? usage("--file goes without VM and DRIVER") :
+			      EXIT_OK;
+	return argc < 2 ? usage("no DRIVER given") : EXIT_OK;
+}
+
+static int check_usage(struct inject *j, int argc)
+{
+	if (!argc && !j->file)
+		return usage("too few arguments");
+	if (j->type_text)
+		return check_fault(j, argc);
+	if (j->file || j->seed != NO_SEED)
+		return usage("--seed and --file go with --type");
 	if (j->width && j->width != 1 && j->width != 2 && j->width != 4)
 		return usage("--width is 1, 2 or 4");
 	if (j->undo)
@@ -449,7 +717,7 @@ static int check_usage(const struct inject *j, int argc)
 
 static int run_inject(int argc, char **argv)
 {
-	struct inject j = { .value = DEFAULT_VALUE };
+	struct inject j = { .value = DEFAULT_VALUE, .seed = NO_SEED };
 	const struct option_def options[] = {
 		{ "function", OPT_STRING, &j.function },
 		{ "wild-store", OPT_STRING, &j.target_text },
@@ -459,15 +727,20 @@ static int run_inject(int argc, char **argv)
 		{ "dry-run", OPT_FLAG, &j.dry_run },
 		{ "list", OPT_FLAG, &j.list },
 		{ "undo", OPT_STRING, &j.undo },
+		{ "type", OPT_STRING, &j.type_text },
+		{ "seed", OPT_U64, &j.seed },
+		{ "file", OPT_STRING, &j.file },
 		{},
 	};
-	int r = parse_args(&argc, argv, options, 1, 2);
+	int r = parse_args(&argc, argv, options, 0, 2);
 
 	if (r)
 		return r;
 	r = check_usage(&j, argc);
 	if (r)
 		return r;
+	if (j.file)
+		return fault_in_file(&j);
 	j.vm_name = argv[0];
 	j.driver = argc > 1 ? argv[1] : NULL;
 	return run(&j);
@@ -476,6 +749,10 @@ static int run_inject(int argc, char **argv)
 static const struct command commands[] = {
 	{ NULL, "VM DRIVER --function F --wild-store TARGET [--value N]\n"
 	  "                      [--width 1|2|4] [--nth N] [--dry-run]",
+	  run_inject },
+	{ NULL, "VM DRIVER --type TYPE --seed N [--function F] [--dry-run]",
+	  run_inject },
+	{ NULL, "--file DRIVER.ko --type TYPE --seed N [--function F]",
 	  run_inject },
 	{ NULL, "VM DRIVER --list [--function F]", run_inject },
 	{ NULL, "VM [DRIVER] --undo RECORD [--dry-run]", run_inject },
@@ -491,6 +768,11 @@ const struct object inject_object = {
 "  --value N            what is stored (0x41414141)\n"
 "  --width 1|2|4        bytes stored (as many as the instruction has room for)\n"
 "  --nth N              the function's Nth store as --list counts them\n"
+"  --type TYPE          a fault of that type: source, destination, pointer,\n"
+"                       interface, branch, loop, text, nop, init, irq, free,\n"
+"                       alloc, overrun, off-by-one, lock, or random\n"
+"  --seed N             which one; the same N is the same fault\n"
+"  --file DRIVER.ko     only show what it would be in this file\n"
 "  --dry-run            find and print, write nothing\n"
 "  --list               the stores that will do\n"
 "  --undo RECORD        put back the old bytes; RECORD is a file with what\n"

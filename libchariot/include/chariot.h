@@ -149,6 +149,9 @@ chariot_driver__from_guest(const struct chariot_profile *p,
 			   const struct chariot_space *s, uint64_t module);
 /* From a .ko file (also .ko.xz, .ko.zst); addresses are section offsets. */
 CHARIOT_API struct chariot_driver *chariot_driver__from_file(const char *path);
+/* That file's bytes, an unpacked ELF file; NULL of a driver from a guest. */
+CHARIOT_API const void *chariot_driver__file(const struct chariot_driver *d,
+					     size_t *len);
 CHARIOT_API void chariot_driver__free(struct chariot_driver *d);
 CHARIOT_API const char *chariot_driver__name(const struct chariot_driver *d);
 /* gva of the init and exit functions, 0 when it has none. */
