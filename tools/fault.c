@@ -264,6 +264,19 @@ static bool same_operand(const cs_x86_op *a, const cs_x86_op *b)
 	       a->mem.disp == b->mem.disp;
 }
 
+/* Capstone 4 takes the first operand of some of these for written. */
+static unsigned int access_of(const cs_insn *insn, size_t operand)
+{
+	switch (insn->id) {
+	case X86_INS_CMP:
+	case X86_INS_TEST:
+	case X86_INS_BT:
+	case X86_INS_PUSH:
+		return CS_AC_READ;
+	}
+	return x86(insn)->operands[operand].access;
+}
+
 /* Is it @old with one operand changed, and is that of @access? */
 static bool changes_operand(const cs_insn *old, const cs_insn *new,
 			    unsigned int access)
@@ -275,7 +288,7 @@ static bool changes_operand(const cs_insn *old, const cs_insn *new,
 		return false;
 	for (size_t i = 0; i < x->op_count; i++)
 		if (!same_operand(&x->operands[i], &y->operands[i])) {
-			what = x->operands[i].access;
+			what = access_of(old, i);
 			changed++;
 		}
 	if (access == CS_AC_READ)
@@ -700,7 +713,7 @@ static bool fit_free(const struct code *c, size_t i, struct fault *f)
 	       replace_call(c, &c->insn[i], "", "memory not freed", f);
 }
 
-/* What NOPs of the kernel for one CPU leave of a lock prefix is %ds. */
+/* On one CPU the kernel makes %ds of a lock prefix. */
 static bool is_locked(const cs_insn *insn)
 {
 	const cs_x86 *x = x86(insn);

@@ -6,7 +6,7 @@
 
 OUT=${CHARIOT_OUT:?} TOP=${CHARIOT_TOP:?} SRC=${CHARIOT_SRC:?}
 REAL=$OUT/chariot MOCK=$OUT/chariot-mock
-KERNELS=$TOP/.cache/kernels
+KERNELS=${CHARIOT_KERNELS:-$TOP/.cache/kernels}
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
 CMD=$REAL
@@ -110,6 +110,14 @@ test_grammar()
 	t 2 'exclude' inject a b --list --wild-store x
 	t 2 'width is' inject a b --list --width 3
 	t 2 'undo goes' inject a --undo x --list
+	t 2 'no type of fault' inject a b --type bogus --seed 1
+	t 2 'needs --seed' inject a b --type nop
+	t 2 '900000 is reserved' inject a b --type nop --seed 900000
+	t 2 'go with --type' inject a b --seed 1 --list
+	t 2 'goes with' inject a b --type nop --seed 1 --nth 2
+	t 2 'without VM' inject a b --type nop --seed 1 --file x
+	t 2 'no DRIVER' inject a --type nop --seed 1
+	t 1 'none: ' inject --file "$DIR/none" --type nop --seed 1
 	t 1 'no (KVM )?VM' vm show no-such-vm
 	j 1 'o["error"]' -j vm show no-such-vm
 	t 1 'is no record' inject a --undo /dev/null
@@ -139,6 +147,18 @@ test_files()
 		-j driver show "$ko"
 	j 0 '"e1000_xmit_frame" in o["functions"] and "__kmalloc" in " ".join(o["calls"])' \
 		-j driver show "$ko"
+	j 0 'o["type"] == "branch" and o["seed"] == 899999 and len(o["build_id"]) == 40 and len(o["old"]) == len(o["new"])' \
+		-j inject --file "$ko" --type branch --seed 899999
+	j 0 'o["function"] == "e1000_probe" and o["before"].startswith("call ")' \
+		-j inject --file "$ko" --type alloc --seed 4 \
+		--function e1000_probe
+	t 0 '^New code: ' inject --file "$ko" --type random --seed 1
+	t 1 'no instruction in e1000 fits type irq' inject --file "$ko" \
+		--type irq --seed 1
+	t 1 'no instruction in e1000: e1000_intr fits type free' inject \
+		--file "$ko" --type free --seed 1 --function e1000_intr
+	t 1 'no function bogus' inject --file "$ko" --type nop --seed 1 \
+		--function bogus
 	t 0 "^Release: +$1" profile show "$k/vmlinuz"
 	j 0 'o["symbols"] > 50000 and len(o["build_id"]) == 40' \
 		-j profile show "$k/vmlinuz"
@@ -281,6 +301,41 @@ test_inject()
 	ok $? "a record from standard input"
 	sed 's/0x29/0x10000/' "$DIR/record" >"$DIR/record.bad"
 	t 1 'does not fit' inject mock demo --undo "$DIR/record.bad"
+	test_faults
+}
+
+# Changed bytes of the text, as offsets from 1.
+changed() { cmp -l "$DIR/text" "$DIR/text.0" | awk '{ print $1 }'; }
+
+test_faults()
+{
+	local fault seed type
+
+	rm -f "$DIR/text"
+	run inject mock demo --list
+	cp "$DIR/text" "$DIR/text.0"
+	t 1 'no instruction in demo fits type irq' inject mock demo --type irq \
+		--seed 1
+	t 1 'no function bogus' inject mock demo --type nop --seed 1 \
+		--function bogus
+	t 0 'dry run' inject mock demo --type nop --seed 1 --dry-run
+	same_text
+	ok $? "nothing was written by any of these"
+	for type in source destination pointer interface text nop init random; do
+		for seed in 1 2 3; do
+			fault="--type $type --seed $seed"
+			j 0 'o["state"] == "planted" and o["before"] != o["after"] and "old" in o and o["address"]' \
+				-j inject mock demo $fault
+			cp "$DIR/out" "$DIR/record"
+			[ -n "$(changed)" ] && [ "$(changed | sort -n | tail -1)" -le 64 ]
+			ok $? "$fault: only the text has changed"
+			t 0 'undone' inject mock --undo "$DIR/record"
+			same_text
+			ok $? "$fault: as it was before"
+		done
+	done
+	j 0 'o["function"] == "demo_xmit.isra.0"' -j inject mock demo \
+		--type nop --seed 9 --function demo_xmit --dry-run
 }
 
 test_install()
