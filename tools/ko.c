@@ -135,8 +135,8 @@ static int read_relocs(struct ko *ko)
 			continue;
 		sec = section(ko, sh.sh_info);
 		data = sec ? elf_getdata(scn, NULL) : NULL;
-		for (int i = 0; data && !err && gelf_getrela(data, i, &rel); i++)
-			err = add_reloc(ko, sec, &rel);
+		for (int i = 0; data && gelf_getrela(data, i, &rel); i++)
+			err = err ?: add_reloc(ko, sec, &rel);
 	}
 	if (ko->nr_relocs)
 		qsort(ko->relocs, ko->nr_relocs, sizeof(*ko->relocs),

@@ -334,7 +334,7 @@ static void test_same(void)
 	ok(good && !memcmp(f.new, g.new, f.len) && f.offset == g.offset,
 	   "random: as if its type had been asked for");
 	ok(!pick("cc cc cc cc", "", FAULT_RANDOM, 1, &f) &&
-	   f.type == FAULT_TEXT, "random: a type that fits nothing is not taken");
+	   f.type == FAULT_TEXT, "random: a type that something fits");
 	ok(fault_pick(&(struct fault_driver){}, FAULT_NOP, 1, &f) == -ENOENT,
 	   "a driver without functions");
 }
@@ -359,7 +359,7 @@ static void test_fixed(void)
 	ok(good, "a seed means what it always did");
 }
 
-/* ---- real drivers --------------------------------------------------------- */
+/* ---- real drivers -------------------------------------------------------- */
 
 /* Does the decoder get to @f from where the function begins? */
 static int on_boundary(csh cs, const struct fault *f)
