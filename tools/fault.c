@@ -996,11 +996,10 @@ static void describe(const struct code *c, const struct fault *f,
 static int pick(struct code *c, struct fault *f, enum fault_type type,
 		uint64_t seed)
 {
-	struct rng rng = rng_of(seed, type);
 	int err;
 
 	f->type = type;
-	c->rng = &rng;
+	*c->rng = rng_of(seed, type);
 	err = search_all(c, f);
 	if (err)
 		return err;
@@ -1030,7 +1029,8 @@ static int pick_any(struct code *c, struct fault *f, uint64_t seed)
 int fault_pick(const struct fault_driver *d, enum fault_type type,
 	       uint64_t seed, struct fault *f)
 {
-	struct code c = { .d = d };
+	struct rng rng;
+	struct code c = { .d = d, .rng = &rng };
 	int err = code_open(&c);
 
 	if (err)
