@@ -19,6 +19,11 @@ is "without Chariot the fault damages the guest" \
 	"$(vm_run a 'uname -n' | cut -c1-4)" AAAA
 vm_kill a
 
+# A fault by type and seed is the same in a file and in a guest. What was there
+# may not be: the guest patches calls and lock prefixes.
+KO=$(echo .cache/kernels/"$GUEST"/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko*)
+record() { chariot -j inject "$@" 2>&1 | grep -oE '"(error|function|offset|new)":"[^"]*"' | tr '\n' ' '; }
+
 # shellcheck disable=SC2086 # a list
 iso_start a e1000 skip $NET || exit 1
 net_up a >/dev/null
@@ -30,6 +35,20 @@ check "the violation names function and target" grep -qE \
 	'e1000_intr\+0x[0-9a-f]+ wrote 4 bytes at init_uts_ns' \
 	"$OUT/a.guard"
 iso_events a violation | head -n 2 | sed 's/^/# /'
+
+for type in source pointer branch nop alloc lock text; do
+	want=$(record --file "$KO" --type $type --seed 11)
+	got=$(record a e1000 --type $type --seed 11 --dry-run)
+	is "inject --type $type: in the guest as in the file" "$got" "$want"
+done
+case $got in *function*) ;; *) not_ok "inject --type: a record" "$got" ;; esac
+is "a dry run writes nothing: the driver goes on" "$(fetch a)" "$SUM"
+
+# One for real: it is there, and taken back.
+chariot -j inject a e1000 --type nop --seed 4 --function e1000_watchdog >$OUT/nop.json 2>&1
+check "inject --type nop" grep -q '"state":"planted"' "$OUT/nop.json"
+check "inject --undo" chariot inject a --undo "$OUT/nop.json"
+is "and the driver works" "$(fetch a)" "$SUM"
 vm_stop a
 iso_detach a
 unserve
