@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh: install the Debian packages that building and testing need, saying
-# which. Nothing is done when all are there.
+# deps.sh [PACKAGE...]: install the Debian packages that building and testing
+# need, or those named, saying which. Nothing is done when all are there.
 
 set -u
 
@@ -11,6 +11,7 @@ PACKAGES="bc bpftool busybox-static cpio dpkg-dev flex bison
 	liblzma-dev libssl-dev libvirt-clients libvirt-daemon
 	libvirt-daemon-driver-qemu libxml2-dev libzstd-dev pkg-config python3-docutils python3-minimal
 	qemu-system-x86 qemu-utils socat xz-utils zlib1g-dev zstd patch pahole"
+[ $# -eq 0 ] || PACKAGES=$*
 
 missing=
 for p in $PACKAGES; do

@@ -111,33 +111,6 @@ load_kvm()
 	[ -c /dev/kvm ]
 }
 
-# What no test may leave in the log of the host under test
-LOG_BAD='BUG:|WARNING:|Oops|general protection|soft lockup|hung task|blocked for more than|rcu:? .*(detected stalls|self-detected stall|kthread starved)|UBSAN|KASAN|Call Trace'
-
-judge_log()
-{
-	dmesg >"$OUT/l1.dmesg"
-	if grep -E "$LOG_BAD" "$OUT/l1.dmesg" | grep -v 'ommand line: ' >/tmp/l1.bad; then
-		echo "l1: the kernel log of L1 has:"
-		sed 's/^/l1:   /' /tmp/l1.bad
-		return 1
-	fi
-}
-
-# All in the background goes, so that a VM's end is in the log before it is
-# judged.
-end_all()
-{
-	n=0
-
-	kill -TERM -1 2>/dev/null
-	while [ $n -lt 50 ] && pidof -s qemu-system-x86_64 >/dev/null; do
-		sleep 0.1
-		n=$((n + 1))
-	done
-	kill -KILL -1 2>/dev/null
-}
-
 stage2()
 {
 	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -147,6 +120,7 @@ stage2()
 	# sets the environment, L1_MODROOT, L1_DIR
 	. $OUT/.l1-command
 	cd "$L1_DIR" || fail "no $L1_DIR"
+	. selftests/l1-end.sh
 	verdict=clean
 	if load_kvm; then
 		setsid bash $OUT/.l1-run

@@ -25,6 +25,7 @@
 #	VM_MEM		256 (MB)		VM_MACHINE	pc,smm=off
 #	VM_MODULES	modules in the guest's initramfs, if not the usual
 #	VM_FILES	SOURCE:DEST... to have in the guest from the start
+#	VM_INITRD	an initramfs that is made already, with all of these in it
 #	VM_APPEND	more kernel arguments	VM_QEMU		qemu-system-x86_64
 #	VM_CPU		host; for a 7.x guest without what needs XSAVE: the
 #			emulated host's XSAVE does not fit, and that kernel dies
@@ -57,6 +58,7 @@ vm_initramfs()
 {
 	local base extra
 
+	[ -z "${VM_INITRD:-}" ] || { echo "$VM_INITRD"; return; }
 	# shellcheck disable=SC2086 # a list
 	base=$("$VM_TOP/selftests/initramfs.sh" guest "$1" ${VM_MODULES:-}) ||
 		return 1

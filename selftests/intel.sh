@@ -1,0 +1,265 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# intel.sh: tests on kvm-intel with EPT, in L1 under bochs, which emulates VMX.
+# TAP lines come out as they are written; the last line is
+# "N passed, N failed, N skipped".
+#
+#	HOST, GUEST	kernels of L1 (6.1) and of the guest (6.1)
+#	INTEL_CPU	one of bochs's CPU models, instead of both below
+#	TESTS		instead of "e1000 conform"
+#	VM_*		as in vm.sh and the tests
+#
+# bochs has no 9p: all that L1 needs is in its initramfs, at its own path.
+# What L1 leaves in its $OUT is then in .cache/out/intel-MODEL/.
+
+set -u -o pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ST=$TOP/selftests
+PACKAGES="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso"
+PATH=$PATH:/usr/sbin:/sbin
+
+# Without and with accessed and dirty bits in EPT, and so without and with
+# writes of page walks
+MODELS="corei7_sandy_bridge_2600k corei7_haswell_4770"
+
+# The clock of bochs goes with the instructions that it has done: with this
+# many for a second, what the scripts wait for has all the time it needs,
+# however slow the real machine is. Time in which L1 is idle is skipped.
+IPS=300000000
+
+# Real seconds for a model
+LIMIT=${INTEL_LIMIT:-1200}
+MB=1024
+
+die() { echo "intel: error: $*" >&2; exit 1; }
+
+# libraries PROGRAM...: what the loader would load
+libraries()
+{
+	local p
+
+	for p; do
+		ldd "$p"
+	done | grep -o '/[^ ]*' | sort -u
+}
+
+# Pairs SOURCE:DEST for initramfs.sh: what is not the project's
+system_files()
+{
+	local qemu bash socat p
+
+	qemu=$(command -v qemu-system-x86_64) bash=$(command -v bash)
+	socat=$(command -v socat)
+	echo "$bash:/bin/bash"
+	for p in "$qemu" "$socat" /usr/share/qemu/{kvmvapic,linuxboot_dma}.bin \
+		/usr/share/seabios/bios-256k.bin \
+		$(libraries "$qemu" "$bash" "$socat" "${PROGRAMS[@]}"); do
+		[ -f "$p" ] || { echo "intel: no $p" >&2; return 1; }
+		echo "$p:$p"
+	done
+}
+
+# The project's files, to stdout. cpio wants a directory before what is in it.
+project_archive()
+{
+	local list=("$ST" "${PROGRAMS[@]}" "$TOP/.build/kmod/$HOST/kvm_chariot.ko"
+		"$TOP/.cache/kernels/$GUEST/vmlinuz") p dir
+
+	(cd / && for p in "${list[@]}"; do
+		dir=${p%/*}
+		while [ -n "$dir" ]; do
+			echo "${dir#/}"
+			dir=${dir%/*}
+		done
+		find "${p#/}"
+	done | sort -u | cpio -o -L -H newc -R 0:0 --quiet)
+}
+
+# The guest's initramfs for all tests, by the functions that make it in L1
+guest_initrd()
+{
+	(
+		cd "$TOP" || exit
+		export HOST GUEST
+		# shellcheck source=selftests/iso.sh
+		. selftests/iso.sh
+		# shellcheck disable=SC2034 # used by vm_initramfs
+		VM_MODULES=e1000
+		conform_files
+		vm_initramfs "$GUEST" "$1" >/dev/null
+	) && [ -f "$1" ]
+}
+
+env_file()
+{
+	local v
+
+	for v in HOST GUEST VCPUS V TESTS INTEL_AD "${!KVM_@}" "${!VM_@}" "${!CHARIOT_@}"; do
+		[ -z "${!v+set}" ] || printf "export %s='%s'\n" "$v" "${!v//\'/\'\\\'\'}"
+	done
+	echo "L1_DIR='$TOP'"
+	echo "export VM_INITRD=/guest.cpio"
+}
+
+# small_archive FILE...: in the root of L1
+small_archive()
+{
+	(cd "$WORK" && printf '%s\n' "$@" | cpio -o -H newc -R 0:0 --quiet)
+}
+
+make_base()
+{
+	local base files sys
+
+	base=$("$ST/initramfs.sh" intel "$HOST") || die "no initramfs for L1"
+	sys=$(system_files) || die "a file of the system is missing"
+	# shellcheck disable=SC2086 # a list
+	files=$("$ST/initramfs.sh" files $sys) || die "no archive of the system's files"
+	guest_initrd "$WORK/guest.cpio" || die "no initramfs for the guest"
+	{
+		cat "$base" "$files"
+		project_archive
+		small_archive guest.cpio
+	} | $COMPRESS >"$WORK/base" || die "cannot write L1's initramfs"
+}
+
+# make_iso DIR: L1, with the environment of this run
+make_iso()
+{
+	local dir=$1
+
+	mkdir -p "$dir/iso"
+	ln -f "$WORK/base" "$dir/iso/base"
+	ln -sf "$TOP/.cache/kernels/$HOST/vmlinuz" "$dir/iso/vmlinuz"
+	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 \
+		"$dir/iso" || return
+	env_file >"$WORK/intel.env"
+	small_archive intel.env >"$dir/iso/env"
+	cat >"$dir/iso/isolinux.cfg" <<-EOT
+	DEFAULT l1
+	LABEL l1
+	LINUX /vmlinuz
+	INITRD /base,/env
+	APPEND $APPEND
+	EOT
+	xorriso -as mkisofs -quiet -f -o "$dir/l1.iso" -b isolinux.bin \
+		-c boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table \
+		"$dir/iso" >"$dir/xorriso.log" 2>&1 ||
+		{ cat "$dir/xorriso.log" >&2; return 1; }
+}
+
+write_bochsrc()
+{
+	cat <<-EOT
+	megs: $MB
+	cpu: model=$1, count=1, ips=$IPS, reset_on_triple_fault=0
+	romimage: file=/usr/share/bochs/BIOS-bochs-latest
+	vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+	ata0-master: type=cdrom, path=$2/l1.iso, status=inserted
+	boot: cdrom
+	display_library: rfb, options="timeout=0"
+	vga: update_freq=1
+	clock: sync=none
+	com1: enabled=1, mode=file, dev=$2/com1
+	com2: enabled=1, mode=file, dev=$2/com2
+	log: $2/bochs.log
+	debugger_log: -
+	speaker: enabled=0
+	sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
+	panic: action=fatal
+	error: action=ignore
+	info: action=ignore
+	debug: action=ignore
+	EOT
+}
+
+# run_bochs MODEL DIR: until L1 powers off, or dies, or the time is over
+run_bochs()
+{
+	local dir=$2 pid end
+
+	write_bochsrc "$1" "$dir" >"$dir/bochsrc"
+	echo c >"$dir/bochs.rc"
+	: >"$dir/com1"
+	end=$((SECONDS + LIMIT))
+	(cd "$dir" && exec setpriv --pdeathsig KILL \
+		bochs-bin -q -f bochsrc -rc bochs.rc) </dev/null >"$dir/bochs.out" 2>&1 &
+	pid=$!
+	tail -n +1 -s 0.5 -f --pid=$pid "$dir/com1" 2>/dev/null |
+		sed -u 's/\r//g' |
+		grep --line-buffered -aE '^(ok|not ok|#|l1:)' |
+		sed -u -E "s/^(not ok|ok) - /\1 - $1: /" &
+	BOCHS=$pid
+	while kill -0 $pid 2>/dev/null; do
+		sleep 1
+		if [ $SECONDS -ge $end ]; then
+			echo "# $1: TIMEOUT after $LIMIT s"
+			kill -KILL $pid
+		elif grep -qa 'Kernel panic' "$dir/com1"; then
+			sleep 3
+			kill -KILL $pid 2>/dev/null
+		fi
+	done
+	wait $pid 2>/dev/null
+	BOCHS=
+	# the lines that tail has not shown yet
+	wait
+}
+
+# one MODEL: its TAP lines
+one()
+{
+	local model=$1 dir=$TOP/.cache/out/intel-$1 word status verdict
+
+	INTEL_AD=Y
+	[ "$model" != corei7_sandy_bridge_2600k ] || INTEL_AD=N
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	make_iso "$dir" || { echo "not ok - $model: make the CD"; return; }
+	run_bochs "$model" "$dir"
+	read -r word status verdict < <(tr -d '\r' <"$dir/com1" | grep -a '^INTEL-END')
+	tar -C "$dir" -xzf "$dir/com2" 2>/dev/null
+	rm -rf "$dir/iso" "$dir/l1.iso"
+	if [ "${word:-}" != INTEL-END ]; then
+		echo "not ok - $model: ran to its end"
+		tail -n 40 "$dir/com1" | tr -d '\r' | sed 's/^/#   /'
+		grep -a '>>PANIC<<' "$dir/bochs.out" "$dir/bochs.log" | sed 's/^/#   /'
+	elif [ "$status" != 0 ]; then
+		echo "not ok - $model: the tests ran: status $status"
+	elif [ "$verdict" != clean ]; then
+		echo "not ok - $model: the kernel log of L1 is clean"
+	else
+		echo "ok - $model: ran to its end, the kernel log of L1 is clean"
+	fi
+	echo "# $model: $((SECONDS - BEGAN)) s"
+}
+
+HOST=${HOST:-6.1} GUEST=${GUEST:-6.1} VCPUS=${VCPUS:-1} NPT=1
+TESTS=${TESTS-e1000 conform}
+COMPRESS=${INTEL_COMPRESS:-cat}
+PROGRAMS=("$TOP/.build/tools/chariot" "$TOP/.build/selftests/guard" "$TOP/.cache/bin/vmsh")
+# no reboot on a panic: bochs would boot again
+APPEND="console=ttyS0 no_timer_check panic=0 oops=panic mitigations=off
+	quiet loglevel=5 tsc=reliable log_buf_len=4M rcupdate.rcu_cpu_stall_timeout=90
+	watchdog_thresh=30 kvm.halt_poll_ns=0 ${INTEL_APPEND:-}"
+APPEND=${APPEND//[$'\n\t']/ }
+
+# shellcheck disable=SC2086 # a list
+bash "$ST/deps.sh" $PACKAGES || exit 1
+WORK=$(mktemp -d) || exit 1
+BOCHS=
+trap '[ -z "$BOCHS" ] || kill -KILL "$BOCHS" 2>/dev/null; rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM HUP
+make_base
+for model in ${INTEL_CPU:-$MODELS}; do
+	BEGAN=$SECONDS
+	one "$model" | tee -a "$WORK/all"
+done
+
+passed=$(grep -a '^ok' "$WORK/all" | grep -cvi '# *skip')
+skipped=$(grep -a '^ok' "$WORK/all" | grep -ci '# *skip')
+failed=$(grep -ca '^not ok' "$WORK/all")
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]
