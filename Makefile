@@ -26,6 +26,7 @@ help:
 	@echo 'Try and test, on any Debian 12 machine, as root:'
 	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
 	@echo '  check       unit tests and selftests (HOST=, GUEST=, VCPUS=, NPT= pick one set-up)'
+	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
 	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=)'
 	@echo '  bench       exits and instructions for each operation, with and without'
 	@echo '  deps        install the Debian packages that all this needs'
@@ -70,6 +71,10 @@ check: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/check.sh
 
+check-intel: deps
+	@$(MAKE) --no-print-directory nested
+	@bash selftests/intel.sh
+
 drivers: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/drivers.sh
@@ -91,5 +96,5 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check drivers bench \
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-intel drivers bench \
 	analyze install uninstall clean distclean

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # intel-init.sh: init of the nested host under bochs (intel.sh), where all that
-# it needs is in the initramfs. It loads KVM, runs the tests with their output
-# on the first serial port, judges the kernel log, sends $OUT as a tar on the
-# second port, says the last word, and powers off.
+# it needs is in the initramfs. It loads KVM, runs the tests, judges the kernel
+# log, sends $OUT, says the last word, and powers off. All this goes to the
+# second serial port, where the kernel's messages do not get into it.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/tmp OUT=/run/out TERM=dumb LANG=C.UTF-8 TMPDIR=/tmp
@@ -12,7 +12,8 @@ export HOME=/tmp OUT=/run/out TERM=dumb LANG=C.UTF-8 TMPDIR=/tmp
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-exec </dev/null >/dev/ttyS0 2>&1
+stty -F /dev/ttyS1 115200 raw
+exec </dev/null >/dev/ttyS1 2>&1
 mkdir -p /dev/pts /dev/shm $OUT
 mount -t devpts devpts /dev/pts
 mount -t debugfs debugfs /sys/kernel/debug
@@ -42,6 +43,10 @@ echo "# init after $(cut -d' ' -f1 /proc/uptime) s of its clock, $(uname -r)"
 verdict=clean
 # shellcheck disable=SC2086 # a list
 if modprobe kvm-intel ${KVM_INTEL_ARGS:-} && [ -c /dev/kvm ]; then
+	echo "# kvm_intel:$(cd /sys/module/kvm_intel/parameters &&
+		for p in ept eptad pml vpid unrestricted_guest enable_apicv; do
+			echo -n " $p=$(cat $p)"
+		done)"
 	say KVM ept "$(parameter kvm_intel ept)" Y
 	say KVM eptad "$(parameter kvm_intel eptad)" "$INTEL_AD"
 	# shellcheck disable=SC2086 # a list
@@ -53,8 +58,9 @@ else
 fi
 end_all
 judge_log || verdict=dirty
-stty -F /dev/ttyS1 115200 raw
-tar -C $OUT -cz . >/dev/ttyS1 2>/dev/null
+echo OUT-BEGIN
+tar -C $OUT -cz . | base64
+echo OUT-END
 echo "# end after $(cut -d' ' -f1 /proc/uptime) s of its clock"
 echo "INTEL-END $status $verdict"
 sleep 1

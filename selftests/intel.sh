@@ -5,9 +5,10 @@
 # TAP lines come out as they are written; the last line is
 # "N passed, N failed, N skipped".
 #
-#	HOST, GUEST	kernels of L1 (6.1) and of the guest (6.1)
 #	INTEL_CPU	one of bochs's CPU models, instead of both below
+#	HOST, GUEST	kernels of L1 (see below) and of the guest (6.1)
 #	TESTS		instead of "e1000 conform"
+#	INTEL_LIMIT	real seconds that a model may take (1500)
 #	VM_*		as in vm.sh and the tests
 #
 # bochs has no 9p: all that L1 needs is in its initramfs, at its own path.
@@ -21,16 +22,16 @@ PACKAGES="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso"
 PATH=$PATH:/usr/sbin:/sbin
 
 # Without and with accessed and dirty bits in EPT, and so without and with
-# writes of page walks
-MODELS="corei7_sandy_bridge_2600k corei7_haswell_4770"
+# writes of page walks; beside each the kernel of L1
+MODELS="corei7_sandy_bridge_2600k:6.12 corei7_haswell_4770:6.1"
+NO_AD="corei7_sandy_bridge_2600k"
 
 # The clock of bochs goes with the instructions that it has done: with this
 # many for a second, what the scripts wait for has all the time it needs,
 # however slow the real machine is. Time in which L1 is idle is skipped.
 IPS=300000000
 
-# Real seconds for a model
-LIMIT=${INTEL_LIMIT:-1200}
+LIMIT=${INTEL_LIMIT:-1500}
 MB=1024
 
 die() { echo "intel: error: $*" >&2; exit 1; }
@@ -122,7 +123,7 @@ make_base()
 		cat "$base" "$files"
 		project_archive
 		small_archive guest.cpio
-	} | $COMPRESS >"$WORK/base" || die "cannot write L1's initramfs"
+	} >"$WORK/base" || die "cannot write L1's initramfs"
 }
 
 # make_iso DIR: L1, with the environment of this run
@@ -162,8 +163,8 @@ write_bochsrc()
 	display_library: rfb, options="timeout=0"
 	vga: update_freq=1
 	clock: sync=none
-	com1: enabled=1, mode=file, dev=$2/com1
-	com2: enabled=1, mode=file, dev=$2/com2
+	com1: enabled=1, mode=file, dev=$2/l1.log
+	com2: enabled=1, mode=file, dev=$2/tests.log
 	log: $2/bochs.log
 	debugger_log: -
 	speaker: enabled=0
@@ -182,14 +183,14 @@ run_bochs()
 
 	write_bochsrc "$1" "$dir" >"$dir/bochsrc"
 	echo c >"$dir/bochs.rc"
-	: >"$dir/com1"
+	: >"$dir/l1.log"
+	: >"$dir/tests.log"
 	end=$((SECONDS + LIMIT))
 	(cd "$dir" && exec setpriv --pdeathsig KILL \
 		bochs-bin -q -f bochsrc -rc bochs.rc) </dev/null >"$dir/bochs.out" 2>&1 &
 	pid=$!
-	tail -n +1 -s 0.5 -f --pid=$pid "$dir/com1" 2>/dev/null |
-		sed -u 's/\r//g' |
-		grep --line-buffered -aE '^(ok|not ok|#|l1:)' |
+	tail -n +1 -s 0.5 -f --pid=$pid "$dir/tests.log" 2>/dev/null |
+		grep --line-buffered -aE '^(ok |not ok |# |l1: )' |
 		sed -u -E "s/^(not ok|ok) - /\1 - $1: /" &
 	BOCHS=$pid
 	while kill -0 $pid 2>/dev/null; do
@@ -197,7 +198,7 @@ run_bochs()
 		if [ $SECONDS -ge $end ]; then
 			echo "# $1: TIMEOUT after $LIMIT s"
 			kill -KILL $pid
-		elif grep -qa 'Kernel panic' "$dir/com1"; then
+		elif grep -qa 'Kernel panic' "$dir/l1.log"; then
 			sleep 3
 			kill -KILL $pid 2>/dev/null
 		fi
@@ -208,24 +209,29 @@ run_bochs()
 	wait
 }
 
-# one MODEL: its TAP lines
+# one MODEL HOST: its TAP lines
 one()
 {
 	local model=$1 dir=$TOP/.cache/out/intel-$1 word status verdict
+	local began=$SECONDS
 
-	INTEL_AD=Y
-	[ "$model" != corei7_sandy_bridge_2600k ] || INTEL_AD=N
+	HOST=$2 INTEL_AD=Y
+	[ "$model" != "$NO_AD" ] || INTEL_AD=N
+	echo "# $model, host $HOST, guest $GUEST"
 	rm -rf "$dir"
 	mkdir -p "$dir"
+	make_base
 	make_iso "$dir" || { echo "not ok - $model: make the CD"; return; }
 	run_bochs "$model" "$dir"
-	read -r word status verdict < <(tr -d '\r' <"$dir/com1" | grep -a '^INTEL-END')
-	tar -C "$dir" -xzf "$dir/com2" 2>/dev/null
+	read -r word status verdict < <(grep -a '^INTEL-END ' "$dir/tests.log")
+	sed -n '/^OUT-BEGIN/,/^OUT-END/{/^OUT/!p}' "$dir/tests.log" |
+		base64 -d 2>/dev/null | tar -C "$dir" -xz 2>/dev/null
+	sed -i '/^OUT-BEGIN/,/^OUT-END/d' "$dir/tests.log"
 	rm -rf "$dir/iso" "$dir/l1.iso"
 	if [ "${word:-}" != INTEL-END ]; then
 		echo "not ok - $model: ran to its end"
-		tail -n 40 "$dir/com1" | tr -d '\r' | sed 's/^/#   /'
-		grep -a '>>PANIC<<' "$dir/bochs.out" "$dir/bochs.log" | sed 's/^/#   /'
+		tail -n 40 "$dir/l1.log" | tr -d '\r' | sed 's/^/#   /'
+		grep -ah '>>PANIC<<' "$dir/bochs.log" | sed 's/^/#   /'
 	elif [ "$status" != 0 ]; then
 		echo "not ok - $model: the tests ran: status $status"
 	elif [ "$verdict" != clean ]; then
@@ -233,16 +239,16 @@ one()
 	else
 		echo "ok - $model: ran to its end, the kernel log of L1 is clean"
 	fi
-	echo "# $model: $((SECONDS - BEGAN)) s"
+	echo "# $model: $((SECONDS - began)) s"
 }
 
-HOST=${HOST:-6.1} GUEST=${GUEST:-6.1} VCPUS=${VCPUS:-1} NPT=1
-TESTS=${TESTS-e1000 conform}
-COMPRESS=${INTEL_COMPRESS:-cat}
+ONLY_HOST=${HOST:-}
+GUEST=${GUEST:-6.1} VCPUS=1 NPT=1
+TESTS=${TESTS-e1000 conform} VM_STORM=${VM_STORM:-2000}
 PROGRAMS=("$TOP/.build/tools/chariot" "$TOP/.build/selftests/guard" "$TOP/.cache/bin/vmsh")
 # no reboot on a panic: bochs would boot again
 APPEND="console=ttyS0 no_timer_check panic=0 oops=panic mitigations=off
-	quiet loglevel=5 tsc=reliable log_buf_len=4M rcupdate.rcu_cpu_stall_timeout=90
+	quiet loglevel=4 tsc=reliable log_buf_len=4M rcupdate.rcu_cpu_stall_timeout=90
 	watchdog_thresh=30 kvm.halt_poll_ns=0 ${INTEL_APPEND:-}"
 APPEND=${APPEND//[$'\n\t']/ }
 
@@ -252,10 +258,10 @@ WORK=$(mktemp -d) || exit 1
 BOCHS=
 trap '[ -z "$BOCHS" ] || kill -KILL "$BOCHS" 2>/dev/null; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
-make_base
 for model in ${INTEL_CPU:-$MODELS}; do
-	BEGAN=$SECONDS
-	one "$model" | tee -a "$WORK/all"
+	host=${model#"${model%:*}"}
+	host=${host#:}
+	one "${model%:*}" "${ONLY_HOST:-${host:-6.1}}" | tee -a "$WORK/all"
 done
 
 passed=$(grep -a '^ok' "$WORK/all" | grep -cvi '# *skip')
