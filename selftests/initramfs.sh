@@ -7,9 +7,9 @@
 # initramfs.sh files [SOURCE:DEST...]
 #
 # Print the path of an initramfs, which is made if it is not in the cache:
-# L1's, L1's for intel.sh, a guest's with the named modules (and what they depend on) in it, or
-# one with extra files only, to be appended to a guest's (cpio archives
-# concatenate). DEST is absolute; the mode is that of SOURCE.
+# L1's, L1's for intel.sh, a guest's with the named modules (and what they depend
+# on) in it, or one with extra files only, to be appended to another (cpio
+# archives concatenate). DEST is absolute; the mode is that of SOURCE.
 #
 # The cache is .cache/initramfs; where that is read-only (L1), what is not there
 # is kept in /tmp. What is in it is never changed: its name is a hash of all

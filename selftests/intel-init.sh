@@ -22,7 +22,7 @@ ln -sf /proc/self/fd /dev/fd
 ip link set lo up
 hostname l1
 
-# sets the environment, L1_DIR, TESTS, INTEL_AD
+# sets the environment, L1_DIR, TESTS, EPTAD
 . /intel.env
 cd "$L1_DIR" || poweroff -f
 . selftests/l1-end.sh
@@ -45,10 +45,10 @@ verdict=clean
 if modprobe kvm-intel ${KVM_INTEL_ARGS:-} && [ -c /dev/kvm ]; then
 	echo "# kvm_intel:$(cd /sys/module/kvm_intel/parameters &&
 		for p in ept eptad pml vpid unrestricted_guest enable_apicv; do
-			echo -n " $p=$(cat $p)"
+			printf ' %s' "$p=$(cat $p)"
 		done)"
 	say KVM ept "$(parameter kvm_intel ept)" Y
-	say KVM eptad "$(parameter kvm_intel eptad)" "$INTEL_AD"
+	say KVM eptad "$(parameter kvm_intel eptad)" "$EPTAD"
 	# shellcheck disable=SC2086 # a list
 	setsid bash selftests/run-tests.sh $TESTS
 	status=$?

@@ -11,7 +11,7 @@ judge_log()
 	dmesg >"$OUT/l1.dmesg"
 	if grep -E "$LOG_BAD" "$OUT/l1.dmesg" | grep -v 'ommand line: ' >/tmp/l1.bad; then
 		echo "l1: the kernel log of L1 has:"
-		sed 's/^/l1:   /' /tmp/l1.bad
+		head -n 20 /tmp/l1.bad | sed 's/^/l1:   /'
 		return 1
 	fi
 }
