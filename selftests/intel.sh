@@ -8,6 +8,7 @@
 #	INTEL_CPU	only these of the CPU models below
 #	HOST, GUEST	kernels of L1 (see below) and of the guest (6.1)
 #	TESTS		instead of those below
+#	INTEL_APPEND	more arguments for the kernel of L1
 #	INTEL_LIMIT	real seconds that a model may take (1800)
 #	VM_*		as in vm.sh and the tests
 #
@@ -185,7 +186,7 @@ write_bochsrc()
 # run_bochs MODEL DIR: until L1 powers off, or dies, or the time is over
 run_bochs()
 {
-	local dir=$2 pid end
+	local dir=$2 lines end
 
 	write_bochsrc "$1" "$dir" >"$dir/bochsrc"
 	echo c >"$dir/bochs.rc"
@@ -194,25 +195,25 @@ run_bochs()
 	end=$((SECONDS + LIMIT))
 	(cd "$dir" && exec setpriv --pdeathsig KILL \
 		bochs-bin -q -f bochsrc -rc bochs.rc) </dev/null >"$dir/bochs.out" 2>&1 &
-	pid=$!
-	tail -n +1 -s 0.5 -f --pid=$pid "$dir/tests.log" 2>/dev/null |
+	BOCHS=$!
+	tail -n +1 -s 0.5 -f --pid=$BOCHS "$dir/tests.log" 2>/dev/null |
 		grep --line-buffered -aE '^(ok |not ok |# |l1: )' |
 		sed -u -E "s/^(not ok|ok) - /\1 - $1: /" &
-	BOCHS=$pid
-	while kill -0 $pid 2>/dev/null; do
+	lines=$!
+	while kill -0 $BOCHS 2>/dev/null; do
 		sleep 1
 		if [ $SECONDS -ge $end ]; then
 			echo "# $1: TIMEOUT after $LIMIT s"
-			kill -KILL $pid
+			break
 		elif grep -qa 'Kernel panic' "$dir/l1.log"; then
 			sleep 3
-			kill -KILL $pid 2>/dev/null
+			break
 		fi
 	done
-	wait $pid 2>/dev/null
+	kill -KILL $BOCHS 2>/dev/null
+	wait $BOCHS 2>/dev/null
 	BOCHS=
-	# the lines that tail has not shown yet
-	wait
+	wait $lines
 }
 
 # one MODEL HOST EPTAD TESTS: its TAP lines
@@ -264,14 +265,18 @@ WORK=$(mktemp -d) || exit 1
 BOCHS=
 trap '[ -z "$BOCHS" ] || kill -KILL "$BOCHS" 2>/dev/null; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
+# No pipe: the tests run in this shell, whose traps end bochs.
+exec 9> >(exec tee "$WORK/all")
+tee=$!
 while read -r model host ad tests; do
 	case " ${INTEL_CPU:-$model} " in
 	*" $model "*) ;;
 	*) continue ;;
 	esac
-	one "$model" "${ONLY_HOST:-$host}" "$ad" "${TESTS-$tests}" </dev/null |
-		tee -a "$WORK/all"
+	one "$model" "${ONLY_HOST:-$host}" "$ad" "${TESTS-$tests}" </dev/null >&9
 done < <(grep . <<<"$MODELS")
+exec 9>&-
+wait $tee
 
 passed=$(grep -a '^ok' "$WORK/all" | grep -cvi '# *skip')
 skipped=$(grep -a '^ok' "$WORK/all" | grep -ci '# *skip')
