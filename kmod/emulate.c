@@ -35,10 +35,8 @@ static void count(struct chariot_stats *st, enum chariot_may may)
 static void open_whole(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		       u64 gva)
 {
-	u64 page = gva & PAGE_MASK;
-
-	if (page >= vs->found && vs->found_len >= PAGE_SIZE &&
-	    page - vs->found <= vs->found_len - PAGE_SIZE)
+	if (chariot_within(vs->found, vs->found_len, gva & PAGE_MASK,
+			   PAGE_SIZE))
 		chariot_open_call(dom, gva);
 }
 

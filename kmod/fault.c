@@ -352,9 +352,9 @@ static enum action jump(struct fault *f, const struct chariot_gate *gate)
 }
 
 /*
- * Leave an inherit function, or code on the same page.  In the kernel
- * view it is not trapped; what comes back is its caller in the driver, unless
- * it returns straight to the kernel.
+ * Leave an inherit function, or code on the same page.  In the kernel view it
+ * is not trapped; what comes back is its caller in the driver, unless it
+ * returns straight to the kernel.
  */
 static enum action suspend_caller(struct fault *f, const char *why)
 {

@@ -482,8 +482,7 @@ static bool search(struct chariot_domain *dom, struct search *s, u32 first,
 			if (op_base(dom, op, val, &s->base) &&
 			    s->gva >= s->base &&
 			    op_len(dom, op, s->len_of ?: val, &s->size) &&
-			    s->len <= s->size &&
-			    s->gva - s->base <= s->size - s->len) {
+			    chariot_within(s->base, s->size, s->gva, s->len)) {
 				s->op = op;
 				return true;
 			}
@@ -537,8 +536,7 @@ static bool in_argument(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	};
 	struct chariot_values val = values_of(e->args);
 
-	if (gva < e->found || len > e->found_len ||
-	    gva - e->found > e->found_len - len) {
+	if (!chariot_within(e->found, e->found_len, gva, len)) {
 		if (!(e->gate && search(dom, &s, e->gate->op, e->gate->nr_ops,
 					&val, 0)) &&
 		    !in_got(dom, e, &s))

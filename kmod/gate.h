@@ -49,6 +49,11 @@ int chariot_gate_hand(struct chariot_domain *dom, struct chariot_entry *e,
  * it is part of vs->found. */
 enum chariot_may chariot_may_write(struct chariot_domain *dom,
 				   struct chariot_vcpu *vs, u64 gva, u64 len);
+/* Does [base, base + size) have all of [gva, gva + len)? */
+static inline bool chariot_within(u64 base, u64 size, u64 gva, u64 len)
+{
+	return gva >= base && len <= size && gva - base <= size - len;
+}
 /* Of a thread or of interrupts. */
 static inline u64 chariot_stack_size(const struct chariot_domain *dom)
 {

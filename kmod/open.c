@@ -11,11 +11,16 @@ bool chariot_open_has(struct chariot_domain *dom, u64 gfn)
 	return xa_load(&dom->open, gfn);
 }
 
-int chariot_open_page(struct chariot_domain *dom, u64 gfn)
+static int open_as(struct chariot_domain *dom, u64 gfn, unsigned long value)
 {
 	chariot_view_split(dom->vm, gfn);
-	return xa_err(xa_store(&dom->open, gfn, xa_mk_value(1),
+	return xa_err(xa_store(&dom->open, gfn, xa_mk_value(value),
 			       GFP_KERNEL_ACCOUNT));
+}
+
+int chariot_open_page(struct chariot_domain *dom, u64 gfn)
+{
+	return open_as(dom, gfn, 1);
 }
 
 static void close_page(struct chariot_domain *dom, u64 gfn)
@@ -44,9 +49,11 @@ int chariot_open_call(struct chariot_domain *dom, u64 gva)
 	u64 gfn;
 	int err = chariot_guest_walk(dom->vm->kvm, dom->cr, gva, &w);
 
-	gfn = w.gpa >> PAGE_SHIFT;
-	if (err || chariot_open_has(dom, gfn))
+	if (err)
 		return err;
+	gfn = w.gpa >> PAGE_SHIFT;
+	if (chariot_open_has(dom, gfn))
+		return 0;
 	err = chariot_open_page(dom, gfn);
 	if (err)
 		return err;
@@ -75,9 +82,7 @@ int chariot_open_stack(struct chariot_domain *dom, u64 gva, u64 gfn)
 	int err;
 
 	close_stale_stacks(dom);
-	chariot_view_split(dom->vm, gfn);
-	err = xa_err(xa_store(&dom->open, gfn, xa_mk_value(gva >> PAGE_SHIFT),
-			      GFP_KERNEL_ACCOUNT));
+	err = open_as(dom, gfn, gva >> PAGE_SHIFT);
 	if (err)
 		return err;
 	dom->stats.stack_grants++;
