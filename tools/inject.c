@@ -12,6 +12,7 @@
 #include "site.h"
 #include "target.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,14 +21,14 @@
 #define TEXT_MAX	(1UL << 20)	/* bytes of one function */
 #define KERNEL_HALF	0xffff800000000000ULL
 #define DEFAULT_VALUE	0x41414141
-#define NO_SEED		UINT64_MAX
 #define RODATA_MAX	(8UL << 20)
 #define RESERVED_SEEDS	900000		/* and all above */
 
 struct inject {
 	const char *vm_name, *driver, *function, *target_text, *undo;
 	const char *type_text, *file;
-	uint64_t value, width, nth, seed;
+	uint64_t value, width, nth, seed, last_seed;
+	const char *seed_text;
 	bool list, dry_run;
 	int type;			/* enum fault_type */
 
@@ -207,6 +208,17 @@ static const struct column record_cols[] = {
 static void show_record(struct json_object *o)
 {
 	fields(o, record_cols);
+}
+
+static const struct column fault_cols[] = {
+	{ "seed", "SEED", COL_NUMBER }, { "type", "TYPE" },
+	{ "function", "FUNCTION" }, { "offset", "OFFSET" },
+	{ "before", "BEFORE" }, { "after", "AFTER" }, {},
+};
+
+static void show_faults(struct json_object *list)
+{
+	rows(list, fault_cols);
 }
 
 static struct json_object *record(struct inject *j, const uint8_t *new,
@@ -457,6 +469,20 @@ static int pick_fault(const struct inject *j, const struct fault_driver *all,
 	return err ? fail_lib(err, "%s", j->driver) : EXIT_OK;
 }
 
+static struct json_object *fault_record(const struct inject *j,
+					const struct fault *f, uint64_t gva)
+{
+	struct json_object *o = json_map();
+
+	put_str(o, "vm", j->vm_name);
+	put_str(o, "driver", j->driver);
+	if (!j->list)
+		put_build_id(o, j);
+	put_fault(o, j, f);
+	put_hex(o, "address", gva);
+	return o;
+}
+
 static int plant_fault(struct inject *j, const struct fault_driver *d)
 {
 	struct json_object *o;
@@ -471,14 +497,33 @@ static int plant_fault(struct inject *j, const struct fault_driver *d)
 		r = replace(j, gva, f.old, f.new, f.len);
 	if (r)
 		return r;
-	o = json_map();
-	put_str(o, "vm", j->vm_name);
-	put_str(o, "driver", j->driver);
-	put_build_id(o, j);
-	put_fault(o, j, &f);
-	put_hex(o, "address", gva);
+	o = fault_record(j, &f, gva);
 	put_str(o, "state", j->dry_run ? "not written (dry run)" : "planted");
 	return out(o, show_record);
+}
+
+/* A seed whose type fits nothing in the driver is left out. */
+static int list_faults(struct inject *j, const struct fault_driver *all)
+{
+	struct json_object *list = json_list();
+	struct fault_driver d = *all;
+	struct fault f;
+	int err = restrict_to(j, &d);
+
+	for (; !err && j->seed <= j->last_seed; j->seed++) {
+		err = fault_pick(&d, j->type, j->seed, &f);
+		if (!err)
+			json_object_array_add(list,
+				fault_record(j, &f, f.function->gva + f.offset));
+		else if (err == -ENOENT)
+			err = 0;
+		else
+			err = fail_lib(err, "%s", j->driver);
+	}
+	if (!err)
+		return out(list, show_faults);
+	json_object_put(list);
+	return err;
 }
 
 static int fault_in_guest(struct inject *j)
@@ -492,7 +537,8 @@ static int fault_in_guest(struct inject *j)
 	} else {
 		d.functions = fs.v;
 		d.nr = fs.nr;
-		r = plant_fault(j, &d);
+		j->list = j->last_seed > j->seed;
+		r = j->list ? list_faults(j, &d) : plant_fault(j, &d);
 	}
 	free_functions(&fs);
 	return r;
@@ -672,6 +718,22 @@ static int run(struct inject *j)
 	return r;
 }
 
+static bool parse_seeds(struct inject *j)
+{
+	char *to, *end;
+
+	if (!isdigit(*j->seed_text))
+		return false;
+	j->seed = strtoull(j->seed_text, &to, 0);
+	j->last_seed = j->seed;
+	if (!*to)
+		return true;
+	if (*to != '-' || !isdigit(to[1]))
+		return false;
+	j->last_seed = strtoull(to + 1, &end, 0);
+	return !*end && j->last_seed >= j->seed;
+}
+
 static int check_fault(struct inject *j, int argc)
 {
 	if (j->list || j->target_text || j->undo || j->width || j->nth)
@@ -680,11 +742,16 @@ static int check_fault(struct inject *j, int argc)
 	if (j->type < 0)
 		return usage("--type: \"%s\" is no type of fault, see: chariot inject help",
 			     j->type_text);
-	if (j->seed == NO_SEED)
+	if (!j->seed_text)
 		return usage("--type needs --seed");
-	if (j->seed >= RESERVED_SEEDS)
+	if (!parse_seeds(j))
+		return usage("--seed: \"%s\" is neither N nor N-M",
+			     j->seed_text);
+	if (j->last_seed >= RESERVED_SEEDS)
 		return usage("--seed: %llu is reserved, as are all from %d up",
-			     (unsigned long long)j->seed, RESERVED_SEEDS);
+			     (unsigned long long)j->last_seed, RESERVED_SEEDS);
+	if (j->last_seed > j->seed && (!j->dry_run || j->file))
+		return usage("--seed N-M goes with --dry-run, and not with --file");
 	if (j->file)
 		return argc ? usage("--file goes without VM and DRIVER") :
 			      EXIT_OK;
@@ -697,7 +764,7 @@ static int check_usage(struct inject *j, int argc)
 		return usage("too few arguments");
 	if (j->type_text)
 		return check_fault(j, argc);
-	if (j->file || j->seed != NO_SEED)
+	if (j->file || j->seed_text)
 		return usage("--seed and --file go with --type");
 	if (j->width && j->width != 1 && j->width != 2 && j->width != 4)
 		return usage("--width is 1, 2 or 4");
@@ -717,7 +784,7 @@ static int check_usage(struct inject *j, int argc)
 
 static int run_inject(int argc, char **argv)
 {
-	struct inject j = { .value = DEFAULT_VALUE, .seed = NO_SEED };
+	struct inject j = { .value = DEFAULT_VALUE };
 	const struct option_def options[] = {
 		{ "function", OPT_STRING, &j.function },
 		{ "wild-store", OPT_STRING, &j.target_text },
@@ -728,7 +795,7 @@ static int run_inject(int argc, char **argv)
 		{ "list", OPT_FLAG, &j.list },
 		{ "undo", OPT_STRING, &j.undo },
 		{ "type", OPT_STRING, &j.type_text },
-		{ "seed", OPT_U64, &j.seed },
+		{ "seed", OPT_STRING, &j.seed_text },
 		{ "file", OPT_STRING, &j.file },
 		{},
 	};
@@ -752,6 +819,8 @@ static const struct command commands[] = {
 	  run_inject },
 	{ NULL, "VM DRIVER --type TYPE --seed N [--function F] [--dry-run]",
 	  run_inject },
+	{ NULL, "VM DRIVER --type TYPE --seed N-M [--function F] --dry-run",
+	  run_inject },
 	{ NULL, "--file DRIVER.ko --type TYPE --seed N [--function F]",
 	  run_inject },
 	{ NULL, "VM DRIVER --list [--function F]", run_inject },
@@ -771,7 +840,7 @@ const struct object inject_object = {
 "  --type TYPE          a fault of that type: source, destination, pointer,\n"
 "                       interface, branch, loop, text, nop, init, irq, free,\n"
 "                       alloc, overrun, off-by-one, lock, or random\n"
-"  --seed N             which one; the same N is the same fault\n"
+"  --seed N             which one; the same N is the same fault; N-M: a list\n"
 "  --file DRIVER.ko     only show what it would be in this file\n"
 "  --dry-run            find and print, write nothing\n"
 "  --list               the stores that will do\n"

@@ -114,6 +114,10 @@ test_grammar()
 	t 2 'needs --seed' inject a b --type nop
 	t 2 '900000 is reserved' inject a b --type nop --seed 900000
 	t 2 'go with --type' inject a b --seed 1 --list
+	t 2 'neither N nor N-M' inject a b --type nop --seed 5-2 --dry-run
+	t 2 'neither N nor N-M' inject a b --type nop --seed 5- --dry-run
+	t 2 'goes with --dry-run' inject a b --type nop --seed 1-2
+	t 2 '900000 is reserved' inject a b --type nop --seed 1-900000 --dry-run
 	t 2 'goes with' inject a b --type nop --seed 1 --nth 2
 	t 2 'without VM' inject a b --type nop --seed 1 --file x
 	t 2 'no DRIVER' inject a --type nop --seed 1
