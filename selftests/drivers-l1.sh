@@ -10,40 +10,6 @@ CHARIOT=.build/tools/chariot
 VERDICT=${CHARIOT_VERDICT:-skip}
 TMP=/tmp/drivers
 
-# qemu_args ARGS: with a back end for each one that is named and not defined
-qemu_args()
-{
-	local args=$1 kind id
-
-	[ "$args" != - ] || args=
-	echo "$args"
-	for kind in netdev drive audiodev chardev; do
-		for id in $(grep -oE "\b$kind=[A-Za-z0-9_.-]+" <<<"$args" |
-			    cut -d= -f2 | sort -u); do
-			# -drive file=x,id=d0: defined
-			grep -qE "(^| )-$kind [^ ]*\bid=$id\b|-blockdev [^ ]*\bnode-name=$id\b" \
-				<<<"$args" && continue
-			case $kind in
-			netdev)	echo "-netdev user,id=$id" ;;
-			drive)	rm -f "$TMP/$id.img"
-				truncate -s 64M "$TMP/$id.img"
-				echo "-drive if=none,id=$id,format=raw,file=$TMP/$id.img" ;;
-			audiodev) # a wav file has no microphone
-				case $id in
-				wav*)	;;
-				*)	echo "-audiodev none,id=$id"; continue ;;
-				esac
-				echo "-audiodev wav,id=$id,path=$TMP/$id.wav,out.frequency=44100" ;;
-			chardev) echo "-chardev null,id=$id" ;;
-			esac
-		done
-	done
-	# a file that is named must be there
-	for id in $(grep -oE '\bfile=[^, ]+' <<<"$args" | cut -d= -f2); do
-		[ -e "$id" ] || truncate -s 64M "$id"
-	done
-}
-
 # counter NAME: of the whole VM
 counter() { sed -n "s/.*\"$1\": *\\([0-9]*\\).*/\\1/p" "$TMP/stats" | head -n 1; }
 
@@ -76,7 +42,7 @@ row()
 	rm -rf $TMP
 	mkdir -p $TMP
 	# shellcheck disable=SC2046,SC2086 # lists
-	VM_MODULES="$driver $before ${!work:-}" vm_start "$vm" $(qemu_args "$3") \
+	VM_MODULES="$driver $before ${!work:-}" vm_start "$vm" $(back_ends $TMP "$3") \
 		-plugin "file=$PLUGIN" -device \
 		"chariot,drivers=${driver//-/_},verdict=$VERDICT${CHARIOT_POLICY:+,policy=$CHARIOT_POLICY}" &&
 		vm_wait "$vm" >$TMP/work 2>&1

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # initramfs.sh l1 VERSION
-# initramfs.sh intel VERSION
+# initramfs.sh ram INIT VERSION MODULE...
 # initramfs.sh guest VERSION [MODULE...]
 # initramfs.sh files [SOURCE:DEST...]
 #
 # Print the path of an initramfs, which is made if it is not in the cache:
-# L1's, L1's for intel.sh, a guest's with the named modules (and what they depend
+# L1's, the base of one for ram.sh, a guest's with the named modules (and what they depend
 # on) in it, or one with extra files only, to be appended to another (cpio
 # archives concatenate). DEST is absolute; the mode is that of SOURCE.
 #
@@ -204,9 +204,9 @@ case ${1:-} in
 l1)
 	[ $# -eq 2 ] || die "usage: initramfs.sh l1 VERSION"
 	image l1 l1-init.sh "$2" "$L1_MODULES" ;;
-intel)
-	[ $# -eq 2 ] || die "usage: initramfs.sh intel VERSION"
-	image intel intel-init.sh "$2" kvm-intel ;;
+ram)
+	[ $# -ge 4 ] || die "usage: initramfs.sh ram INIT VERSION MODULE..."
+	image "ram-${2##*/}" "$2" "$3" "${*:4}" ;;
 guest)
 	[ $# -ge 2 ] || die "usage: initramfs.sh guest VERSION [MODULE...]"
 	ver=$2

@@ -40,96 +40,31 @@ MB=1024
 
 die() { echo "intel: error: $*" >&2; exit 1; }
 
-# libraries PROGRAM...: what the loader would load
-libraries()
+# shellcheck source=selftests/ram.sh
+. "$ST/ram.sh"
+
+guest_files()
 {
-	local p
-
-	for p; do
-		ldd "$p"
-	done | grep -o '/[^ ]*' | sort -u
-}
-
-# Pairs SOURCE:DEST for initramfs.sh: what is not the project's
-system_files()
-{
-	local qemu bash socat p
-
-	qemu=$(command -v qemu-system-x86_64) bash=$(command -v bash)
-	socat=$(command -v socat)
-	echo "$bash:/bin/bash"
-	for p in "$qemu" "$socat" /usr/share/qemu/{kvmvapic,linuxboot_dma}.bin \
-		/usr/share/seabios/bios-256k.bin \
-		$(libraries "$qemu" "$bash" "$socat" "${PROGRAMS[@]}"); do
-		[ -f "$p" ] || { echo "intel: no $p" >&2; return 1; }
-		echo "$p:$p"
-	done
-}
-
-# The project's files, to stdout. cpio wants a directory before what is in it.
-project_archive()
-{
-	local list=("$ST" "${PROGRAMS[@]}" "$TOP/.build/kmod/$HOST/kvm_chariot.ko"
-		"$TOP/.cache/kernels/$GUEST/vmlinuz") p dir
-
-	(cd / && for p in "${list[@]}"; do
-		dir=${p%/*}
-		while [ -n "$dir" ]; do
-			echo "${dir#/}"
-			dir=${dir%/*}
-		done
-		find "${p#/}"
-	done | sort -u | cpio -o -L -H newc -R 0:0 --quiet)
-}
-
-# The guest's initramfs for all tests, by the functions that make it in L1
-guest_initrd()
-{
-	(
-		cd "$TOP" || exit
-		export HOST GUEST
-		# shellcheck source=selftests/iso.sh
-		. selftests/iso.sh
-		# shellcheck disable=SC2034 # used by vm_initramfs
-		VM_MODULES=e1000
-		conform_files
-		vm_initramfs "$GUEST" "$1" >/dev/null
-	) && [ -f "$1" ]
-}
-
-# env_file EPTAD TESTS: what intel-init.sh reads
-env_file()
-{
-	local v
-
-	for v in HOST GUEST VCPUS V "${!KVM_@}" "${!VM_@}" "${!CHARIOT_@}"; do
-		[ -z "${!v+set}" ] || printf "export %s='%s'\n" "$v" "${!v//\'/\'\\\'\'}"
-	done
-	printf "%s='%s'\n" L1_DIR "$TOP" EPTAD "$1" TESTS "$2"
-	echo "export VM_INITRD=/guest.cpio"
-}
-
-# small_archive FILE...: in the root of L1
-small_archive()
-{
-	(cd "$WORK" && printf '%s\n' "$@" | cpio -o -H newc -R 0:0 --quiet)
+	# shellcheck disable=SC2034 # used by vm_initramfs
+	VM_MODULES=e1000
+	conform_files
 }
 
 # Not compressed: bochs takes 4 s of CPU longer to boot from zstd, 9 from gzip.
 make_base()
 {
-	local base files sys
+	ram_base intel-init.sh kvm-intel "$WORK/base" &&
+		ram_guest "$WORK/guest.cpio" guest_files &&
+		ram_files "$WORK" guest.cpio >>"$WORK/base" ||
+		die "no initramfs for L1"
+}
 
-	base=$("$ST/initramfs.sh" intel "$HOST") || die "no initramfs for L1"
-	sys=$(system_files) || die "a file of the system is missing"
-	# shellcheck disable=SC2086 # a list
-	files=$("$ST/initramfs.sh" files $sys) || die "no archive of the system's files"
-	guest_initrd "$WORK/guest.cpio" || die "no initramfs for the guest"
-	{
-		cat "$base" "$files"
-		project_archive
-		small_archive guest.cpio
-	} >"$WORK/base" || die "cannot write L1's initramfs"
+# env_file EPTAD TESTS: what intel-init.sh reads
+env_file()
+{
+	ram_env
+	printf "%s='%s'\n" EPTAD "$1" TESTS "$2"
+	echo "export VM_INITRD=/guest.cpio"
 }
 
 # make_iso DIR EPTAD TESTS: L1, with the environment of this run
@@ -144,7 +79,7 @@ make_iso()
 	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 \
 		"$dir/iso" || return
 	env_file "$@" >"$WORK/intel.env"
-	small_archive intel.env >"$dir/iso/env"
+	ram_files "$WORK" intel.env >"$dir/iso/env"
 	cat >"$dir/iso/isolinux.cfg" <<-EOT
 	DEFAULT l1
 	LABEL l1

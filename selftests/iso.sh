@@ -14,6 +14,8 @@
 #	iso_events VM TYPE		the events of a type so far
 #	iso_detach VM			the guard's handle is closed
 #	net_up VM [DRIVER]		load the driver, configure eth0
+#	back_ends DIR ARGS		QEMU's ARGS, and the back ends that they name,
+#					whose files are in DIR; - for none
 #	fetch VM			fetch the served file: its SHA-256
 #	conform_files			put the conformance modules into the next VM
 #	conform VM EXPECT NAME...	run cases of it: the lines of run-cases.sh
@@ -145,4 +147,38 @@ conform()
 	shift 2
 	[ $# -eq 0 ] || vm_run "$vm" -t 900 "EXPECT=$expect \
 		CONFORM='storm=${VM_STORM:-100000}' sh /c/run-cases.sh $*"
+}
+
+# With a back end for each one that is named and not defined
+back_ends()
+{
+	local dir=$1 args=$2 kind id
+
+	[ "$args" != - ] || args=
+	echo "$args"
+	for kind in netdev drive audiodev chardev; do
+		for id in $(grep -oE "\b$kind=[A-Za-z0-9_.-]+" <<<"$args" |
+			    cut -d= -f2 | sort -u); do
+			# -drive file=x,id=d0: defined
+			grep -qE "(^| )-$kind [^ ]*\bid=$id\b|-blockdev [^ ]*\bnode-name=$id\b" \
+				<<<"$args" && continue
+			case $kind in
+			netdev)	echo "-netdev user,id=$id" ;;
+			drive)	rm -f "$dir/$id.img"
+				truncate -s 64M "$dir/$id.img"
+				echo "-drive if=none,id=$id,format=raw,file=$dir/$id.img" ;;
+			audiodev) # a wav file has no microphone
+				case $id in
+				wav*)	;;
+				*)	echo "-audiodev none,id=$id"; continue ;;
+				esac
+				echo "-audiodev wav,id=$id,path=$dir/$id.wav,out.frequency=44100" ;;
+			chardev) echo "-chardev null,id=$id" ;;
+			esac
+		done
+	done
+	# a file that is named must be there
+	for id in $(grep -oE '\bfile=[^, ]+' <<<"$args" | cut -d= -f2); do
+		[ -e "$id" ] || truncate -s 64M "$id"
+	done
 }

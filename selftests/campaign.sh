@@ -1,0 +1,454 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# campaign.sh: what becomes of a guest when its driver has a fault, without
+# Chariot and with it. The last line is "N passed, N failed": a run has failed
+# if it could not be judged, or has left a mark in the host.
+#
+#	DRIVER	e1000, nvme, snd-ens1370: a row of drivers.tsv (e1000)
+#	TYPES	types of faults as chariot-inject(8) has them, or all (all)
+#	SEEDS	N or N-M (1-100); with several TYPES each has all the seeds
+#	CONFIGS	with Chariot: strict, fast, deferN (strict)
+#	VERDICT	of the isolated driver (recover)
+#	HOST, GUEST	kernels (6.1)
+#	SHARD	I/N: only each Nth seed, from the Ith on; put results together
+#		with cat
+#	RESULTS	the file of results, one JSON object a line, which is added to:
+#		what is in it is not run again (.cache/campaign/DRIVER-GUEST-HOST.json)
+#	JOBS	runs at the same time (as many as there are CPUs)
+#
+# A nested host with a booted guest in it, whose driver has done its work a few
+# times, is saved once for each CONFIG; each run is restored from there
+# (campaign/l1.sh says what it does). RAM is a file, mapped privately: to restore
+# takes 0.1 s. A seed is run without Chariot; if that did damage, with each of
+# CONFIGS. What the golden runs never execute is not run: "inactive".
+#
+# A line of results: driver class guest host config verdict seed type function
+# offset address old new before after outcome why violations recoveries service
+# exits seconds. outcome is one of
+#
+#	inactive	the workload does not come by that instruction
+#	benign		no difference
+#	wrong		the driver's own work is wrong, the guest is well
+#	warn		the guest's kernel warns, and is well
+#	corrupt		kernel memory is not what it was, and nothing told so
+#	oops		a kernel thread died, the guest lives
+#	hang, crash	the guest does not
+#	unjudged, host	see above
+
+set -u -o pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ST=$TOP/selftests
+VMSH=$TOP/.cache/bin/vmsh
+PATH=$PATH:/usr/sbin:/sbin
+MB=768
+RUN_LIMIT=180
+
+die() { echo "campaign: error: $*" >&2; exit 1; }
+
+# shellcheck source=selftests/ram.sh
+. "$ST/ram.sh"
+
+export DRIVER=${DRIVER:-e1000} TYPES=${TYPES:-all} SEEDS=${SEEDS:-1-100}
+export CONFIGS=${CONFIGS-strict} VERDICT=${VERDICT:-recover}
+export HOST=${HOST:-6.1} GUEST=${GUEST:-6.1} VCPUS=1
+[ "$TYPES" != all ] || TYPES=random
+BASE=$TOP/.cache/campaign
+export RESULTS=${RESULTS:-$BASE/$DRIVER-$GUEST-$HOST.json}
+
+# ---- the saved machines -------------------------------------------------------
+
+guest_files()
+{
+	local dir=.build/driver/$GUEST
+
+	VM_MODULES="$DRIVER $BEFORE"
+	# shellcheck disable=SC2034 # used by vm_initramfs
+	VM_FILES="$dir/canary.ko:/c/canary.ko selftests/campaign/workload.sh:/c/workload.sh
+		.build/selftests/work:/c/work"
+	VM_FILES=${VM_FILES//[$'\n\t']/ }
+}
+
+# make_initrd OUT: of L1
+make_initrd()
+{
+	local work
+
+	work=$(mktemp -d) || return
+	PROGRAMS=("$TOP"/.build/{tools/chariot,qemu-plugin/chariot.so,selftests/memcheck}
+		"$VMSH")
+	{
+		ram_env
+		printf "export %s='%s'\n" DRIVER "$DRIVER" CLASS "$CLASS" ARGS "$ARGS" \
+			BEFORE "$BEFORE" CONFIG "$CONFIG" VERDICT "$VERDICT"
+		echo "export VM_INITRD=/guest.cpio VM_MEM=192"
+	} >"$work/campaign.env"
+	ram_base campaign/init.sh kvm-amd "$1" &&
+		ram_guest "$work/guest.cpio" guest_files &&
+		ram_files "$work" guest.cpio campaign.env >>"$1"
+	rm -rf "$work"
+}
+
+# l1 WORK SHARE ARG...: L1, whose lines then are on descriptors 3 (from) and 4 (to)
+l1()
+{
+	local work=$1 share=$2
+
+	shift 2
+	mkfifo "$work/line.in" "$work/line.out" || return
+	setpriv --pdeathsig KILL qemu-system-x86_64 \
+		-accel tcg,thread=multi -cpu EPYC,+svm,+npt \
+		-M q35,memory-backend=ram -m $MB -smp 1 \
+		-object "memory-backend-file,id=ram,size=${MB}M,mem-path=$SAVED/ram,share=$share" \
+		-nodefaults -no-user-config -no-reboot -display none -nic none \
+		-kernel "$TOP/.cache/kernels/$HOST/vmlinuz" -initrd "$SAVED/initrd" \
+		-append "console=ttyS0 no_timer_check panic=-1 oops=panic mitigations=off
+			quiet loglevel=5 highres=off nohz=off watchdog_thresh=30
+			rcupdate.rcu_cpu_stall_timeout=90 tsc=reliable" \
+		-serial "file:$work/l1.log" -serial "pipe:$work/line" \
+		-qmp "unix:$work/qmp,server=on,wait=off" "$@" \
+		</dev/null >"$work/qemu" 2>&1 &
+	L1=$!
+	exec 3<>"$work/line.out" 4<>"$work/line.in"
+	until [ -S "$work/qmp" ]; do
+		kill -0 $L1 2>/dev/null || { cat "$work/qemu" >&2; return 1; }
+		sleep 0.02
+	done
+}
+
+end_l1()
+{
+	kill -KILL "$L1" 2>/dev/null
+	wait "$L1" 2>/dev/null
+	exec 3<&- 4<&-
+}
+
+qmp() { "$VMSH" qmp "$1/qmp" 20 "$2"; }
+
+capable()
+{
+	qmp "$1" '{"execute":"migrate-set-capabilities","arguments":{"capabilities":
+		[{"capability":"x-ignore-shared","state":true}]}}' >/dev/null
+}
+
+# lines SECONDS LAST...: what L1 says, to the line that is one of LAST
+lines()
+{
+	local limit=$1 end line
+
+	shift
+	end=$((SECONDS + limit))
+	while read -r -t $((end > SECONDS ? end - SECONDS : 0)) line <&3; do
+		echo "$line"
+		case " $* " in
+		*" ${line%% *} "*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+wait_for()
+{
+	local i
+
+	for i in $(seq 200); do
+		qmp "$1" "{\"execute\":\"$2\"}" | grep -q "\"status\": \"$3\"" && return
+		sleep 0.05
+	done
+	return 1
+}
+
+save()
+{
+	local work=$1 last
+
+	l1 "$work" on || return
+	last=$(lines 300 READY FAILED | tee "$SAVED/said" | tail -n 1)
+	if [ "$last" != READY ]; then
+		echo "campaign: $CONFIG: L1 did not get ready:" >&2
+		tail -n 20 "$SAVED/said" "$work/l1.log" >&2
+		return 1
+	fi
+	capable "$work" &&
+		qmp "$work" "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"exec:cat >$SAVED/state\"}}" >/dev/null &&
+		wait_for "$work" query-migrate completed
+}
+
+# Everything that goes into L1 is in its initramfs: that names what is saved.
+# Sets SAVED.
+saved()
+{
+	local work key err
+
+	CONFIG=$1
+	mkdir -p "$BASE/saved"
+	work=$(mktemp -d "$BASE/saved/.new.XXXXXX") || return
+	make_initrd "$work/initrd" || die "no initramfs for L1"
+	key=$({ cat "$work/initrd" "${BASH_SOURCE[0]}"; qemu-system-x86_64 --version; } |
+		sha256sum | cut -c1-12)
+	SAVED=$BASE/saved/$DRIVER-$GUEST-$HOST-$CONFIG-$key
+	if [ -f "$SAVED/state" ]; then
+		rm -rf "$work"
+		return
+	fi
+	rm -rf "$BASE/saved/$DRIVER-$GUEST-$HOST-$CONFIG-"*
+	SAVED=$work
+	echo "# $DRIVER, $CONFIG: saving a host with its guest" >&2
+	save "$work"
+	err=$?
+	end_l1
+	if [ $err != 0 ]; then
+		rm -rf "$work"
+		return 1
+	fi
+	rm -f "$work"/line.* "$work/qmp"
+	SAVED=$BASE/saved/$DRIVER-$GUEST-$HOST-$CONFIG-$key
+	mv "$work" "$SAVED"
+}
+
+# restored WORK ARG...: a machine that goes on where SAVED was
+restored()
+{
+	local work=$1
+
+	l1 "$work" off -incoming defer "${@:2}" && capable "$work" &&
+		qmp "$work" "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"exec:cat $SAVED/state\"}}" >/dev/null &&
+		wait_for "$work" query-status running
+}
+
+# ask SECONDS COMMAND...: L1's answer, without its END
+ask()
+{
+	local limit=$1 answer
+
+	shift
+	echo "$*" >&4
+	answer=$(lines "$limit" END)
+	local status=$?
+	grep -v '^END$' <<<"$answer"
+	return $status
+}
+
+# ---- the plan -----------------------------------------------------------------
+
+# The faults of all seeds, one JSON object a line, and "active": whether the
+# golden runs come by. TCG tells what it has translated, which is all that is
+# executed.
+make_plan()
+{
+	local work type range
+
+	work=$(mktemp -d) || return
+	restored "$work" || return
+	for type in $TYPES; do
+		ask 300 plan "$type" "$SEEDS" | sed -n 's/^plan //p' |
+			jq -c --arg asked "$type" '.[] | .asked = $asked'
+	done >"$work/faults"
+	range=$(jq -r .address "$work/faults" | sort | sed -n '1p;$p' | paste -sd' ')
+	end_l1
+	rm -f "$work"/line.* "$work/qmp"
+	# shellcheck disable=SC2086 # two
+	set -- $range
+	[ $# = 2 ] || { cat "$work/faults" >&2; return 1; }
+	restored "$work" -d in_asm -D "$work/asm" \
+		-dfilter "$1..$(printf '0x%x' $(($2 + 16)))" || return
+	ask 300 golden 3 >"$work/said" || { cat "$work/said" >&2; return 1; }
+	end_l1
+	grep -ao '^0x[0-9a-f]*' "$work/asm" | sort -u |
+		jq -R . | jq -s 'map({(.): true}) | add' >"$work/active"
+	jq -c --slurpfile a "$work/active" '.active = ($a[0][.address] // false)' "$work/faults"
+	rm -rf "$work"
+}
+
+# ---- one seed -----------------------------------------------------------------
+
+# judge LINES: outcome, and why
+judge()
+{
+	local l=$1
+
+	if grep -q '^host ' "$l"; then
+		echo host; sed -n 's/^host //p' "$l"
+	elif ! grep -q '^fault {' "$l" || ! grep -q '^guest ' "$l"; then
+		echo unjudged; tail -n 2 "$l"
+	elif grep -q '^guest dead' "$l"; then
+		echo crash; grep -m2 -E '^(log|guest) ' "$l"
+	elif grep -q '^guest hung' "$l"; then
+		echo hang; grep -m2 -E '^(log|guest) ' "$l"
+	elif grep -q '^log ' "$l"; then
+		echo oops; grep -m2 '^log ' "$l"
+	elif grep -qE '^(mem changed|canary bad|guest alive:)' "$l"; then
+		echo corrupt; grep -m2 -E '^(mem changed|canary bad|guest alive:)' "$l"
+	elif grep -q '^warn ' "$l"; then
+		echo warn; grep -m2 '^warn ' "$l"
+	elif grep -qE '^step [^ ]* wrong' "$l"; then
+		echo wrong; grep -m2 -E '^step [^ ]* wrong' "$l"
+	else
+		echo benign
+	fi
+}
+
+stat_of() { sed -n "s/^stat $2 //p" "$1" | tail -n 1; }
+
+# record FAULT LINES SECONDS: one line of results
+record()
+{
+	local verdict
+
+	judge "$2" >"$2.verdict"
+	{ read -r verdict; } <"$2.verdict"
+	jq -c --arg driver "$DRIVER" --arg class "$CLASS" --arg guest "$GUEST" \
+		--arg host "$HOST" --arg config "$CONFIG" --arg verdict "$VERDICT" \
+		--arg outcome "$verdict" --arg why "$(tail -n +2 "$2.verdict" | paste -sd'|')" \
+		--arg event "$(sed -n 's/^event //p' "$2" | head -n 2 | paste -sd'|')" \
+		--arg service "$(sed -n 's/^service //p' "$2")" \
+		--arg violations "$(stat_of "$2" violations)" --arg faults "$(stat_of "$2" faults)" \
+		--arg recoveries "$(stat_of "$2" recoveries)" --arg exits "$(stat_of "$2" exits)" \
+		--arg steps "$(grep -cE '^step [^ ]* wrong' "$2")" --arg seconds "$3" \
+		'def n: if . == "" then null else tonumber end;
+		 {driver: $driver, class: $class, guest: $guest, host: $host, config: $config}
+		 + (if $config == "none" then {} else {verdict: $verdict} end)
+		 + {seed, type, function, offset, address, old, new, before, after, asked}
+		 + {outcome: $outcome, why: $why, wrong_steps: ($steps | n), seconds: ($seconds | n)}
+		 + (if $config == "none" then {} else {violations: ($violations | n),
+			faults: ($faults | n), recoveries: ($recoveries | n), exits: ($exits | n),
+			service: $service, event: $event} end)' <<<"$1"
+}
+
+add() { flock "$RESULTS.lock" tee -a "$RESULTS" >/dev/null; }
+
+# run FAULT CONFIG: a line of results, also to stdout
+run()
+{
+	local work type seed began=$EPOCHREALTIME
+
+	CONFIG=$2
+	SAVED=$(cat "$BASE/plan/$PLAN.$CONFIG")
+	work=$(mktemp -d) || return
+	read -r type seed < <(jq -r '"\(.asked) \(.seed)"' <<<"$1")
+	restored "$work" && ask $RUN_LIMIT run "$type" "$seed" >"$work/lines"
+	end_l1
+	[ -s "$work/lines" ] || tail -n 3 "$work/qemu" "$work/l1.log" >"$work/lines" 2>&1
+	record "$1" "$work/lines" \
+		"$(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')" |
+		tee >(add)
+	[ -z "${KEEP:-}" ] || cp "$work/lines" "$KEEP/$seed.$type.$CONFIG"
+	rm -rf "$work"
+}
+
+is_done()
+{
+	jq -e --arg c "$2" --argjson f "$1" -n 'first(inputs | select(.config == $c and
+		.seed == $f.seed and .asked == $f.asked))' "$RESULTS" >/dev/null 2>&1
+}
+
+outcome_of()
+{
+	jq -r --arg c "$2" --argjson f "$1" 'select(.config == $c and .seed == $f.seed
+		and .asked == $f.asked) | .outcome' "$RESULTS" | tail -n 1
+}
+
+is_damage() { case $1 in corrupt|oops|hang|crash) ;; *) return 1 ;; esac; }
+
+one()
+{
+	local fault config
+
+	fault=$(sed -n "$1p" "$BASE/plan/$PLAN")
+	is_done "$fault" none || run "$fault" none >/dev/null
+	is_damage "$(outcome_of "$fault" none)" || return 0
+	for config in $CONFIGS; do
+		is_done "$fault" "$config" || run "$fault" "$config" >/dev/null
+	done
+}
+
+# ---- all ----------------------------------------------------------------------
+
+row()
+{
+	local driver class args before
+
+	while IFS=$'\t' read -r driver class args before; do
+		[ "$driver" = "$DRIVER" ] || continue
+		CLASS=$class ARGS=$args BEFORE=${before#-}
+		return
+	done <"$ST/drivers.tsv"
+	die "drivers.tsv has no $DRIVER"
+}
+
+# What is inactive is told at once.
+note_inactive()
+{
+	jq -c --arg driver "$DRIVER" --arg class "$CLASS" --arg guest "$GUEST" --arg host "$HOST" \
+		'select(.active | not) | {driver: $driver, class: $class, guest: $guest, host: $host,
+		config: "none", seed, type, function, offset, address, old, new, before, after,
+		asked, outcome: "inactive"}' "$BASE/plan/$PLAN" |
+	jq -c --slurpfile have "$RESULTS" '. as $f | select($have | map(select(.config == "none" and
+		.seed == $f.seed and .asked == $f.asked)) | length == 0)' >"$RESULTS.new"
+	cat "$RESULTS.new" >>"$RESULTS"
+	rm "$RESULTS.new"
+}
+
+# Line numbers of the plan that are to be run
+todo()
+{
+	local shard=${SHARD:-1/1}
+
+	jq -r --argjson i "${shard%/*}" --argjson n "${shard#*/}" \
+		'"\(input_line_number) \(.active and .seed % $n == $i % $n)"' "$BASE/plan/$PLAN" |
+		sed -n 's/ true$//p'
+}
+
+progress()
+{
+	local all=$1 began=$SECONDS n
+
+	while sleep 10; do
+		n=$(cat "$BASE/plan/$PLAN.done"/* 2>/dev/null | wc -l)
+		[ "$n" -gt 0 ] || continue
+		echo "# $n of $all seeds, about $(((SECONDS - began) * (all - n) / n / 60)) min left" >&2
+	done
+}
+
+main()
+{
+	local config counter nr
+
+	mkdir -p "$BASE/plan" "${RESULTS%/*}"
+	touch "$RESULTS"
+	row
+	PLAN=$DRIVER-$GUEST-$HOST.$$
+	export PLAN CLASS ARGS BEFORE
+	for config in none $CONFIGS; do
+		saved "$config" || die "$config: nothing was saved"
+		echo "$SAVED" >"$BASE/plan/$PLAN.$config"
+	done
+	SAVED=$(cat "$BASE/plan/$PLAN.none")
+	echo "# $DRIVER: which instructions the workload executes" >&2
+	make_plan >"$BASE/plan/$PLAN" || die "no plan"
+	note_inactive
+	todo >"$BASE/plan/$PLAN.todo"
+	nr=$(wc -l <"$BASE/plan/$PLAN.todo")
+	echo "# $(wc -l <"$BASE/plan/$PLAN") faults, $nr to run" >&2
+	mkdir "$BASE/plan/$PLAN.done"
+	progress "$nr" &
+	counter=$!
+	xargs -r -P "${JOBS:-$(nproc)}" -n 1 bash "$0" --one <"$BASE/plan/$PLAN.todo"
+	kill $counter
+	rm -rf "$BASE/plan/$PLAN"*
+}
+
+case ${1:-} in
+--one)
+	one "$2"
+	echo "$2" >"$BASE/plan/$PLAN.done/$2" ;;
+*)
+	trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$BASE/plan/${PLAN:-none}"*' EXIT
+	trap 'exit 130' INT TERM HUP
+	main
+	jq -s -r 'map(select(.outcome == "unjudged" or .outcome == "host")) as $bad |
+		($bad[] | "# \(.config) seed \(.seed) \(.asked): \(.outcome): \(.why)"),
+		"\(length - ($bad | length)) passed, \($bad | length) failed"' "$RESULTS"
+	! grep -qE '"outcome":"(unjudged|host)"' "$RESULTS" ;;
+esac
