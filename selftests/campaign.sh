@@ -65,7 +65,7 @@ guest_files()
 
 	VM_MODULES="$DRIVER $BEFORE"
 	# shellcheck disable=SC2034 # used by vm_initramfs
-	VM_FILES="$dir/canary.ko:/c/canary.ko selftests/campaign/workload.sh:/c/workload.sh
+	VM_FILES="$dir/chariot_canary.ko:/c/canary.ko selftests/campaign/workload.sh:/c/workload.sh
 		.build/selftests/work:/c/work"
 	VM_FILES=${VM_FILES//[$'\n\t']/ }
 }
@@ -254,6 +254,9 @@ make_plan()
 	restored "$work" -d in_asm -D "$work/asm" \
 		-dfilter "$1..$(printf '0x%x' $(($2 + 16)))" || return
 	ask 300 golden 3 >"$work/said" || { cat "$work/said" >&2; return 1; }
+	# its log is written when it ends
+	qmp "$work" '{"execute":"quit"}' >/dev/null
+	wait $L1
 	end_l1
 	grep -ao '^0x[0-9a-f]*' "$work/asm" | sort -u |
 		jq -R . | jq -s 'map({(.): true}) | add' >"$work/active"

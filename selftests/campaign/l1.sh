@@ -8,6 +8,7 @@
 #	plan TYPE SEEDS	the faults of these seeds: one line of JSON
 #	golden N	N rounds of the workload, without a fault
 #	run TYPE SEED	plant the fault, run the workload, look at the guest
+#	sh COMMAND	for who looks into a run (KEEP=, SH=)
 #
 # Each is answered by lines "WHAT ...", the last one END. Those of run:
 #
@@ -31,7 +32,7 @@ MEMCHECK=.build/selftests/memcheck
 GUEST_BAD='BUG:|Oops|general protection|divide error|invalid opcode|stack segment|Kernel panic|double fault|Bad page|soft lockup|detected stalls|blocked for more than'
 GUEST_WARN='WARNING:|list_(add|del) corruption|refcount_t|nobody cared'
 
-failed() { echo "FAILED $*"; exec sleep 100000; }
+failed() { echo "FAILED $*" | tr "\n" "|"; echo; exec sleep 100000; }
 
 work() { vm_run a -t "$LIMIT" "sh /c/workload.sh $1 $CLASS $DRIVER"; }
 
@@ -117,7 +118,8 @@ prepare()
 	golden 2
 	began=${EPOCHREALTIME/./}
 	golden 2
-	LIMIT=$(((${EPOCHREALTIME/./} - began) * 4 / 1000000 + 10))
+	# of two rounds, on an idle machine
+	LIMIT=$(((${EPOCHREALTIME/./} - began) / 1000000 + 20))
 	ask_memcheck mask /tmp/mem /tmp/mask
 	[ "$(vm_run a 'tail -n 1 /proc/chariot_canary' | cut -d' ' -f-2)" = "canary ok" ] ||
 		failed "the canaries after golden runs"
@@ -200,7 +202,7 @@ while read -r command a b; do
 	plan)	echo "plan $(chariot -j inject a "$DRIVER" --type "$a" --seed "$b" --dry-run 2>&1 | tr -d '\n')" ;;
 	golden)	golden "$a" ;;
 	run)	run "$a" "$b" ;;
-	text)	chariot -j guest modules a | tr -d '\n'; echo ;;
+	sh)	eval "$a $b" ;;
 	*)	echo "what? $command" ;;
 	esac
 	echo END
