@@ -7,6 +7,8 @@
  *	work record DEVICE FRAMES	read from one
  *	work tun			packets through /dev/net/tun, both ways
  *	work char DEVICE		open, poll, read, ioctl, close
+ *	work mixer DEVICE		read each control, change it and set it back
+ *	work ethtool NAME		what a network device tells, and its rings anew
  *
  * It prints "ops N" and exits with 0 if all was right.
  */
@@ -19,11 +21,14 @@
 #include <string.h>
 #include <unistd.h>
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <sound/asound.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define RATE	44100
 #define STEP	37		/* of the ramp; drivers-l1.sh looks for it */
@@ -116,12 +121,30 @@ static int pcm_open(const char *dev, int flags, unsigned int *buffer)
 	return fd;
 }
 
+static unsigned int now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* A device that plays faster than its rate plays something else. */
+static int too_fast(unsigned int frames, unsigned int ms)
+{
+	if (ms >= frames * 1000ULL / 48000 * 3 / 4)
+		return 0;
+	printf("work: %u frames in %u ms\n", frames, ms);
+	return 1;
+}
+
 static int pcm(const char *dev, unsigned int frames, int record)
 {
 	static int16_t buf[2 * 1024];
 	unsigned int done = 0, xruns = 0, buffer, n = 0;
 	struct snd_xferi x = { .buf = buf, .frames = 1024 };
 	int fd = pcm_open(dev, record ? O_RDONLY : O_WRONLY, &buffer);
+	unsigned int start = now_ms(), ms;
 
 	if (fd < 0)
 		return fail(dev);
@@ -142,9 +165,10 @@ static int pcm(const char *dev, unsigned int frames, int record)
 	}
 	if (!record && ioctl(fd, SNDRV_PCM_IOCTL_DRAIN) && errno != EPIPE)
 		return fail("drain");
+	ms = now_ms() - start;
 	close(fd);
-	printf("ops %u\n# %u frames, %u xruns\n", n, done, xruns);
-	return 0;
+	printf("ops %u\n# %u frames, %u xruns, %u ms\n", n, done, xruns, ms);
+	return xruns ? 0 : too_fast(done, ms);
 }
 
 /* ---- tun ---------------------------------------------------------------- */
@@ -247,6 +271,169 @@ static int chr(const char *dev)
 	return 0;
 }
 
+/* ---- mixer -------------------------------------------------------------- */
+
+static int same_value(const struct snd_ctl_elem_value *a,
+		      const struct snd_ctl_elem_value *b, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (a->value.integer.value[i] != b->value.integer.value[i])
+			return 0;
+	return 1;
+}
+
+/* 0: it is set, and reads as that. */
+static int set_value(int fd, struct snd_ctl_elem_value *v, unsigned int count)
+{
+	struct snd_ctl_elem_value now = { .id = v->id };
+
+	if (ioctl(fd, SNDRV_CTL_IOCTL_ELEM_WRITE, v) < 0 ||
+	    ioctl(fd, SNDRV_CTL_IOCTL_ELEM_READ, &now) < 0)
+		return -1;
+	errno = EILSEQ;
+	return same_value(v, &now, count) ? 0 : -1;
+}
+
+static int change_value(int fd, const struct snd_ctl_elem_info *info,
+			const struct snd_ctl_elem_value *v)
+{
+	struct snd_ctl_elem_value other = *v;
+
+	other.value.integer.value[0] =
+		v->value.integer.value[0] == info->value.integer.min ?
+		info->value.integer.max : info->value.integer.min;
+	if (set_value(fd, &other, info->count))
+		return -1;
+	other = *v;
+	return set_value(fd, &other, info->count);
+}
+
+static int control(int fd, const struct snd_ctl_elem_id *id)
+{
+	struct snd_ctl_elem_value v = { .id = *id };
+	struct snd_ctl_elem_info info = { .id = *id };
+
+	if (ioctl(fd, SNDRV_CTL_IOCTL_ELEM_INFO, &info) < 0)
+		return -1;
+	if (!(info.access & SNDRV_CTL_ELEM_ACCESS_READ))
+		return 0;
+	if (ioctl(fd, SNDRV_CTL_IOCTL_ELEM_READ, &v) < 0)
+		return -1;
+	if (!(info.access & SNDRV_CTL_ELEM_ACCESS_WRITE) ||
+	    (info.type != SNDRV_CTL_ELEM_TYPE_INTEGER &&
+	     info.type != SNDRV_CTL_ELEM_TYPE_BOOLEAN))
+		return 0;
+	return change_value(fd, &info, &v);
+}
+
+static int mixer(const char *dev)
+{
+	struct snd_ctl_elem_id ids[256];
+	struct snd_ctl_elem_list list = { .space = 256, .pids = ids };
+	int fd = open(dev, O_RDWR);
+
+	if (fd < 0 || ioctl(fd, SNDRV_CTL_IOCTL_ELEM_LIST, &list))
+		return fail(dev);
+	for (unsigned int i = 0; i < list.used; i++)
+		if (control(fd, &ids[i]))
+			return fail((const char *)ids[i].name);
+	close(fd);
+	printf("ops %u\n", list.used);
+	return 0;
+}
+
+/* ---- ethtool ------------------------------------------------------------ */
+
+static struct ifreq ethernet;
+static int ethernet_socket;
+
+static int ethtool(void *arg)
+{
+	ethernet.ifr_data = arg;
+	return ioctl(ethernet_socket, SIOCETHTOOL, &ethernet);
+}
+
+/* Not what is in it: that the driver fills it. A driver may lack it. */
+static int ethtool_read(__u32 cmd, __u32 len)
+{
+	static union {
+		__u32 cmd;
+		struct ethtool_regs regs;	/* the others have len there, too */
+		struct ethtool_eeprom eeprom;
+		char room[1 << 16];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	u.cmd = cmd;
+	if (len > sizeof(u) / 2)
+		len = sizeof(u) / 2;
+	if (cmd == ETHTOOL_GREGS)
+		u.regs.len = len;
+	if (cmd == ETHTOOL_GEEPROM)
+		u.eeprom.len = len;
+	if (!ethtool(&u) || errno == EOPNOTSUPP)
+		return 0;
+	printf("work: ethtool command %#x: ", cmd);
+	return -1;
+}
+
+static int ethtool_reads(void)
+{
+	static const __u32 simple[] = {
+		ETHTOOL_GSET, ETHTOOL_GMSGLVL, ETHTOOL_GWOL, ETHTOOL_GLINK,
+		ETHTOOL_GCOALESCE, ETHTOOL_GPAUSEPARAM,
+	};
+	struct ethtool_drvinfo d = { .cmd = ETHTOOL_GDRVINFO };
+
+	if (ethtool(&d))
+		return -1;
+	for (size_t i = 0; i < sizeof(simple) / sizeof(*simple); i++)
+		if (ethtool_read(simple[i], 0))
+			return -1;
+	if (d.regdump_len && ethtool_read(ETHTOOL_GREGS, d.regdump_len))
+		return -1;
+	/* bit by bit, with delays: some is enough */
+	if (d.eedump_len && ethtool_read(ETHTOOL_GEEPROM, 16))
+		return -1;
+	return d.n_stats ? ethtool_read(ETHTOOL_GSTATS, 0) : 0;
+}
+
+static int set_ring(struct ethtool_ringparam *r, __u32 tx)
+{
+	struct ethtool_ringparam now = { .cmd = ETHTOOL_GRINGPARAM };
+
+	r->cmd = ETHTOOL_SRINGPARAM;
+	r->tx_pending = tx;
+	if (ethtool(r) || ethtool(&now))
+		return -1;
+	errno = EILSEQ;
+	return now.tx_pending == tx ? 0 : -1;
+}
+
+/* Half the descriptors, and back. */
+static int rings(void)
+{
+	struct ethtool_ringparam r = { .cmd = ETHTOOL_GRINGPARAM };
+	__u32 tx;
+
+	if (ethtool(&r))
+		return errno == EOPNOTSUPP ? 0 : -1;
+	tx = r.tx_pending;
+	return set_ring(&r, tx / 2) ?: set_ring(&r, tx);
+}
+
+static int ethernet_device(const char *name)
+{
+	snprintf(ethernet.ifr_name, sizeof(ethernet.ifr_name), "%s", name);
+	ethernet_socket = socket(AF_INET, SOCK_DGRAM, 0);
+	if (ethernet_socket < 0 || ethtool_reads())
+		return fail("ethtool");
+	if (rings())
+		return fail("rings");
+	printf("ops 1\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "play"))
@@ -257,5 +444,9 @@ int main(int argc, char **argv)
 		return tun();
 	if (argc == 3 && !strcmp(argv[1], "char"))
 		return chr(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "mixer"))
+		return mixer(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "ethtool"))
+		return ethernet_device(argv[2]);
 	return 2;
 }
