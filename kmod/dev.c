@@ -246,7 +246,7 @@ static long set(struct chariot_domain *dom, union args *a)
 {
 	if (a->domain.verdict >= CHARIOT_NR_VERDICTS)
 		return -EINVAL;
-	if (a->domain.verdict == CHARIOT_VERDICT_RECOVER)
+	if (a->domain.verdict == CHARIOT_VERDICT_RECOVER && !dom->recover.trap)
 		return -EOPNOTSUPP;
 	dom->verdict = a->domain.verdict;
 	return 0;

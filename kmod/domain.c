@@ -3,6 +3,7 @@
 #include "event.h"
 #include "frame.h"
 #include "gate.h"
+#include "recover.h"
 #include "view.h"
 
 #include <linux/bsearch.h>
@@ -201,7 +202,8 @@ static int copy_tables(struct chariot_domain *dom,
 	     NULL);
 	return check_gates(dom->gates, dom->nr_gates, dom->nr_ops, 0) ?:
 	       check_gates(dom->entries, dom->nr_entries, dom->nr_ops,
-			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT);
+			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT |
+			   CHARIOT_GATE_RETURN(7) | CHARIOT_GATE_STAND_IN(15));
 }
 
 /* ---- grants ------------------------------------------------------------- */
@@ -302,6 +304,7 @@ static void domain_free(struct chariot_domain *dom)
 	kvfree(dom->gates);
 	kvfree(dom->entries);
 	kvfree(dom->ops);
+	chariot_recover_free(dom);
 	kfree(dom);
 }
 
@@ -426,8 +429,6 @@ static int check_create(struct chariot_vm *vm,
 	    args->defer > CHARIOT_MAX_DEFER || args->reserved ||
 	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
 		return -EINVAL;
-	if (args->verdict == CHARIOT_VERDICT_RECOVER)
-		return -EOPNOTSUPP;
 	if (chariot_kvm_nx_huge_pages(vm->kvm)) {
 		pr_notice("VM of pid %d: kvm's nx_huge_pages is on: split pages would become executable in a driver's view; load kvm with nx_huge_pages=off\n",
 			  vm->pid);
@@ -478,9 +479,12 @@ int chariot_domain_create(struct chariot_vm *vm,
 		;
 	err = dom->nr < CHARIOT_NR_VIEWS ? 0 : -EBUSY;
 	if (!err)
-		err = copy_tables(dom, args);
+		err = copy_tables(dom, args) ?:
+		      chariot_recover_create(dom, &args->recover);
 	for (i = 0; i < dom->nr_ranges && !err; i++)
 		err = map_range(dom, &dom->ranges[i]);
+	if (!err)
+		err = chariot_recover_arm(dom);
 	if (err) {
 		unmap_text(dom);
 		domain_free(dom);
@@ -561,6 +565,7 @@ void chariot_domain_init_done(struct chariot_domain *dom, s64 result)
 		chariot_domain_drop(dom);
 		return;
 	}
+	chariot_recover_loaded(dom);
 	for (i = 0; i < dom->nr_ranges; i++) {
 		struct chariot_range *r = &dom->ranges[i];
 

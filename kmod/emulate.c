@@ -99,6 +99,8 @@ static int check(struct x86_emulate_ctxt *ctxt, unsigned long gva,
 		verdict = judge(dom, vs, vcpu, gva, bytes, len);
 	if (verdict == CHARIOT_VERDICT_PAUSE)
 		vs->pausing = true;
+	else if (verdict == CHARIOT_VERDICT_RECOVER)
+		vs->failing = true;
 	mutex_unlock(&vm->lock);
 	chariot_vm_put(vm);
 
@@ -109,6 +111,7 @@ static int check(struct x86_emulate_ctxt *ctxt, unsigned long gva,
 		fill_gp(fault);
 		return CHARIOT_EMUL_PROPAGATE_FAULT;
 	case CHARIOT_VERDICT_PAUSE:
+	case CHARIOT_VERDICT_RECOVER:
 		return CHARIOT_EMUL_UNHANDLEABLE;
 	}
 	return CHARIOT_EMUL_CONTINUE;
@@ -254,6 +257,9 @@ static int cannot_emulate(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	case CHARIOT_VERDICT_PAUSE:
 		vs->pausing = true;
 		break;
+	case CHARIOT_VERDICT_RECOVER:
+		vs->failing = true;
+		break;
 	}
 	return 1;
 }
@@ -266,13 +272,14 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	int r;
 
 	vs->pausing = false;
+	vs->failing = false;
 	vs->emulating = true;
 	r = emulate(vs, vcpu, cr2_or_gpa, EMULTYPE_PF, insn, insn_len);
 	vs->emulating = false;
 	if (gave_up(vcpu, r)) {
 		undo_give_up(vcpu);
 		r = 1;
-		if (!vs->pausing) {
+		if (!vs->pausing && !vs->failing) {
 			mutex_lock(&vm->lock);
 			dom = chariot_domain_of(vm, vs->view);
 			if (dom)
@@ -324,7 +331,7 @@ static bool worth(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
 	u8 insn[4];
 
-	if (!dom || vs->wait_seq || vs->pausing ||
+	if (!dom || vs->wait_seq || vs->pausing || vs->failing ||
 	    !chariot_domain_text(dom, rip) || vcpu->arch.exception.pending ||
 	    vcpu->arch.nmi_pending || vcpu->guest_debug ||
 	    kvm_call(kvm_get_rflags)(vcpu) & X86_EFLAGS_TF ||

@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "gate.h"
 #include "open.h"
+#include "recover.h"
 #include "view.h"
 #include "violation.h"
 #include "watch.h"
@@ -110,6 +111,29 @@ static u32 violate(struct fault *f, u32 why, u64 gva, u32 len)
 	return chariot_violation(f->dom, f->vs, f->vcpu, &v);
 }
 
+/* ---- a driver that has failed --------------------------------------------- */
+
+/* Back to the kernel, as if the driver's function had told of an error. */
+static enum action give_up(struct fault *f)
+{
+	const struct chariot_gate *gate = f->vs->entry->gate;
+	int err = chariot_recover_return(f->dom, f->vcpu, f->vs->entry, true);
+
+	end_entry(f);
+	to_view(f, 0, "failed");
+	if (err)
+		return fail(f, err, "a driver that failed cannot be left");
+	if (gate && gate->flags & CHARIOT_GATE_INIT)
+		chariot_domain_init_done(f->dom, -EIO);
+	return RETRY;
+}
+
+static enum action fail_driver(struct fault *f, u32 why)
+{
+	chariot_recover_fail(f->dom, f->vs, f->vcpu, why, f->rip);
+	return give_up(f);
+}
+
 /* ---- kernel view, fetch in driver text ---------------------------------- */
 
 static enum action enter(struct fault *f, const struct chariot_gate *gate)
@@ -117,6 +141,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	struct chariot_entry *e;
 	struct chariot_values val;
 	u64 ret;
+	int err;
 
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &ret,
 				  sizeof(ret)))
@@ -131,10 +156,21 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	e->rip = f->rip;
 	e->ret = ret;
 	e->slot = f->rsp;
-	kfree(f->vs->entry);
-	f->vs->entry = e;
 	chariot_frames_prune(f->dom, e);
 	f->dom->stats.entries++;
+	err = 0;
+	if (gate && gate->flags & CHARIOT_GATE_EXIT)
+		err = chariot_recover_exit(f->dom, f->vcpu, e);
+	chariot_recover_enter(f->dom, f->vcpu, e);
+	if (!err && !chariot_recover_runs(f->dom, e))
+		err = chariot_recover_return(f->dom, f->vcpu, e, false) ?: 1;
+	if (err) {
+		kfree(e);
+		return err < 0 ? fail(f, err, "a driver that failed was called") :
+				 RETRY;
+	}
+	kfree(f->vs->entry);
+	f->vs->entry = e;
 	/* What becomes of the domain depends on what these return. */
 	if (gate && gate->flags)
 		chariot_domain_trap(f->dom, ret);
@@ -148,9 +184,15 @@ static enum action leave(struct fault *f)
 	const struct chariot_gate *gate = f->vs->entry->gate;
 	s64 result = (s32)chariot_reg_read(f->vcpu, VCPU_REGS_RAX);
 
+	bool held;
+
 	f->dom->stats.returns++;
+	held = gate && gate->flags & CHARIOT_GATE_EXIT &&
+	       chariot_recover_hold(f->dom, f->vcpu, f->vs->entry);
 	end_entry(f);
-	to_view(f, 0, "return");
+	to_view(f, 0, held ? "held" : "return");
+	if (held)
+		return RETRY;
 	if (gate && gate->flags & CHARIOT_GATE_INIT)
 		chariot_domain_init_done(f->dom, result);
 	else if (gate && gate->flags & CHARIOT_GATE_EXIT)
@@ -187,11 +229,17 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 				       &val, frame->rip);
 		chariot_gate_returned(dom, frame->gate, &val, f->vs->entry);
 	}
+	if (frame->lock)
+		chariot_recover_called(f->vs->entry, frame,
+				       chariot_reg_read(f->vcpu,
+							VCPU_REGS_RAX));
 	if (frame->park)
 		set_pc(f, frame->park, f->rsp);
 	kfree(frame);
 	if (err)
 		return fail(f, err, "a gate action failed");
+	if (f->vs->entry && !chariot_recover_runs(dom, f->vs->entry))
+		return give_up(f);
 	if (tail)
 		return leave_tail(f);
 	return to_view(f, dom->nr, "resume");
@@ -217,7 +265,10 @@ static bool resume_callee(struct fault *f)
 	f->vs->entry = frame->entry;
 	kfree(frame);
 	f->dom->stats.call_returns++;
-	to_view(f, f->dom->nr, "callee");
+	if (chariot_recover_runs(f->dom, f->vs->entry))
+		to_view(f, f->dom->nr, "callee");
+	else
+		give_up(f);
 	return true;
 }
 
@@ -263,6 +314,8 @@ static enum action bad_fetch(struct fault *f)
 		break;
 	case CHARIOT_VERDICT_PAUSE:
 		return WAIT;
+	case CHARIOT_VERDICT_RECOVER:
+		return fail_driver(f, CHARIOT_WHY_FETCH);
 	}
 	end_entry(f);
 	return to_view(f, 0, "bad fetch");
@@ -292,6 +345,8 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 		return to_view(f, 0, "oops");
 	case CHARIOT_VERDICT_PAUSE:
 		return WAIT;
+	case CHARIOT_VERDICT_RECOVER:
+		return fail_driver(f, CHARIOT_WHY_WRITE);
 	}
 	return EMULATE;
 }
@@ -305,6 +360,7 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 			u64 ret, bool tail)
 {
 	struct chariot_refusal refusal;
+	const struct chariot_lock *lock;
 	struct chariot_frame *frame;
 	struct chariot_values val;
 	enum action a;
@@ -329,12 +385,16 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 			return fail(f, -EFAULT, "a stack is not mapped");
 		set_pc(f, f->rip, f->rsp);
 	}
+	if (!gate && chariot_recovers(f->dom))
+		read_values(f, &val);
+	lock = chariot_recover_call(f->dom, f->vs->entry, f->rip, val.v);
 	frame = push(f, ret, f->rsp + 8, false);
 	if (!frame)
 		return fail(f, -ENOMEM, "no memory for a frame");
 	frame->tail = tail;
 	frame->gate = gate;
-	if (gate)
+	frame->lock = lock;
+	if (gate || lock)
 		memcpy(frame->args, val.v, sizeof(frame->args));
 	f->dom->stats.calls++;
 	return to_view(f, 0, "call");
@@ -395,6 +455,9 @@ static enum action leave_for(struct fault *f)
 
 	if (f->rip == e->ret && f->rsp == e->slot + 8)
 		return leave(f);
+	/* On another vCPU. */
+	if (!chariot_recover_runs(f->dom, e))
+		return give_up(f);
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &top,
 				  sizeof(top)))
 		return bad_fetch(f);
@@ -664,6 +727,18 @@ static void fetch_ahead(struct fault *f)
 	mutex_unlock(&f->vm->lock);
 }
 
+/* What was to be emulated is no write of a driver that goes on. */
+static void fail_now(struct fault *f)
+{
+	mutex_lock(&f->vm->lock);
+	f->vs->failing = false;
+	f->dom = chariot_domain_of(f->vm, f->vs->view);
+	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
+	if (f->dom && f->vs->entry)
+		fail_driver(f, CHARIOT_WHY_WRITE);
+	mutex_unlock(&f->vm->lock);
+}
+
 static int to_kvm(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 		  void *insn, int insn_len)
 {
@@ -701,7 +776,9 @@ int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 					  insn, insn_len);
 		if (r > 0)
 			r = chariot_emulate_ahead(f.vm, f.vs, vcpu);
-		if (r > 0)
+		if (f.vs->failing)
+			fail_now(&f);
+		else if (r > 0)
 			fetch_ahead(&f);
 		break;
 	case WAIT:

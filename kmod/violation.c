@@ -74,6 +74,10 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	lockdep_assert_held(&dom->vm->lock);
 	if (verdict == CHARIOT_VERDICT_PAUSE && v->no_pause)
 		verdict = CHARIOT_VERDICT_SKIP;
+	/* Nothing to go back to, or it is being cleaned up. */
+	if (verdict == CHARIOT_VERDICT_RECOVER &&
+	    (v->no_pause || dom->stopping || !vs->entry))
+		verdict = CHARIOT_VERDICT_SKIP;
 	if (verdict == CHARIOT_VERDICT_OOPS && oops_would_panic(dom, vcpu))
 		verdict = CHARIOT_VERDICT_SKIP;
 	dom->stats.violations++;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "vm.h"
 #include "event.h"
+#include "recover.h"
 #include "view.h"
 #include "watch.h"
 
@@ -80,6 +81,7 @@ static struct chariot_vm *vm_alloc(struct kvm *kvm)
 	mutex_init(&vm->lock);
 	init_waitqueue_head(&vm->wait);
 	INIT_LIST_HEAD(&vm->handles);
+	INIT_LIST_HEAD(&vm->calls);
 	xa_init(&vm->text);
 	xa_init(&vm->blocks);
 	xa_init(&vm->vcpus);
@@ -194,6 +196,8 @@ void chariot_vm_reset(struct chariot_vm *vm)
 {
 	lockdep_assert_held(&vm->lock);
 	drop_all(vm);
+	chariot_recover_forget(vm);
+	chariot_recover_disarm(vm);
 	chariot_watch_disarm(vm);
 	chariot_continue_all(vm);
 }

@@ -21,6 +21,13 @@
 #include "guest.h"
 #include "kvm.h"
 
+/* What the kernel wants to find as it was when its call returns. */
+struct chariot_caller {
+	u64 regs[6];		/* rbx, rbp, r12 .. r15 */
+	u64 rflags;
+	u32 preempt_count;
+};
+
 /* A call of a driver function by the kernel. */
 struct chariot_entry {
 	const struct chariot_gate *gate;	/* NULL: entered at a bad place */
@@ -30,6 +37,14 @@ struct chariot_entry {
 	u64 base;		/* lowest address of the stack, 0: not yet known */
 	u64 args[6];
 	u64 found, found_len;	/* what a WALK found last for a write */
+	struct chariot_caller caller;
+	bool stopping;		/* began while the driver was cleaning up */
+	/* Locks that it holds, the last one last. */
+	u8 nr_locks;
+	struct chariot_held {
+		const struct chariot_lock *lock;
+		u64 arg;
+	} locks[8];
 	/* Objects that it got beside its arguments; the last ones. */
 	u32 nr_got;
 	struct {
@@ -51,6 +66,7 @@ struct chariot_frame {
 				 * it: @rip, @rsp are a guess from the stack; or 0 */
 	u64 park;		/* then it goes on there instead; 0: no */
 	u64 saved;		/* gva where the CPU has saved @rip, with @park */
+	const struct chariot_lock *lock;	/* that the call takes; or NULL */
 	u64 args[6];
 };
 
@@ -73,6 +89,19 @@ struct chariot_domain {
 	struct chariot_cr cr;
 	u64 ret;		/* a byte in the driver's text that is a "ret" */
 	size_t tables;			/* bytes */
+
+	/* recover.c */
+	struct chariot_recover recover;
+	struct chariot_stand_in *stand_ins;
+	struct chariot_lock *locks;
+	u32 nr_stand_ins, nr_locks;
+	bool failed;			/* does not run any more, */
+	bool stopping;			/* but to clean up; */
+	bool broken;			/* which went wrong */
+	u32 nr_once;
+	struct {
+		u64 fn, arg, undo;
+	} once[8];			/* done already: CHARIOT_STAND_IN_ONCE */
 
 	DECLARE_HASHTABLE(frames, 8);	/* by rsp */
 	u64 nr_frames;
@@ -97,6 +126,7 @@ struct chariot_vcpu {
 	void *ops;			/* ours */
 	bool emulating;			/* a write that faulted */
 	bool pausing;			/* the emulator was stopped to wait */
+	bool failing;			/* or for the driver to fail */
 };
 
 struct chariot_vm {
@@ -122,6 +152,14 @@ struct chariot_vm {
 	u64 load_gva, load_gpa;
 	struct chariot_cr cr;		/* of the kernel, seen last */
 	u64 lstar;
+
+	/* recover.c */
+	struct list_head calls;		/* of guest functions, that have not returned */
+	u64 trap, oops_gva, oops_gpa;
+	struct {
+		char name[CHARIOT_NAME_LEN];
+		u64 since;		/* ns; 0: free */
+	} down[CHARIOT_NR_VIEWS];	/* drivers that have failed */
 
 	/* event.c */
 	struct list_head handles;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "watch.h"
 #include "event.h"
+#include "recover.h"
 #include "view.h"
 
 #include <asm/msr-index.h>
@@ -19,13 +20,13 @@ static void trap_insn(u8 insn[5])
 	memcpy(insn, chariot_kvm_is_amd() ? vmmcall : vmcall, 5);
 }
 
-static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
+int chariot_watch_plant(struct chariot_vm *vm, struct chariot_cr cr, u64 gva,
+			u64 *gpa)
 {
-	struct chariot_cr cr = { w->cr3, w->cr4 };
 	struct chariot_walk walk;
 	u8 insn[5];
 
-	if (chariot_guest_walk(vm->kvm, cr, w->load_gva, &walk) ||
+	if (chariot_guest_walk(vm->kvm, cr, gva, &walk) ||
 	    walk.left < sizeof(insn) ||
 	    chariot_guest_read(vm->kvm, walk.gpa, insn, sizeof(insn)))
 		return -EFAULT;
@@ -34,8 +35,39 @@ static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
 	trap_insn(insn);
 	if (chariot_guest_write(vm->kvm, walk.gpa, insn, sizeof(insn)))
 		return -EFAULT;
+	*gpa = walk.gpa;
+	return 0;
+}
+
+void chariot_watch_unplant(struct chariot_vm *vm, u64 gpa)
+{
+	u8 ours[5], insn[5];
+
+	trap_insn(ours);
+	/* After a reset of the guest something else may be there. */
+	if (!chariot_guest_read(vm->kvm, gpa, insn, sizeof(insn)) &&
+	    !memcmp(insn, ours, sizeof(insn)))
+		chariot_guest_write(vm->kvm, gpa, nop5, sizeof(nop5));
+}
+
+bool chariot_watch_is_trap(struct chariot_vm *vm, struct chariot_cr cr, u64 gva)
+{
+	u8 ours[5], insn[4];
+
+	trap_insn(ours);
+	ours[3] = 0xc3;
+	return !chariot_guest_read_va(vm->kvm, cr, gva, insn, sizeof(insn)) &&
+	       !memcmp(insn, ours, sizeof(insn));
+}
+
+static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
+{
+	struct chariot_cr cr = { w->cr3, w->cr4 };
+	int err = chariot_watch_plant(vm, cr, w->load_gva, &vm->load_gpa);
+
+	if (err)
+		return err;
 	vm->load_gva = w->load_gva;
-	vm->load_gpa = walk.gpa;
 	/* Lasting ones; those of a KERNEL event may be a process's. */
 	vm->cr = cr;
 	vm->watch |= CHARIOT_WATCH_LOAD;
@@ -44,16 +76,10 @@ static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
 
 static void load_disarm(struct chariot_vm *vm)
 {
-	u8 ours[5], insn[5];
-
 	if (!(vm->watch & CHARIOT_WATCH_LOAD))
 		return;
 	vm->watch &= ~CHARIOT_WATCH_LOAD;
-	trap_insn(ours);
-	/* After a reset of the guest something else may be there. */
-	if (!chariot_guest_read(vm->kvm, vm->load_gpa, insn, sizeof(insn)) &&
-	    !memcmp(insn, ours, sizeof(insn)))
-		chariot_guest_write(vm->kvm, vm->load_gpa, nop5, sizeof(nop5));
+	chariot_watch_unplant(vm, vm->load_gpa);
 }
 
 void chariot_watch_disarm(struct chariot_vm *vm)
@@ -197,14 +223,19 @@ int chariot_hypercall(struct kvm_vcpu *vcpu)
 {
 	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
 	struct chariot_vcpu *vs = NULL;
-	bool ours = false;
+	bool ours = false, done = false;
 	int err = 0;
 
 	if (vm) {
 		mutex_lock(&vm->lock);
 		vs = chariot_vcpu_of(vm, vcpu);
 		ours = vs && at_load_point(vm, vs, vcpu);
+		done = vs && !ours && chariot_recover_hypercall(vm, vs, vcpu);
 		mutex_unlock(&vm->lock);
+	}
+	if (done) {
+		chariot_vm_put(vm);
+		return 1;
 	}
 	if (ours) {
 		if (vs->wait_seq)

@@ -35,6 +35,8 @@ static const char *const events[CHARIOT_NR_EVENTS] = {
 	[CHARIOT_EV_UNEMULATED] = "unemulated",
 	[CHARIOT_EV_REQUEST] = "request",
 	[CHARIOT_EV_RESET] = "reset",
+	[CHARIOT_EV_FAULT] = "fault",
+	[CHARIOT_EV_RECOVERED] = "recovered",
 };
 
 #define NAME_OF(names, i) \

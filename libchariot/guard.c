@@ -11,17 +11,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "policy.h"
 #include "vm.h"
 
 #define RETRY_MS	20	/* until the guest's ftrace is set up */
 #define RETRY_MAX_MS	120000
 #define DEFAULT_TIMEOUT	60000
 
+#define MAX_RESTARTS	16
+
 struct name {
 	struct name *next;
 	char name[CHARIOT_NAME_LEN];
+	time_t faults[MAX_RESTARTS];	/* when it failed last, a ring */
+	unsigned int nr_faults;
 };
 
 /*
@@ -97,6 +103,14 @@ static void failed(struct chariot_guard *g, int err, const char *fmt, ...)
 	vsnprintf(ev.u.error.text, sizeof(ev.u.error.text), fmt, ap);
 	va_end(ap);
 	tell(g, &ev);
+}
+
+static time_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
 }
 
 /* ---- the list of drivers ------------------------------------------------ */
@@ -291,6 +305,37 @@ static void isolate_live(struct chariot_guard *g, const char *name)
 		 name);
 }
 
+/* Not again when it has failed too often in too short a time. */
+static bool may_restart(struct chariot_guard *g, struct name *n)
+{
+	unsigned int max, seconds;
+	time_t oldest;
+
+	policy_restart(g->policy, &max, &seconds);
+	if (n->nr_faults < max)
+		return true;
+	if (max > MAX_RESTARTS)
+		max = MAX_RESTARTS;
+	oldest = max ? n->faults[(n->nr_faults - max) % MAX_RESTARTS] : 0;
+	if (max && now() - oldest > seconds)
+		return true;
+	failed(g, -ECANCELED, "%s has failed %u times in %u s: when it fails again, it will not be restarted",
+	       n->name, max, seconds);
+	return false;
+}
+
+static void note_fault(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	struct chariot_domain_info i = {};
+	struct name *n;
+
+	if (chariot_vm__domain_info(g->vm, ev->domain, &i))
+		return;
+	n = *find_name(g, i.name);
+	if (n)
+		n->faults[n->nr_faults++ % MAX_RESTARTS] = now();
+}
+
 static struct live *find_live(struct chariot_guard *g, uint32_t domain)
 {
 	struct live *l = g->live;
@@ -373,6 +418,34 @@ static void forget_live(struct chariot_guard *g, uint32_t domain)
 	}
 }
 
+/* Which of the drivers that it was told of: each has its place in the guest. */
+static unsigned int slot_of(struct chariot_guard *g, const char *name)
+{
+	struct name *n = g->drivers;
+	unsigned int i = 0;
+
+	for (; n && strcmp(n->name, name); n = n->next)
+		i++;
+	return i;
+}
+
+static void prepare_recovery(struct chariot_guard *g,
+			     struct chariot_domain_create *c)
+{
+	struct name *n = *find_name(g, c->name);
+	int err = recover_prepare(&c->recover, g->vm->profile,
+				  chariot_vm__space(g->vm), c->name,
+				  slot_of(g, c->name), !n || may_restart(g, n));
+
+	if (!err)
+		return;
+	memset(&c->recover, 0, sizeof(c->recover));
+	if (c->verdict != CHARIOT_VERDICT_RECOVER)
+		return;
+	c->verdict = CHARIOT_VERDICT_SKIP;
+	failed(g, err, "%s cannot be recovered: its verdict is skip", c->name);
+}
+
 static int create_domain(struct chariot_guard *g, struct chariot_tables *t,
 			 uint32_t verdict)
 {
@@ -380,6 +453,7 @@ static int create_domain(struct chariot_guard *g, struct chariot_tables *t,
 	int nr;
 
 	c.verdict = verdict;
+	prepare_recovery(g, &c);
 	nr = vm_call(g->vm->fd, CHARIOT_DOMAIN_CREATE, &c);
 	/* A reset that came in between has not seen this domain. */
 	if (nr > 0 && was_reset(g))
@@ -501,6 +575,9 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 		break;
 	case CHARIOT_EV_VIOLATION:
 		learn_write(g, ev);
+		break;
+	case CHARIOT_EV_FAULT:
+		note_fault(g, ev);
 		break;
 	case CHARIOT_EV_DOMAIN_GONE:
 		forget_live(g, ev->domain);

@@ -168,6 +168,37 @@ int profile_read_member(const struct chariot_profile *p,
 uint64_t profile_symbol_any(const struct chariot_profile *p,
 			    const char *const *names);
 
+/*
+ * The 5-byte nop that @function starts with, for its tracing; 0 with errno:
+ * EAGAIN when the guest's ftrace has not begun.
+ */
+uint64_t profile_nop(const struct chariot_profile *p,
+		     const struct chariot_space *s, const char *function);
+
+struct btf_type;
+
+/* ---- recover.c ---------------------------------------------------------- */
+
+/* What is done when a driver has failed, as far as it is the same for all. */
+struct recover {
+	struct chariot_recover r;
+	struct chariot_stand_in stand_ins[3];
+	struct chariot_lock *locks;
+};
+int recover_build(struct recover *out, const struct chariot_profile *p,
+		  const struct chariot_space *s);
+void recover_free(struct recover *r);
+/* CHARIOT_GATE_* of an entry with this prototype (may be NULL). */
+uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto);
+/*
+ * Unused kernel text, of which a few bytes become the trap and @slot's part holds
+ * the arguments of the command that loads @driver anew.  Fills in trap and, with
+ * @restart, restart.  -ENOSPC: there is none.
+ */
+int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
+		    const struct chariot_space *s, const char *driver,
+		    unsigned int slot, bool restart);
+
 /* ---- driver.c ----------------------------------------------------------- */
 
 struct symbols {

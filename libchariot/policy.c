@@ -697,6 +697,7 @@ static const struct {
 	{ "rule", STMT_RULE, -1, 0 },
 	{ "mode", STMT_MODE, 1, 0 },
 	{ "defer", STMT_DEFER, -1, 0 },
+	{ "restart", STMT_RESTART, -1, 0 },
 };
 
 static void parse_defer(struct parser *s, struct stmt *st)
@@ -710,12 +711,33 @@ static void parse_defer(struct parser *s, struct stmt *st)
 	next(s);
 }
 
+#define MAX_RESTARTS	16
+#define MAX_SECONDS	86400
+
+/* restart N SECONDS */
+static void parse_restart(struct parser *s, struct stmt *st)
+{
+	if (s->tok == T_NUMBER && s->number <= MAX_RESTARTS) {
+		st->num = s->number;
+		next(s);
+		if (s->tok == T_NUMBER && s->number && s->number <= MAX_SECONDS) {
+			st->seconds = s->number;
+			next(s);
+			return;
+		}
+	}
+	fail(s, st->line, "restart takes how often (0 to %u) and in how many seconds (1 to %u)",
+	     MAX_RESTARTS, MAX_SECONDS);
+}
+
 static void parse_body(struct parser *s, struct stmt *st, size_t i)
 {
 	if (stmts[i].names >= 0)
 		parse_names(s, st);
 	else if (st->kind == STMT_DEFER)
 		parse_defer(s, st);
+	else if (st->kind == STMT_RESTART)
+		parse_restart(s, st);
 	else
 		parse_rule(s, st);
 	if (!s->err && stmts[i].names > 0 &&
@@ -817,6 +839,21 @@ struct chariot_policy *policy_new(void)
 	if (p)
 		p->last = &p->first;
 	return p;
+}
+
+/* The last statement wins. */
+void policy_restart(const struct chariot_policy *p, unsigned int *max,
+		    unsigned int *seconds)
+{
+	const struct stmt *st;
+
+	*max = 5;
+	*seconds = 600;
+	for (st = p->first; st; st = st->next)
+		if (st->kind == STMT_RESTART) {
+			*max = st->num;
+			*seconds = st->seconds;
+		}
 }
 
 void chariot_policy__free(struct chariot_policy *p)

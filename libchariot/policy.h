@@ -65,6 +65,7 @@ enum stmt_kind {
 	STMT_RULE,		/* actions: one GRANT */
 	STMT_MODE,		/* names[0]: "strict" or "fast" */
 	STMT_DEFER,		/* num */
+	STMT_RESTART,		/* num, seconds */
 };
 
 struct stmt {
@@ -74,7 +75,7 @@ struct stmt {
 	int line;
 	char **names;
 	size_t nr_names;
-	uint32_t num;
+	uint32_t num, seconds;
 	struct action *actions;
 };
 
@@ -92,6 +93,9 @@ const struct stmt *policy_find(const struct chariot_policy *p,
 int policy_parse(struct chariot_policy *p, const char *file, const char *text,
 		 size_t len);
 struct chariot_policy *policy_new(void);
+/* How often a driver is restarted, at most, in how long a time. */
+void policy_restart(const struct chariot_policy *p, unsigned int *max,
+		    unsigned int *seconds);
 
 /*
  * Actions into the module's operations.  What a kernel lacks (-ENOENT) is no

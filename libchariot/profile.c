@@ -444,17 +444,16 @@ static bool is_fentry_call(const struct chariot_profile *p, const uint8_t *b,
 	return b[0] == 0xe8 && fentry && addr + 5 + (int64_t)rel == fentry;
 }
 
-/* errno says why it is 0: EAGAIN when the guest's ftrace has not begun. */
-uint64_t chariot_profile__load_point(const struct chariot_profile *p,
-				     const struct chariot_space *s)
+uint64_t profile_nop(const struct chariot_profile *p,
+		     const struct chariot_space *s, const char *function)
 {
-	uint64_t addr = chariot_profile__symbol(p, "do_init_module");
+	uint64_t addr = chariot_profile__symbol(p, function);
 	uint8_t b[9];
 	int err = addr ? chariot_space__read(s, addr, b, sizeof(b)) : -ENOENT;
 	unsigned int skip;
 
 	if (err) {
-		log_err("load point: do_init_module: %s", strerror(-err));
+		log_err("%s: %s", function, strerror(-err));
 		errno = -err;
 		return 0;
 	}
@@ -462,13 +461,19 @@ uint64_t chariot_profile__load_point(const struct chariot_profile *p,
 	if (good_nop(b + skip))
 		return addr + skip;
 	if (is_fentry_call(p, b + skip, addr + skip)) {
-		log_debug("load point: the guest's ftrace is not set up yet");
+		log_debug("%s: the guest's ftrace is not set up yet", function);
 		errno = EAGAIN;
 		return 0;
 	}
-	log_warn("load point: do_init_module is no nop but %02x %02x %02x %02x %02x%s",
-		 b[skip], b[skip + 1], b[skip + 2], b[skip + 3], b[skip + 4],
+	log_warn("%s starts with no nop but %02x %02x %02x %02x %02x%s",
+		 function, b[skip], b[skip + 1], b[skip + 2], b[skip + 3], b[skip + 4],
 		 b[skip] == 0xe8 ? " (a call: the guest traces it)" : "");
 	errno = ENOEXEC;
 	return 0;
+}
+
+uint64_t chariot_profile__load_point(const struct chariot_profile *p,
+				     const struct chariot_space *s)
+{
+	return profile_nop(p, s, "do_init_module");
 }

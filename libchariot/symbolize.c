@@ -314,6 +314,20 @@ static void put_violation(struct chariot_vm *vm, struct text *t,
 	put(t, "; %s", done(ev->verdict));
 }
 
+static void put_fault(struct chariot_vm *vm, struct text *t,
+		      const struct chariot_event *ev)
+{
+	put(t, "failed at ");
+	put_addr(vm, t, ev->u.violation.rip);
+	if (ev->u.violation.entry) {
+		put(t, " in a call of ");
+		put_addr(vm, t, ev->u.violation.entry);
+	}
+	if (ev->u.violation.why == CHARIOT_WHY_OOPS)
+		put(t, ": the guest's kernel has no answer to its exception");
+	put(t, "; it is stopped");
+}
+
 static void put_request(struct text *t, const struct chariot_event *ev)
 {
 	put(t, "request to %s %.*s",
@@ -342,7 +356,8 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 	if (len)
 		*buf = 0;
 	if (ev->type == CHARIOT_EV_VIOLATION ||
-	    ev->type == CHARIOT_EV_UNEMULATED)
+	    ev->type == CHARIOT_EV_UNEMULATED ||
+	    ev->type == CHARIOT_EV_FAULT)
 		put(&t, "%s: ", vm_domain_name(vm, ev->domain, name,
 					       sizeof(name)));
 	switch (ev->type) {
@@ -376,6 +391,13 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 		put(&t, " wrote in a way that KVM cannot emulate at ");
 		put_target(vm, &t, ev);
 		put(&t, ": its page is writable from now on");
+		break;
+	case CHARIOT_EV_FAULT:
+		put_fault(vm, &t, ev);
+		break;
+	case CHARIOT_EV_RECOVERED:
+		put(&t, "%.*s: recovered, it has been loaded again",
+		    CHARIOT_NAME_LEN, ev->u.name.name);
 		break;
 	case CHARIOT_EV_RESET:
 		put(&t, "the guest was reset");

@@ -50,6 +50,7 @@ struct provider {
 
 struct chariot_tables {
 	struct chariot_domain_create create;
+	struct recover recover;
 	struct vec ranges, gates, entries, ops;
 };
 
@@ -871,9 +872,13 @@ static void add_entries(struct builder *b)
 		      entry_ops(b, sym[i].name);
 		g = vec_add(b, &b->t->entries, sizeof(*g));
 		if (g)
-			*g = (struct chariot_gate){ .gva = sym[i].gva,
-						    .op = seq.op,
-						    .nr_ops = seq.nr };
+			*g = (struct chariot_gate){
+				.gva = sym[i].gva, .op = seq.op,
+				.nr_ops = seq.nr,
+				.flags = recover_flags(b->btf,
+					find_proto(b->btf, &b->funcs,
+						   sym[i].name)),
+			};
 	}
 	add_init_exit(b);
 	sort_gates(&b->t->entries);
@@ -1335,6 +1340,9 @@ chariot_tables__build(const struct chariot_policy *policy,
 	if (!b.btf)
 		log_warn("%s has no BTF: what its arguments point to is not granted",
 			 chariot_driver__name(d));
+	if (!b.err)
+		b.err = recover_build(&b.t->recover, p, s);
+	b.t->create.recover = b.t->recover.r;
 	finish(&b);
 	free(b.seqs.v);
 	free(b.shared.v);
@@ -1359,6 +1367,7 @@ void chariot_tables__free(struct chariot_tables *t)
 	free(t->gates.v);
 	free(t->entries.v);
 	free(t->ops.v);
+	recover_free(&t->recover);
 	free(t);
 }
 

@@ -31,7 +31,7 @@
 #define CHARIOT_PCI_CLASS	0xff00
 
 #define NODE		"/dev/chariot"
-#define VERDICTS	"report, skip, oops, pause"
+#define VERDICTS	"report, skip, oops, pause, recover"
 
 typedef struct ChariotDev {
 	PCIDevice parent;
@@ -443,7 +443,7 @@ static void set_verdict(Object *obj, const char *value, Error **errp)
 	ChariotDev *d = CHARIOT_DEV(obj);
 	int v = chariot_verdict_by_name(value), err = 0;
 
-	if (v < 0 || v == CHARIOT_VERDICT_RECOVER) {
+	if (v < 0) {
 		error_setg(errp, "verdict: \"%s\" is none of " VERDICTS, value);
 		return;
 	}
@@ -521,6 +521,8 @@ static const struct {
 	COUNTER(bad_control_flow), COUNTER(allocations), COUNTER(frees),
 	COUNTER(unknown_frees), COUNTER(beside), COUNTER(exits), COUNTER(ahead),
 	COUNTER(exits_kvm), COUNTER(stack_grants), COUNTER(call_grants),
+	COUNTER(faults), COUNTER(refused), COUNTER(recoveries),
+	COUNTER(down_ms),
 #undef COUNTER
 };
 

@@ -131,8 +131,8 @@ for list in e1000+nvme a::b :a "a,,,,b" 'a b' /a \
 done
 refuses "drivers=e1000:" "ends in a separator" \
 	"$SO" -device chariot,drivers=e1000:
-for v in '' foo SKIP recover; do
-	refuses "verdict=$v" "verdict: \"$v\" is none of report, skip, oops, pause" \
+for v in '' foo SKIP; do
+	refuses "verdict=$v" "verdict: \"$v\" is none of report, skip, oops, pause, recover" \
 		"$SO" -device "chariot,verdict=$v"
 done
 refuses "fail=foo" 'fail: "foo" is none of continue, pause' \
@@ -267,7 +267,7 @@ is "domains" '"e1000": {"memory": 0, "verdict": "oops", "objects": 56}' \
 is "verdict can be read" '"return": "pause"' "$(qom_get verdict)"
 is "verdict can be set at run time" '"return": {}' "$(qom_set verdict skip)"
 said "and reaches the guard" "mock: verdict skip"
-is "to a known one" "is none of report, skip, oops, pause" \
+is "to a known one" "is none of report, skip, oops, pause, recover" \
 	"$(qom_set verdict foo)"
 for p in drivers policy fail; do
 	is "$p cannot be set at run time" "after it was realized" \

@@ -5,7 +5,7 @@
 # Chariot and with it. The last line is "N passed, N failed": a run has failed
 # if it could not be judged, or has left a mark in the host.
 #
-#	DRIVER	e1000, nvme, snd-ens1370: a row of drivers.tsv (e1000)
+#	DRIVER	e1000, nvme, snd-ens1370: a row of campaign/drivers.tsv (e1000)
 #	TYPES	types of faults as chariot-inject(8) has them, or all (all)
 #	SEEDS	N or N-M (1-100); with several TYPES each has all the seeds
 #	CONFIGS	with Chariot: strict, fast, deferN (strict)
@@ -232,34 +232,107 @@ ask()
 
 # ---- the plan -----------------------------------------------------------------
 
+# The driver's file, unpacked to OUT
+driver_file()
+{
+	local f
+
+	f=$(echo "$TOP/.cache/kernels/$GUEST"/modules/kernel/{drivers,sound}/*/"$DRIVER".ko* \
+		"$TOP/.cache/kernels/$GUEST"/modules/kernel/drivers/*/{host,ethernet/*/*}/"$DRIVER".ko* |
+		tr ' ' '\n' | grep -v '\*' | head -n 1)
+	case $f in
+	*.xz)	xz -dc "$f" ;;
+	*.zst)	zstd -qdc "$f" ;;
+	*.ko)	cat "$f" ;;
+	esac >"$1"
+	[ -s "$1" ]
+}
+
+# executed KO FAULTS STARTS: addresses of the instructions in blocks that begin at
+# STARTS. TCG ends a block at each jump, call and return, and names where it
+# begins; what is in a nested guest's it cannot always read.
+executed()
+{
+	jq -r '[.function, .offset, .address] | @tsv' "$2" >"$2.at"
+	objdump -dw --no-show-raw-insn "$1" | awk -v faults="$2.at" -v starts="$3" '
+		function hex(s,   i, v) {
+			sub(/^0x/, "", s)
+			for (v = 0; s != ""; s = substr(s, 2))
+				v = v * 16 + index("0123456789abcdef", substr(s, 1, 1)) - 1
+			return v
+		}
+		# What one module has in common is left out: awk may not have the digits.
+		function low(s) { return hex(substr(s, length(s) - 6)) }
+		BEGIN {
+			while ((getline l <faults) > 0) {
+				split(l, f, "\t")
+				at[f[1]] = low(f[3]) - hex(f[2])
+				top = substr(f[3], 1, length(f[3]) - 7)
+			}
+			while ((getline l <starts) > 0)
+				start[low(l)] = 1
+		}
+		/^Disassembly/ { section++; next }
+		/^[0-9a-f]+ <.*>:$/ {
+			name = $2; gsub(/[<>:]/, "", name)
+			nr++
+			of[nr] = section; begin[nr] = hex($1)
+			if (name in at && !(section in base) && !(name in seen))
+				base[section] = at[name] - hex($1)
+			seen[name] = 1
+			next
+		}
+		/^ +[0-9a-f]+:/ {
+			n++
+			where[n] = section
+			addr[n] = hex(substr($1, 1, length($1) - 1))
+			ends[n] = $2 ~ /^(j|call|ret|loop|ud2|int|iret|hlt)/ || $3 ~ /^(jmp|call|ret)/
+		}
+		END {
+			for (i = 1; i <= n; i++) {
+				if (!(where[i] in base))
+					continue
+				a = base[where[i]] + addr[i]
+				if (a in start)
+					live = 1
+				if (live)
+					printf "%s%07x\n", top, a
+				if (ends[i])
+					live = 0
+			}
+		}'
+}
+
 # The faults of all seeds, one JSON object a line, and "active": whether the
-# golden runs come by. TCG tells what it has translated, which is all that is
-# executed.
+# golden runs come by.
 make_plan()
 {
 	local work type range
 
 	work=$(mktemp -d) || return
+	driver_file "$work/ko" || return
 	restored "$work" || return
 	for type in $TYPES; do
 		ask 300 plan "$type" "$SEEDS" | sed -n 's/^plan //p' |
 			jq -c --arg asked "$type" '.[] | .asked = $asked'
 	done >"$work/faults"
-	range=$(jq -r .address "$work/faults" | sort | sed -n '1p;$p' | paste -sd' ')
 	end_l1
 	rm -f "$work"/line.* "$work/qmp"
+	range=$(jq -r .address "$work/faults" | sort | sed -n '1p;$p' | paste -sd' ')
 	# shellcheck disable=SC2086 # two
 	set -- $range
 	[ $# = 2 ] || { cat "$work/faults" >&2; return 1; }
 	restored "$work" -d in_asm -D "$work/asm" \
-		-dfilter "$1..$(printf '0x%x' $(($2 + 16)))" || return
+		-dfilter "$(printf '0x%x..0x%x' $(($1 - 4096)) $(($2 + 16)))" || return
 	ask 300 golden 3 >"$work/said" || { cat "$work/said" >&2; return 1; }
 	# its log is written when it ends
 	qmp "$work" '{"execute":"quit"}' >/dev/null
 	wait $L1
 	end_l1
-	grep -ao '^0x[0-9a-f]*' "$work/asm" | sort -u |
-		jq -R . | jq -s 'map({(.): true}) | add' >"$work/active"
+	grep -ao '^0x[0-9a-f]*' "$work/asm" | sort -u >"$work/starts"
+	executed "$work/ko" "$work/faults" "$work/starts" >"$work/executed"
+	echo "# $(wc -l <"$work/executed") of $(objdump -dw "$work/ko" | grep -c '^ .*:	') instructions are executed" >&2
+	jq -R . "$work/executed" | jq -s 'map({(.): true}) | add' >"$work/active"
 	jq -c --slurpfile a "$work/active" '.active = ($a[0][.address] // false)' "$work/faults"
 	rm -rf "$work"
 }
@@ -376,8 +449,8 @@ row()
 		[ "$driver" = "$DRIVER" ] || continue
 		CLASS=$class ARGS=$args BEFORE=${before#-}
 		return
-	done <"$ST/drivers.tsv"
-	die "drivers.tsv has no $DRIVER"
+	done <"$ST/campaign/drivers.tsv"
+	die "campaign/drivers.tsv has no $DRIVER"
 }
 
 # What is inactive is told at once.

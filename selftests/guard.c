@@ -38,7 +38,8 @@ static void print_stats(struct chariot_guard *g)
 		"argument_writes", "page_grants", "walk_grants",
 		"unemulated_grants", "violations", "bad_control_flow",
 		"allocations", "frees", "unknown_frees", "beside",
-		"exits", "exits_kvm", "ahead", "stack_grants", "call_grants",
+		"exits", "exits_kvm", "ahead", "stack_grants",
+		"call_grants", "faults", "refused", "recoveries",
 	};
 	struct chariot_stats st;
 	__u64 *v = &st.entries;

@@ -172,7 +172,7 @@ static void test_create(int fd)
 } while (0)
 	CREATE(EINVAL, "no name", .name = "");
 	CREATE(EINVAL, "bad verdict", .verdict = CHARIOT_NR_VERDICTS);
-	CREATE(EOPNOTSUPP, "recover", .verdict = CHARIOT_VERDICT_RECOVER);
+	CREATE(EOPNOTSUPP, "recover without means", .verdict = CHARIOT_VERDICT_RECOVER);
 	CREATE(EINVAL, "more rules than ops", .nr_rules = 1);
 	CREATE(EINVAL, "reserved of the kernel", .kernel.reserved[2] = 1);
 	CREATE(E2BIG, "too many ranges", .nr_ranges = CHARIOT_MAX_RANGES + 1,

@@ -117,6 +117,7 @@ static void put_violation(struct json_object *o, struct chariot_vm *vm,
 	static const char *const why[CHARIOT_NR_WHYS] = {
 		[CHARIOT_WHY_WRITE] = "write", [CHARIOT_WHY_FETCH] = "fetch",
 		[CHARIOT_WHY_ENTRY] = "entry",
+		[CHARIOT_WHY_OOPS] = "oops",
 	};
 	uint32_t len = ev->u.violation.len;
 
@@ -162,6 +163,7 @@ static void put_details(struct json_object *o, struct chariot_vm *vm,
 	switch (ev->type) {
 	case CHARIOT_EV_VIOLATION:
 	case CHARIOT_EV_UNEMULATED:
+	case CHARIOT_EV_FAULT:
 		put_violation(o, vm, ev);
 		break;
 	case CHARIOT_EV_INIT_DONE:
@@ -171,6 +173,7 @@ static void put_details(struct json_object *o, struct chariot_vm *vm,
 		break;
 	case CHARIOT_EV_DOMAIN_NEW:
 	case CHARIOT_EV_DOMAIN_GONE:
+	case CHARIOT_EV_RECOVERED:
 		put_name(o, ev->u.name.name);
 		break;
 	case CHARIOT_EV_REQUEST:
@@ -454,7 +457,7 @@ const struct object event_object = {
 	.options =
 "  --count N        end after N events\n"
 "  --timeout S      end after S seconds; an error if N events have not come\n"
-"  --type TYPE,...  only violation, unemulated, error, domain-new, init-done,\n"
-"                   domain-gone, request, kernel or load\n",
+"  --type TYPE,...  only violation, unemulated, fault, recovered, error, domain-new,\n"
+"                   init-done, domain-gone, request, reset, kernel or load\n",
 	.commands = commands,
 };

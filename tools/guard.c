@@ -80,7 +80,7 @@ int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
 	if (verdict)
 		v = chariot_verdict_by_name(verdict);
 	if (v < 0)
-		return usage("--verdict: \"%s\" is none of report, skip, oops, pause",
+		return usage("--verdict: \"%s\" is none of report, skip, oops, pause, recover",
 			     verdict);
 	o->sz = sizeof(*o);
 	o->verdict = v;

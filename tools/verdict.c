@@ -93,7 +93,7 @@ static int verdict_set(int argc, char **argv)
 		return EXIT_USAGE;
 	verdict = chariot_verdict_by_name(argv[2]);
 	if (verdict < 0)
-		return usage("\"%s\" is none of report, skip, oops, pause",
+		return usage("\"%s\" is none of report, skip, oops, pause, recover",
 			     argv[2]);
 	vm = vm_open(argv[0], NULL);
 	if (!vm)

@@ -113,7 +113,7 @@ static int take_attributes(struct isolation *is, const xmlNode *n)
 		v = attribute(n, (const char *)a->name);
 		if (!strcmp((const char *)a->name, "verdict")) {
 			if (chariot_verdict_by_name(v) < 0)
-				return refuse("line %d: verdict=\"%s\" is none of report, skip, oops, pause",
+				return refuse("line %d: verdict=\"%s\" is none of report, skip, oops, pause, recover",
 					      n->line, v);
 			is->verdict = v;
 		} else if (!strcmp((const char *)a->name, "on-restore")) {

@@ -295,6 +295,76 @@ struct chariot_gate {
 };
 #define CHARIOT_GATE_INIT	(1U << 0)	/* entry: the module's init */
 #define CHARIOT_GATE_EXIT	(1U << 1)	/* entry: the module's exit */
+/* entry: what it returns when the driver has failed, chariot_recover.returns[n] */
+#define CHARIOT_GATE_RETURN(n)	((n) << 4)	/* 0..7 */
+/* entry: what is done in its place then, chariot_recover.stand_ins[n - 1] */
+#define CHARIOT_GATE_STAND_IN(n) ((n) << 8)	/* 1..15, 0: nothing */
+
+/*
+ * How a driver is recovered (CHARIOT_VERDICT_RECOVER).  When it does what it may
+ * not, or when the guest's kernel is about to die of what it does (@oops), the
+ * driver's function that the kernel has called last returns at once: the caller's
+ * registers and stack, a result that tells of an error, the preempt count and the
+ * interrupt flag as they were, the locks that it took since released.  A FAULT
+ * event is sent.  From then on the kernel's calls into the driver return so
+ * without running it, and driver code that waits somewhere does not run on, until
+ * the module's exit function is called: the driver then runs to clean up,
+ * isolated, what it does wrong being skipped.  @restart is called to make that
+ * happen, in the context of the fault, which can be any but NMI.
+ *
+ * Functions of the guest that are called for this return to @trap: 4 bytes of
+ * kernel text that nothing else executes, a hypercall instruction and a "ret",
+ * which the caller has put there.  Without us the "ret" goes on.
+ */
+struct chariot_call {
+	__u64 fn;			/* gva; 0: none */
+	__u64 arg[6];
+};
+struct chariot_stand_in {		/* call fn(arg, 0) */
+	__u64 fn;
+	__u32 arg;			/* 0..5: of the function that it stands in for */
+	__u32 flags;			/* CHARIOT_STAND_IN_* */
+	__u32 test_off;			/* with TEST: only if *(u32 *)(arg + test_off) */
+	__u32 test_mask;		/*	has one of these bits */
+	__u64 undo;			/* with ONCE: called when exit is; 0: nothing */
+};
+#define CHARIOT_STAND_IN_TEST	(1U << 0)
+#define CHARIOT_STAND_IN_RAN	(1U << 1)	/* also when the function has begun to run */
+#define CHARIOT_STAND_IN_ONCE	(1U << 2)	/* once for each value of the argument */
+struct chariot_lock {
+	__u64 gva;			/* kernel function that takes or gives back */
+	__u64 release;			/* what gives back what it takes; 0: it gives back */
+	__u32 arg;			/* 0..5; 6: none */
+	__u16 when;			/* CHARIOT_LOCK_* */
+	__u16 flags;			/* CHARIOT_LOCK_SPINS */
+};
+#define CHARIOT_LOCK_SPINS	(1U << 0)	/* given back with interrupts off */
+enum {
+	CHARIOT_LOCK_ALWAYS,
+	CHARIOT_LOCK_TRUE,		/* if it returns a (32-bit) value but 0 */
+	CHARIOT_LOCK_ZERO,		/* if it returns 0 */
+	CHARIOT_NR_LOCK_WHENS
+};
+struct chariot_recover {
+	__u64 trap;
+	__u64 oops;			/* gva of the 5-byte nop that oops_begin() starts
+					 * with, where the kernel comes when it has no
+					 * answer to an exception; 0: not looked at */
+	__u64 hold;			/* called, again and again, with UINT_MAX in place of
+					 * the return from an exit that went wrong: the
+					 * module must not be freed; msleep() */
+	__s64 returns[8];
+	struct chariot_call restart;
+	__u64 stand_ins;		/* struct chariot_stand_in[] */
+	__u64 locks;			/* struct chariot_lock[], by gva */
+	__u32 nr_stand_ins;		/* at most 15 */
+	__u32 nr_locks;			/* at most CHARIOT_MAX_LOCKS */
+	/* An exception in the idle task is entered with irq_enter(): what undoes it,
+	 * and where task_struct has flags, of which @idle tells. */
+	__u64 irq_exit;
+	__u32 task_flags, idle;
+};
+#define CHARIOT_MAX_LOCKS	1024
 
 /*
  * CHARIOT_DOMAIN_CREATE: isolate a driver.  Returns the domain's number.
@@ -325,6 +395,7 @@ struct chariot_domain_create {
 	__u32 defer;			/* objects that stay granted after their free, the
 					 * last ones; CHARIOT_MAX_DEFER at most */
 	__u32 reserved;
+	struct chariot_recover recover;	/* all 0: cannot be recovered */
 };
 #define CHARIOT_MAX_DEFER	65536
 /*
@@ -340,7 +411,8 @@ enum {
 	CHARIOT_VERDICT_PAUSE,		/* hold the vCPU until CHARIOT_CONTINUE or the
 					 * time-out of CHARIOT_WATCH, then
 					 * try the write again */
-	CHARIOT_VERDICT_RECOVER,	/* reserved: EOPNOTSUPP in this version */
+	CHARIOT_VERDICT_RECOVER,	/* struct chariot_recover; EOPNOTSUPP for a domain
+					 * that has none */
 	CHARIOT_NR_VERDICTS
 };
 
@@ -445,7 +517,11 @@ struct chariot_stats {
 					 * exit before them, and so have none */
 	__u64 stack_grants;		/* stack pages opened, CHARIOT_DOMAIN_FAST */
 	__u64 call_grants;		/* pages of objects opened for a call */
-	__u64 reserved2[5];
+	__u64 faults;			/* times the driver has failed */
+	__u64 refused;			/* kernel -> driver, while it had failed */
+	__u64 recoveries;		/* init was done again after that */
+	__u64 down_ms;			/* time between the two */
+	__u64 reserved2[1];
 };
 
 /* CHARIOT_POST: send a REQUEST event to the other handles of this VM. */
@@ -502,6 +578,10 @@ enum {
 	CHARIOT_EV_REQUEST,		/* u.request */
 	CHARIOT_EV_RESET,		/* the guest was reset, and nobody said so with
 					 * CHARIOT_RESET: domains and watches are gone */
+	CHARIOT_EV_FAULT,		/* u.violation: the driver has failed.  With WHY_OOPS
+					 * it is all that is told, else a VIOLATION is
+					 * before it. */
+	CHARIOT_EV_RECOVERED,		/* u.name: it has been loaded again */
 	CHARIOT_NR_EVENTS
 };
 #define CHARIOT_EV_WAITS	(1U << 0)	/* a vCPU waits for CHARIOT_CONTINUE */
@@ -510,6 +590,8 @@ enum {
 	CHARIOT_WHY_WRITE,		/* a write that no grant covers */
 	CHARIOT_WHY_FETCH,		/* a jump to kernel code that is no function call */
 	CHARIOT_WHY_ENTRY,		/* the kernel came into the driver at a bad place */
+	CHARIOT_WHY_OOPS,		/* an exception, in the driver or in a function that
+					 * it has called; rip: where the driver was */
 	CHARIOT_NR_WHYS
 };
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Recovery of a driver that has failed: its functions return at once, the
+ * guest's own functions put right what they left, and start it anew.
+ *
+ * A function of the guest is called on the stack of the driver's function that
+ * is given up, in the place of what that would have done.  It returns to the
+ * trap of chariot_recover, a hypercall; behind it on the stack is where the
+ * driver's function returns to, so the guest goes on there without us too.
+ */
+#ifndef CHARIOT_RECOVER_H
+#define CHARIOT_RECOVER_H
+
+#include "vm.h"
+
+static inline bool chariot_recovers(const struct chariot_domain *dom)
+{
+	return dom->verdict == CHARIOT_VERDICT_RECOVER;
+}
+
+/* Copy and check the tables of @dom.  -EINVAL, -EFAULT, -ENOMEM, -E2BIG. */
+int chariot_recover_create(struct chariot_domain *dom,
+			   const struct chariot_recover *r);
+/* The guest's kernel is known to come by: arm what is common to all domains. */
+int chariot_recover_arm(struct chariot_domain *dom);
+void chariot_recover_disarm(struct chariot_vm *vm);
+void chariot_recover_free(struct chariot_domain *dom);
+
+/* The driver is entered: what its caller will want to have back. */
+void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			   struct chariot_entry *e);
+/* The driver calls @fn: gives back a lock?  Takes one, when it has returned? */
+const struct chariot_lock *chariot_recover_call(struct chariot_domain *dom,
+						struct chariot_entry *e, u64 fn,
+						const u64 args[6]);
+void chariot_recover_called(struct chariot_entry *e,
+			    const struct chariot_frame *frame, u64 result);
+
+/* May @e, which the kernel calls or which waits, run? */
+bool chariot_recover_runs(const struct chariot_domain *dom,
+			  const struct chariot_entry *e);
+/* The driver has failed. */
+void chariot_recover_fail(struct chariot_domain *dom, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu, u32 why, u64 rip);
+/*
+ * Go back to the caller of @e as if it had failed; @ran: its code has begun to.
+ * -errno: our own failure.
+ */
+int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			   struct chariot_entry *e, bool ran);
+/* The exit function @e begins, which may run.  1: it will be entered again; or
+ * -errno. */
+int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			 struct chariot_entry *e);
+/* It has returned, @e, and must not.  False: it may. */
+bool chariot_recover_hold(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			  const struct chariot_entry *e);
+/* init has returned. */
+void chariot_recover_loaded(struct chariot_domain *dom);
+
+/* A hypercall that is ours. */
+bool chariot_recover_hypercall(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			       struct kvm_vcpu *vcpu);
+void chariot_recover_forget(struct chariot_vm *vm);
+
+#endif

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What is done when a driver has failed: what its functions return then, who
+ * stands in for them, which locks it may hold, how it is loaded anew.
+ */
+#include <bpf/btf.h>
+#include <cpuid.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+/* ---- locks -------------------------------------------------------------- */
+
+#define SPINS	CHARIOT_LOCK_SPINS
+#define NO_ARG	6
+
+/*
+ * A function that takes a lock, or the like, and what gives it back; without the
+ * latter, it gives back.  A spin lock is given back without its interrupts or bottom halves:
+ * the interrupt flag and the preempt count are restored as a whole.
+ */
+static const struct lock_row {
+	const char *fn, *release;
+	uint8_t arg, when, flags;
+} lock_rows[] = {
+#define TAKES(fn, release, when, flags) \
+	{ fn, release, 0, CHARIOT_LOCK_##when, flags }
+#define GIVES(fn, flags)	{ fn, NULL, 0, CHARIOT_LOCK_ALWAYS, flags }
+	TAKES("_raw_spin_lock", "_raw_spin_unlock", ALWAYS, SPINS),
+	TAKES("_raw_spin_lock_bh", "_raw_spin_unlock", ALWAYS, SPINS),
+	TAKES("_raw_spin_lock_irq", "_raw_spin_unlock", ALWAYS, SPINS),
+	TAKES("_raw_spin_lock_irqsave", "_raw_spin_unlock", ALWAYS, SPINS),
+	TAKES("_raw_spin_trylock", "_raw_spin_unlock", TRUE, SPINS),
+	TAKES("_raw_spin_trylock_bh", "_raw_spin_unlock", TRUE, SPINS),
+	GIVES("_raw_spin_unlock", SPINS),
+	GIVES("_raw_spin_unlock_bh", SPINS),
+	GIVES("_raw_spin_unlock_irq", SPINS),
+	GIVES("_raw_spin_unlock_irqrestore", SPINS),
+	TAKES("_raw_read_lock", "_raw_read_unlock", ALWAYS, SPINS),
+	TAKES("_raw_read_lock_bh", "_raw_read_unlock", ALWAYS, SPINS),
+	TAKES("_raw_read_lock_irq", "_raw_read_unlock", ALWAYS, SPINS),
+	TAKES("_raw_read_lock_irqsave", "_raw_read_unlock", ALWAYS, SPINS),
+	GIVES("_raw_read_unlock", SPINS),
+	GIVES("_raw_read_unlock_bh", SPINS),
+	GIVES("_raw_read_unlock_irq", SPINS),
+	GIVES("_raw_read_unlock_irqrestore", SPINS),
+	TAKES("_raw_write_lock", "_raw_write_unlock", ALWAYS, SPINS),
+	TAKES("_raw_write_lock_bh", "_raw_write_unlock", ALWAYS, SPINS),
+	TAKES("_raw_write_lock_irq", "_raw_write_unlock", ALWAYS, SPINS),
+	TAKES("_raw_write_lock_irqsave", "_raw_write_unlock", ALWAYS, SPINS),
+	GIVES("_raw_write_unlock", SPINS),
+	GIVES("_raw_write_unlock_bh", SPINS),
+	GIVES("_raw_write_unlock_irq", SPINS),
+	GIVES("_raw_write_unlock_irqrestore", SPINS),
+	TAKES("mutex_lock", "mutex_unlock", ALWAYS, 0),
+	TAKES("mutex_lock_interruptible", "mutex_unlock", ZERO, 0),
+	TAKES("mutex_lock_killable", "mutex_unlock", ZERO, 0),
+	TAKES("mutex_trylock", "mutex_unlock", TRUE, 0),
+	GIVES("mutex_unlock", 0),
+	TAKES("down", "up", ALWAYS, 0),
+	TAKES("down_interruptible", "up", ZERO, 0),
+	TAKES("down_killable", "up", ZERO, 0),
+	TAKES("down_trylock", "up", ZERO, 0),
+	GIVES("up", 0),
+	TAKES("down_read", "up_read", ALWAYS, 0),
+	TAKES("down_read_trylock", "up_read", TRUE, 0),
+	GIVES("up_read", 0),
+	TAKES("down_write", "up_write", ALWAYS, 0),
+	TAKES("down_write_trylock", "up_write", TRUE, 0),
+	GIVES("up_write", 0),
+	/* Who has it polls it; that is refused then. */
+	TAKES("napi_schedule_prep", "__napi_schedule", TRUE, SPINS),
+	GIVES("__napi_schedule", SPINS),
+	GIVES("__napi_schedule_irqoff", SPINS),
+	TAKES("napi_disable", "napi_enable", ALWAYS, 0),
+	GIVES("napi_enable", 0),
+	TAKES("disable_irq", "enable_irq", ALWAYS, 0),
+	TAKES("disable_irq_nosync", "enable_irq", ALWAYS, 0),
+	GIVES("enable_irq", 0),
+	{ "rtnl_lock", "rtnl_unlock", NO_ARG, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "rtnl_trylock", "rtnl_unlock", NO_ARG, CHARIOT_LOCK_TRUE, 0 },
+	{ "rtnl_unlock", NULL, NO_ARG, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "__rcu_read_lock", "__rcu_read_unlock", NO_ARG, CHARIOT_LOCK_ALWAYS,
+	  SPINS },
+	{ "__rcu_read_unlock", NULL, NO_ARG, CHARIOT_LOCK_ALWAYS, SPINS },
+};
+
+static int lock_cmp(const void *x, const void *y)
+{
+	uint64_t a = ((const struct chariot_lock *)x)->gva;
+	uint64_t b = ((const struct chariot_lock *)y)->gva;
+
+	return a < b ? -1 : a > b;
+}
+
+static int add_locks(struct recover *out, const struct chariot_profile *p)
+{
+	struct chariot_lock *l = calloc(ARRAY_SIZE(lock_rows), sizeof(*l));
+	uint32_t nr = 0;
+
+	if (!l)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++) {
+		const struct lock_row *row = &lock_rows[i];
+
+		l[nr] = (struct chariot_lock){
+			.gva = chariot_profile__symbol(p, row->fn),
+			.release = row->release ?
+				   chariot_profile__symbol(p, row->release) : 0,
+			.arg = row->arg, .when = row->when,
+			.flags = row->flags,
+		};
+		if (l[nr].gva && (l[nr].release || !row->release))
+			nr++;
+	}
+	qsort(l, nr, sizeof(*l), lock_cmp);
+	/* Aliases have one address. */
+	for (uint32_t i = 1; i < nr;) {
+		if (l[i].gva != l[i - 1].gva) {
+			i++;
+			continue;
+		}
+		memmove(&l[i], &l[i + 1], (nr - i - 1) * sizeof(*l));
+		nr--;
+	}
+	out->locks = l;
+	out->r.locks = (uintptr_t)l;
+	out->r.nr_locks = nr;
+	return 0;
+}
+
+/* ---- results and stand-ins ------------------------------------------------ */
+
+enum { RETURN_0, RETURN_ERROR, RETURN_IOERR, RETURN_SIGBUS };
+enum { STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ };
+
+/* Without the function that stands in, nothing does. */
+static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
+{
+	struct chariot_stand_in *s = out->stand_ins;
+	int64_t state = chariot_profile__member(p, "napi_struct", "state", NULL);
+
+	/* A poll that did nothing; else who closes the device waits for it. */
+	s[STAND_IN_NAPI - 1] = (struct chariot_stand_in){
+		.fn = chariot_profile__symbol(p, "napi_complete_done"),
+		.flags = CHARIOT_STAND_IN_TEST | CHARIOT_STAND_IN_RAN,
+		.test_off = state < 0 ? 0 : state,
+		.test_mask = 1,			/* NAPIF_STATE_SCHED */
+	};
+	/* A packet that is dropped. */
+	s[STAND_IN_XMIT - 1] = (struct chariot_stand_in){
+		.fn = chariot_profile__symbol(p, "consume_skb"),
+	};
+	/* A device that goes on asking. */
+	s[STAND_IN_IRQ - 1] = (struct chariot_stand_in){
+		.fn = chariot_profile__symbol(p, "disable_irq_nosync"),
+		.flags = CHARIOT_STAND_IN_ONCE,
+		.undo = chariot_profile__symbol(p, "enable_irq"),
+	};
+	if (state < 0 || !s[0].fn || !s[1].fn || !s[2].fn || !s[2].undo)
+		return;
+	out->r.stand_ins = (uintptr_t)s;
+	out->r.nr_stand_ins = ARRAY_SIZE(out->stand_ins);
+}
+
+/* Is that what the type is called, or a typedef on the way to it? */
+static bool is_named(const struct btf *btf, uint32_t id, const char *name)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+	const char *n;
+
+	for (int i = 0; t && i < 32; i++) {
+		n = btf__name_by_offset(btf, t->name_off);
+		if (n && !strcmp(n, name))
+			return true;
+		if (!btf_is_mod(t) && !btf_is_typedef(t))
+			return false;
+		t = btf__type_by_id(btf, t->type);
+	}
+	return false;
+}
+
+static const struct btf_type *bare(const struct btf *btf, uint32_t id)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+
+	for (int i = 0; t && i < 32 && (btf_is_mod(t) || btf_is_typedef(t)); i++)
+		t = t->type ? btf__type_by_id(btf, t->type) : NULL;
+	return t;
+}
+
+static bool points_to(const struct btf *btf, const struct btf_type *proto,
+		      int arg, const char *name)
+{
+	const struct btf_type *t;
+
+	if (arg >= btf_vlen(proto))
+		return false;
+	t = bare(btf, btf_params(proto)[arg].type);
+	return t && btf_is_ptr(t) && is_named(btf, t->type, name);
+}
+
+static int result(const struct btf *btf, const struct btf_type *proto)
+{
+	const struct btf_type *t = bare(btf, proto->type);
+
+	if (is_named(btf, proto->type, "blk_status_t"))
+		return RETURN_IOERR;
+	if (is_named(btf, proto->type, "vm_fault_t"))
+		return RETURN_SIGBUS;
+	/* Pointers, bool, what counts, and enums: for those 0 is none. */
+	if (!t || !btf_is_int(t) || !(btf_int_encoding(t) & BTF_INT_SIGNED))
+		return RETURN_0;
+	return RETURN_ERROR;
+}
+
+uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto)
+{
+	int in = 0, ret;
+
+	if (!proto)
+		return 0;
+	ret = result(btf, proto);
+	if (points_to(btf, proto, 0, "napi_struct") && btf_vlen(proto) == 2) {
+		in = STAND_IN_NAPI;
+		ret = RETURN_0;
+	} else if (points_to(btf, proto, 0, "sk_buff") &&
+		   is_named(btf, proto->type, "netdev_tx_t")) {
+		in = STAND_IN_XMIT;
+	} else if (is_named(btf, proto->type, "irqreturn_t") &&
+		   btf_vlen(proto) == 2) {
+		in = STAND_IN_IRQ;
+	}
+	return CHARIOT_GATE_RETURN(ret) | CHARIOT_GATE_STAND_IN(in);
+}
+
+/* ---- all of it ------------------------------------------------------------ */
+
+#define PF_IDLE		2
+
+int recover_build(struct recover *out, const struct chariot_profile *p,
+		  const struct chariot_space *s)
+{
+	struct chariot_recover *r = &out->r;
+	int64_t flags = chariot_profile__member(p, "task_struct", "flags", NULL);
+	int err;
+
+	/* For that there has to be a guest. */
+	if (!s)
+		return 0;
+	err = add_locks(out, p);
+	if (err)
+		return err;
+	add_stand_ins(out, p);
+	r->returns[RETURN_ERROR] = -EIO;
+	r->returns[RETURN_IOERR] = 10;		/* BLK_STS_IOERR */
+	r->returns[RETURN_SIGBUS] = 2;		/* VM_FAULT_SIGBUS */
+	r->hold = chariot_profile__symbol(p, "msleep");
+	r->oops = profile_nop(p, s, "oops_begin");
+	if (flags >= 0) {
+		r->irq_exit = chariot_profile__symbol(p, "ct_irq_exit");
+		r->task_flags = flags;
+		r->idle = PF_IDLE;
+	}
+	return 0;
+}
+
+void recover_free(struct recover *r)
+{
+	free(r->locks);
+}
+
+/* ---- in the guest ----------------------------------------------------------- */
+
+#define FILL		0xcc	/* between functions that are aligned apart */
+#define SLOT_SIZE	512
+#define NR_SLOTS	32
+#define UNUSED_SIZE	((NR_SLOTS + 1) * SLOT_SIZE)
+
+static bool is_fill(const uint8_t *p, size_t n)
+{
+	return *p == FILL && !memcmp(p, p + 1, n - 1);
+}
+
+/* Kernel text that nothing jumps to; or what we have made of it before. */
+static uint64_t find_unused(const struct chariot_profile *p,
+			    const struct chariot_space *s, const uint8_t *trap)
+{
+	uint64_t at = chariot_profile__symbol(p, "_stext") & PAGE_MASK;
+	uint64_t end = chariot_profile__symbol(p, "_etext");
+	uint8_t *buf = malloc(UNUSED_SIZE + PAGE_SIZE);
+	uint64_t found = 0;
+
+	for (; buf && at && !found && at + UNUSED_SIZE <= end; at += PAGE_SIZE) {
+		if (chariot_space__read(s, at, buf, 64) ||
+		    (!is_fill(buf, 64) && memcmp(buf, trap, 4)))
+			continue;
+		if (!chariot_space__read(s, at, buf, UNUSED_SIZE + 64) &&
+		    is_fill(buf + UNUSED_SIZE, 64) &&
+		    (is_fill(buf, UNUSED_SIZE) || !memcmp(buf, trap, 4)))
+			found = at;
+	}
+	free(buf);
+	return found;
+}
+
+/* A hypercall of this host's CPU, and a "ret". */
+static void trap_insn(uint8_t insn[4])
+{
+	unsigned int eax, ebx = 0, ecx, edx;
+
+	__get_cpuid(0, &eax, &ebx, &ecx, &edx);
+	memcpy(insn, ebx == signature_INTEL_ebx ? "\x0f\x01\xc1\xc3" :
+						  "\x0f\x01\xd9\xc3", 4);
+}
+
+/* In the slot: argv, envp, then the strings. */
+struct command {
+	uint64_t argv[4], envp[3];
+	char text[SLOT_SIZE - 7 * 8];
+};
+
+static uint64_t add_text(struct command *c, uint64_t gva, size_t *used,
+			 const char *text)
+{
+	uint64_t at = gva + offsetof(struct command, text) + *used;
+
+	strcpy(c->text + *used, text);
+	*used += strlen(text) + 1;
+	return at;
+}
+
+/*
+ * Users of the device may keep the module busy: they are told by errors, so it
+ * is tried for a while.
+ */
+static void make_command(struct command *c, uint64_t gva, const char *driver)
+{
+	char script[256];
+	size_t used = 0;
+
+	snprintf(script, sizeof(script),
+		 "i=0;until modprobe -r %s||[ $i = 30 ];do sleep 1;i=$((i+1));done;"
+		 "grep -q '^%s ' /proc/modules||modprobe %s", driver, driver,
+		 driver);
+	c->argv[0] = add_text(c, gva, &used, "/bin/sh");
+	c->argv[1] = add_text(c, gva, &used, "-c");
+	c->argv[2] = add_text(c, gva, &used, script);
+	c->envp[0] = add_text(c, gva, &used, "HOME=/");
+	c->envp[1] = add_text(c, gva, &used,
+			      "PATH=/sbin:/usr/sbin:/bin:/usr/bin");
+}
+
+int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
+		    const struct chariot_space *s, const char *driver,
+		    unsigned int slot, bool restart)
+{
+	uint64_t fn = chariot_profile__symbol(p, "call_usermodehelper");
+	struct command c = {};
+	uint8_t insn[4];
+	uint64_t at, gva;
+	int err;
+
+	trap_insn(insn);
+	at = find_unused(p, s, insn);
+	if (!at)
+		return -ENOSPC;
+	err = chariot_space__write(s, at, insn, sizeof(insn));
+	if (err)
+		return err;
+	r->trap = at;
+	if (!restart || !fn)
+		return 0;
+	gva = at + SLOT_SIZE * (1 + slot % NR_SLOTS);
+	make_command(&c, gva, driver);
+	err = chariot_space__write(s, gva, &c, sizeof(c));
+	if (err)
+		return err;
+	/* Not waited for: it may be called in any context. */
+	r->restart = (struct chariot_call){ fn, {
+		c.argv[0], gva + offsetof(struct command, argv),
+		gva + offsetof(struct command, envp), 0 } };
+	return 0;
+}
