@@ -16,8 +16,8 @@
 #
 # L1 is 10.0.2.2: an httpd at port 8080 has a file f and its checksum in sum, and
 # port 8081 answers with the checksum of what it gets. /c/work is work/work.c.
-# LIMIT is how long a step may take (10), in seconds. Once a step has taken too
-# long the others have a shorter time. With TIMES=1 it tells when each step ended.
+# LIMIT is how long a step may take (10), in seconds. Once a step was wrong the
+# others have a shorter time. With TIMES=1 it tells when each step ended.
 #
 # A driver that is broken leaves processes that cannot be killed. So steps run in
 # the background, and nobody waits for their end but for a word of theirs.
@@ -78,10 +78,9 @@ step()
 	else
 		line="wrong no end after $LIMIT s"
 		kill_tree $pid 2>/dev/null
-		LIMIT=$SHORT
 	fi
 	echo "step $name $line"
-	[ "$line" = ok ] || status=1
+	[ "$line" = ok ] || { status=1; LIMIT=$SHORT; }
 	[ -z "${TIMES:-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime)"
 }
 
@@ -92,12 +91,11 @@ random() { head -c "$1" /dev/urandom; }
 # poll SECONDS COMMAND...: until it is true
 poll()
 {
-	local n=$(($1 * 20))
+	local end=$(($(date +%s) + $1))
 
 	shift
 	until "$@"; do
-		n=$((n - 1))
-		[ $n -gt 0 ] || return 1
+		[ "$(date +%s)" -lt $end ] || return 1
 		sleep 0.05
 	done
 }
@@ -189,9 +187,9 @@ net_send()
 
 net_ping()
 {
-	ping -A -c 8 -s 56 -W 2 $HOST || wrong "short" || return
-	ping -A -c 4 -s 1400 -W 2 $HOST || wrong "long" || return
-	ping -A -c 2 -s 4000 -W 2 $HOST || wrong "fragments"
+	ping -A -c 8 -s 56 -w 3 $HOST || wrong "short" || return
+	ping -A -c 4 -s 1400 -w 3 $HOST || wrong "long" || return
+	ping -A -c 2 -s 4000 -w 3 $HOST || wrong "fragments"
 }
 
 # Each of these four changes how QEMU's e1000 receives, which it then does not do
@@ -251,7 +249,7 @@ net_sysfs()
 
 net_proof()
 {
-	step ping net_answers
+	step ping net_ping
 	step receive net_receive
 }
 
@@ -490,12 +488,18 @@ sound_run()
 
 load() { modprobe "$driver" || wrong "modprobe"; }
 
-# The names are needed here, so it is looked up here.
-await() { poll 20 "${class}_find" && return; status=1; echo "step device wrong not there"; }
+# await SECONDS: its names are needed here, so it is looked up here
+await()
+{
+	poll "$1" "${class}_find" && return
+	echo "step device wrong not there"
+	status=1
+	return 1
+}
 
 configured()
 {
-	await || return
+	await 20 || return
 	step configure "${class}_configure"
 	"${class}_proof"
 }
@@ -509,7 +513,7 @@ main()
 	case $command in
 	setup)	step load load; configured ;;
 	again)	configured ;;
-	run)	await && "${class}_run" ;;
+	run)	await 1 && "${class}_run" ;;
 	esac
 	echo "done"
 }

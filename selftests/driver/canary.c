@@ -70,10 +70,12 @@ static size_t bytes_of(u32 size)
 	return size < ORDERS ? PAGE_SIZE << size : size;
 }
 
-/* Never 0, and no pointer. */
+/* hash_64() has 32 bits only. */
 static u64 pattern(const u64 *at)
 {
-	return hash_64((unsigned long)at, 64) | 0x0100000000000001ULL;
+	u64 x = (unsigned long)at * GOLDEN_RATIO_64;
+
+	return x ^ x >> 32;
 }
 
 static unsigned int nr_of(u32 size)
