@@ -179,6 +179,14 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	return to_view(f, f->dom->nr, "entry");
 }
 
+static enum action unbalanced(struct fault *f)
+{
+	if (violate(f, CHARIOT_WHY_UNBALANCED, 0, 0) !=
+	    CHARIOT_VERDICT_RECOVER)
+		return RETRY;
+	return fail_driver(f, CHARIOT_WHY_UNBALANCED);
+}
+
 static enum action leave(struct fault *f)
 {
 	const struct chariot_gate *gate = f->vs->entry->gate;
@@ -186,6 +194,8 @@ static enum action leave(struct fault *f)
 
 	bool held;
 
+	if (!chariot_recover_balanced(f->dom, f->vcpu, f->vs->entry))
+		return unbalanced(f);
 	f->dom->stats.returns++;
 	held = gate && gate->flags & CHARIOT_GATE_EXIT &&
 	       chariot_recover_hold(f->dom, f->vcpu, f->vs->entry);
@@ -423,14 +433,12 @@ static enum action suspend_caller(struct fault *f, const char *why)
 	struct chariot_frame *frame;
 
 	f->dom->stats.beside++;
-	if (!ret) {
-		end_entry(f);
-		return to_view(f, 0, why);
-	}
-	frame = push(f, ret, slot + 8, false);
+	/* Then it is for an oops alone to know who was the last to be called. */
+	frame = ret ? push(f, ret, slot + 8, false) :
+		      push(f, f->rip, f->rsp, false);
 	if (!frame)
 		return fail(f, -ENOMEM, "no memory for a frame");
-	frame->left = f->rsp;
+	frame->left = ret ? f->rsp : 0;
 	return to_view(f, 0, why);
 }
 

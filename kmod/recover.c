@@ -201,6 +201,19 @@ static void restore_preempt_count(struct kvm_vcpu *vcpu,
 	c->preempt_gva = 0;
 }
 
+bool chariot_recover_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			      const struct chariot_entry *e)
+{
+	u64 at = preempt_gva(dom, vcpu);
+	u32 now;
+
+	if (!chariot_recovers(dom) || dom->stopping || !at || !e->gate ||
+	    !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
+	    chariot_guest_read_va(dom->vm->kvm, dom->cr, at, &now, sizeof(now)))
+		return true;
+	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);
+}
+
 /* ---- locks ---------------------------------------------------------------- */
 
 static u64 lock_arg(const struct chariot_lock *lock, const u64 args[6])

@@ -36,6 +36,10 @@ const struct chariot_lock *chariot_recover_call(struct chariot_domain *dom,
 void chariot_recover_called(struct chariot_entry *e,
 			    const struct chariot_frame *frame, u64 result);
 
+/* Has @e, which returns, kept the preempt count? */
+bool chariot_recover_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			      const struct chariot_entry *e);
+
 /* May @e, which the kernel calls or which waits, run? */
 bool chariot_recover_runs(const struct chariot_domain *dom,
 			  const struct chariot_entry *e);

@@ -188,8 +188,9 @@ struct recover {
 int recover_build(struct recover *out, const struct chariot_profile *p,
 		  const struct chariot_space *s);
 void recover_free(struct recover *r);
-/* CHARIOT_GATE_* of an entry with this prototype (may be NULL). */
-uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto);
+/* CHARIOT_GATE_* of the entry @name with this prototype (may be NULL). */
+uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
+		       const char *name);
 /*
  * Unused kernel text, of which a few bytes become the trap and @slot's part holds
  * the arguments of the command that loads @driver anew.  Fills in trap and, with

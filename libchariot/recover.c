@@ -215,8 +215,38 @@ static int result(const struct btf *btf, const struct btf_type *proto)
 	return RETURN_ERROR;
 }
 
-uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto)
+/*
+ * Functions that the kernel calls with such an argument come back with the
+ * preempt count that they went with.  Others may be there to take a lock.
+ */
+static bool is_balanced(const struct btf *btf, const struct btf_type *proto,
+			const char *name)
 {
+	static const char *const types[] = {
+		"work_struct", "timer_list", "tasklet_struct", "napi_struct",
+		"net_device", "pci_dev", "device", "file", "inode",
+		"snd_pcm_substream", "snd_kcontrol", "blk_mq_hw_ctx",
+		"block_device", "usb_interface", "virtio_device",
+	};
+
+	if (is_named(btf, proto->type, "irqreturn_t"))
+		return true;
+	if (strstr(name, "lock") && !strstr(name, "block") &&
+	    !strstr(name, "clock"))
+		return false;
+	if (points_to(btf, proto, 0, "sk_buff") &&
+	    points_to(btf, proto, 1, "net_device"))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (points_to(btf, proto, 0, types[i]))
+			return true;
+	return false;
+}
+
+uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
+		       const char *name)
+{
+	uint16_t balanced;
 	int in = 0, ret;
 
 	if (!proto)
@@ -232,7 +262,8 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto)
 		   btf_vlen(proto) == 2) {
 		in = STAND_IN_IRQ;
 	}
-	return CHARIOT_GATE_RETURN(ret) | CHARIOT_GATE_STAND_IN(in);
+	balanced = is_balanced(btf, proto, name) ? CHARIOT_GATE_BALANCED : 0;
+	return CHARIOT_GATE_RETURN(ret) | CHARIOT_GATE_STAND_IN(in) | balanced;
 }
 
 /* ---- all of it ------------------------------------------------------------ */
@@ -341,7 +372,7 @@ static void make_command(struct command *c, uint64_t gva, const char *driver)
 	size_t used = 0;
 
 	snprintf(script, sizeof(script),
-		 "i=0;until modprobe -r %s||[ $i = 30 ];do sleep 1;i=$((i+1));done;"
+		 "i=0;until rmmod %s||[ $i = 30 ];do sleep 1;i=$((i+1));done;"
 		 "grep -q '^%s ' /proc/modules||modprobe %s", driver, driver,
 		 driver);
 	c->argv[0] = add_text(c, gva, &used, "/bin/sh");

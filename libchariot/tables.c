@@ -877,7 +877,7 @@ static void add_entries(struct builder *b)
 				.nr_ops = seq.nr,
 				.flags = recover_flags(b->btf,
 					find_proto(b->btf, &b->funcs,
-						   sym[i].name)),
+						   sym[i].name), sym[i].name),
 			};
 	}
 	add_init_exit(b);

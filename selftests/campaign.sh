@@ -7,7 +7,7 @@
 #
 #	DRIVER	e1000, nvme, snd-ens1370: a row of campaign/drivers.tsv (e1000)
 #	TYPES	types of faults as chariot-inject(8) has them, or all (all)
-#	SEEDS	N or N-M (1-100); with several TYPES each has all the seeds
+#	SEEDS	N or N-M, or several (1-100); each of TYPES has all of them
 #	CONFIGS	with Chariot: strict, fast, deferN (strict)
 #	VERDICT	of the isolated driver (recover)
 #	HOST, GUEST	kernels (6.1)
@@ -185,7 +185,7 @@ saved()
 	mkdir -p "$BASE/saved"
 	work=$(mktemp -d "$BASE/saved/.new.XXXXXX") || return
 	make_initrd "$work/initrd" || die "no initramfs for L1"
-	key=$({ cat "$work/initrd" "${BASH_SOURCE[0]}"; qemu-system-x86_64 --version; } |
+	key=$({ cat "$work/initrd"; declare -f l1; echo $MB; qemu-system-x86_64 --version; } |
 		sha256sum | cut -c1-12)
 	SAVED=$BASE/saved/$DRIVER-$GUEST-$HOST-$CONFIG-$key
 	if [ -f "$SAVED/state" ]; then
@@ -307,14 +307,17 @@ executed()
 # golden runs come by.
 make_plan()
 {
-	local work type range
+	local work type seeds range
 
 	work=$(mktemp -d) || return
 	driver_file "$work/ko" || return
 	restored "$work" || return
 	for type in $TYPES; do
-		ask 300 plan "$type" "$SEEDS" | sed -n 's/^plan //p' |
-			jq -c --arg asked "$type" '.[] | .asked = $asked'
+		for seeds in $SEEDS; do
+			ask 300 plan "$type" "$seeds" | sed -n 's/^plan //p' |
+				jq -c --arg asked "$type" 'if type == "array" then .[] else . end |
+					.asked = $asked'
+		done
 	done >"$work/faults"
 	end_l1
 	rm -f "$work"/line.* "$work/qmp"

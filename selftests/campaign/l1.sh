@@ -63,7 +63,7 @@ serve_all()
 {
 	serve 150000
 	echo "$SUM" >/tmp/www/sum
-	socat TCP-LISTEN:8081,bind=127.0.0.1,reuseaddr,fork 'SYSTEM:sha256sum' &
+	socat TCP-LISTEN:8081,bind=127.0.0.1,reuseaddr,fork EXEC:sha256sum &
 }
 
 ask_memcheck()
@@ -97,7 +97,7 @@ stats()
 {
 	[ "$CONFIG" != none ] || return
 	chariot -j stats show a >/tmp/stats 2>&1
-	for s in violations bad_control_flow faults recoveries unemulated_grants exits; do
+	for s in violations bad_control_flow faults refused recoveries down_ms unemulated_grants exits; do
 		echo "stat $s $(counter $s)"
 	done
 }

@@ -295,6 +295,8 @@ struct chariot_gate {
 };
 #define CHARIOT_GATE_INIT	(1U << 0)	/* entry: the module's init */
 #define CHARIOT_GATE_EXIT	(1U << 1)	/* entry: the module's exit */
+#define CHARIOT_GATE_BALANCED	(1U << 2)	/* entry: returns with the preempt count that it
+						 * was called with; verdict RECOVER */
 /* entry: what it returns when the driver has failed, chariot_recover.returns[n] */
 #define CHARIOT_GATE_RETURN(n)	((n) << 4)	/* 0..7 */
 /* entry: what is done in its place then, chariot_recover.stand_ins[n - 1] */
@@ -590,6 +592,9 @@ enum {
 	CHARIOT_WHY_WRITE,		/* a write that no grant covers */
 	CHARIOT_WHY_FETCH,		/* a jump to kernel code that is no function call */
 	CHARIOT_WHY_ENTRY,		/* the kernel came into the driver at a bad place */
+	CHARIOT_WHY_UNBALANCED,		/* a function that CHARIOT_GATE_BALANCED is about
+					 * returned with a lock held, or gave back one
+					 * that it did not take */
 	CHARIOT_WHY_OOPS,		/* an exception, in the driver or in a function that
 					 * it has called; rip: where the driver was */
 	CHARIOT_NR_WHYS

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * chariot_faulty: a driver that fails when it is told to.  What is written to
+ * /proc/chariot_faulty is how; a kernel oops then, without Chariot.
+ */
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/proc_fs.h>
+#include <linux/rwsem.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <linux/uaccess.h>
+#include <linux/utsname.h>
+#include <linux/workqueue.h>
+
+extern spinlock_t fault_spin;
+extern rwlock_t fault_rwlock;
+extern struct mutex fault_mutex;
+extern struct rw_semaphore fault_rwsem;
+
+static int *volatile null;
+static volatile int zero;
+
+static int read_null(void) { return *null; }
+
+static int write_null(void) { *null = 1; return 0; }
+
+/* Where it is stopped, not where it is told of. */
+static int wild(void)
+{
+	init_uts_ns.name.nodename[0] = 'X';
+	return 0;
+}
+
+static int divide(void) { return 100 / zero; }
+
+static int bug(void) { BUG(); return 0; }
+
+static int jump(void)
+{
+	int (*volatile f)(void) = (void *)0xdead000000000100UL;
+
+	return f();
+}
+
+/* In a function of the kernel that the driver calls. */
+static int in_kernel(void)
+{
+	mutex_lock((struct mutex *)0x10);
+	return 0;
+}
+
+static int free_wild(void)
+{
+	kfree((void *)0xffff0123456789abUL);
+	return 0;
+}
+
+static int locked(void)
+{
+	unsigned long flags;
+
+	mutex_lock(&fault_mutex);
+	down_write(&fault_rwsem);
+	spin_lock_irqsave(&fault_spin, flags);
+	write_lock(&fault_rwlock);
+	*null = 1;
+	write_unlock(&fault_rwlock);
+	spin_unlock_irqrestore(&fault_spin, flags);
+	up_write(&fault_rwsem);
+	mutex_unlock(&fault_mutex);
+	return 0;
+}
+
+/* What it has given back is not given back again. */
+static int half_locked(void)
+{
+	unsigned long flags;
+
+	if (mutex_lock_interruptible(&fault_mutex))
+		return -EINTR;
+	spin_lock_irqsave(&fault_spin, flags);
+	spin_unlock_irqrestore(&fault_spin, flags);
+	mutex_unlock(&fault_mutex);
+	if (down_read_trylock(&fault_rwsem))
+		up_read(&fault_rwsem);
+	preempt_disable();
+	*null = 1;
+	preempt_enable();
+	return 0;
+}
+
+/* The kernel itself would complain a moment later. */
+static int leak_lock(void) { spin_lock(&fault_spin); return 0; }
+
+static int give_too_much(void) { preempt_enable(); return 0; }
+
+static struct timer_list timer;
+static struct work_struct work;
+static struct tasklet_struct tasklet;
+
+static void on_timer(struct timer_list *t)
+{
+	spin_lock(&fault_spin);
+	*null = 1;
+	spin_unlock(&fault_spin);
+}
+
+static void on_work(struct work_struct *w)
+{
+	mutex_lock(&fault_mutex);
+	*null = 1;
+	mutex_unlock(&fault_mutex);
+}
+
+static void on_tasklet(struct tasklet_struct *t) { wild(); }
+
+static int in_timer(void) { mod_timer(&timer, jiffies + 1); return 0; }
+
+static int in_work(void) { schedule_work(&work); return 0; }
+
+static int in_tasklet(void) { tasklet_schedule(&tasklet); return 0; }
+
+/* A thread of the kernel's own waits in the driver meanwhile. */
+static int sleep_then(void)
+{
+	msleep(3000);
+	return 0;
+}
+
+static int (*fail_in_exit)(void);
+
+static int later(void) { fail_in_exit = write_null; return 0; }
+
+static const struct {
+	const char *name;
+	int (*fn)(void);
+} ways[] = {
+	{ "read-null", read_null }, { "write-null", write_null },
+	{ "wild", wild }, { "divide", divide }, { "bug", bug },
+	{ "jump", jump }, { "in-kernel", in_kernel },
+	{ "free-wild", free_wild }, { "locked", locked },
+	{ "half-locked", half_locked }, { "leak-lock", leak_lock },
+	{ "give-too-much", give_too_much }, { "timer", in_timer },
+	{ "work", in_work }, { "tasklet", in_tasklet },
+	{ "sleep", sleep_then }, { "exit", later },
+};
+
+static ssize_t faulty_write(struct file *file, const char __user *ubuf,
+			    size_t n, loff_t *pos)
+{
+	char buf[32] = "";
+	int i;
+
+	if (n >= sizeof(buf) || copy_from_user(buf, ubuf, n))
+		return -EFAULT;
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		if (sysfs_streq(buf, ways[i].name))
+			return ways[i].fn() < 0 ? -EINVAL : n;
+	return -ENOENT;
+}
+
+static ssize_t faulty_read(struct file *file, char __user *ubuf, size_t n,
+			   loff_t *pos)
+{
+	return simple_read_from_buffer(ubuf, n, pos, "well\n", 5);
+}
+
+static const struct proc_ops ops = {
+	.proc_write = faulty_write,
+	.proc_read = faulty_read,
+};
+
+static int __init faulty_init(void)
+{
+	timer_setup(&timer, on_timer, 0);
+	INIT_WORK(&work, on_work);
+	tasklet_setup(&tasklet, on_tasklet);
+	return proc_create("chariot_faulty", 0644, NULL, &ops) ? 0 : -ENOMEM;
+}
+
+static void __exit faulty_exit(void)
+{
+	if (fail_in_exit)
+		fail_in_exit();
+	remove_proc_entry("chariot_faulty", NULL);
+	del_timer_sync(&timer);
+	cancel_work_sync(&work);
+	tasklet_kill(&tasklet);
+}
+
+module_init(faulty_init);
+module_exit(faulty_exit);
+MODULE_DESCRIPTION("A driver that fails when it is told to");
+MODULE_LICENSE("GPL");
