@@ -209,7 +209,7 @@ not_contained()
 			"- \(.driver), \(.guest) on \(.host), \([.config, .verdict] | config_long), " +
 			"\(.asked) seed \(.seed), \(.type): " +
 			("\(.function)+\(.offset)" | code) + ": \(.before | code) becomes \(.after | code)\n" +
-			"  without Chariot \(.without), with it \(.with)\n" +
+			"  - without Chariot: \(.without); with it: \(.with)\n" +
 			"  - why: \(.why | code)" +
 			(if .event == "-" then "" else "\n  - told: \(.event | code)" end)))
 	end'
