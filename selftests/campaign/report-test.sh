@@ -174,7 +174,7 @@ test_broken()
 	is "no file" $? 2
 	report what "$R" >"$DIR/out"
 	is "no such command" $? 2
-	BENCH="$R" report table "$R" >"$DIR/out"
+	BENCH="$R" report document "$R" >"$DIR/out"
 	is "a bench file that is none" $? 1
 }
 
@@ -237,6 +237,9 @@ test_failures()
 	{ known; result e1000 strict 11 text crash '"violations":0,"faults":2,"recoveries":1'; } >"$DIR/more.json"
 	report failures "$DIR/more.json" | head -n 1 >"$DIR/out"
 	is "failures: the most frequent cause is first" "$(cat "$DIR/out")" "2  guest died during recovery"
+	{ known; result e1000 strict 11 text hang '"violations":0,"faults":1,"recoveries":1'; } >"$DIR/more.json"
+	report failures "$DIR/more.json" >"$DIR/out"
+	has "failures: after recovery" "$DIR/out" "1  guest hung after recovery"
 	known | grep '"none"' >"$DIR/none.json"
 	is "failures: not run" "$(report failures "$DIR/none.json")" "not run with Chariot"
 }

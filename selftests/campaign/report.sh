@@ -12,8 +12,8 @@
 # counts once, as it was last. Lines that are broken are skipped; notes about that
 # are on stderr, and in the document.
 #
-#	BENCH	what `make bench` has written (.build/bench.json, if it is there);
-#		empty for none
+#	BENCH	for the last two: what `make bench` has written (.build/bench.json, if
+#		it is there); empty for none
 #
 # A fault does damage if its outcome without Chariot is corrupt, oops, hang or
 # crash. Of those that were run with Chariot are contained whose outcome then is
@@ -53,8 +53,11 @@ q()
 
 read_bench()
 {
-	local bench=${BENCH-$TOP/.build/bench.json}
+	local bench=
 
+	case $1 in
+	document|plot)	bench=${BENCH-$TOP/.build/bench.json} ;;
+	esac
 	if [ -n "$bench" ] && { [ -n "${BENCH-}" ] || [ -e "$bench" ]; }; then
 		jq -e 'select(.ratios and .measured)' "$bench" >"$WORK/bench" 2>/dev/null ||
 			die "$bench: not what 'make bench' writes"
@@ -445,7 +448,7 @@ esac
 command -v jq >/dev/null || die "jq is missing (selftests/deps.sh)"
 WORK=$(mktemp -d) || exit 1
 trap 'rm -rf "$WORK"' EXIT
-read_bench
+read_bench "$command"
 read_results "$@"
 case $command in
 plot)	plot | awk -f "$HERE/plot.awk" ;;
