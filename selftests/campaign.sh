@@ -25,7 +25,8 @@
 #
 # A line of results: driver class guest host config verdict seed type function
 # offset address old new before after outcome why violations recoveries service
-# exits seconds. outcome is one of
+# exits seconds. At the end there is a table of them (campaign/report.sh, which has
+# more). outcome is one of
 #
 #	inactive	the workload does not come by that instruction
 #	benign		no difference
@@ -526,6 +527,7 @@ case ${1:-} in
 	trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$BASE/plan/${PLAN:-none}"*' EXIT
 	trap 'exit 130' INT TERM HUP
 	main
+	bash "$ST/campaign/report.sh" table "$RESULTS"
 	jq -s -r 'map(select(.outcome == "unjudged" or .outcome == "host")) as $bad |
 		($bad[] | "# \(.config) seed \(.seed) \(.asked): \(.outcome): \(.why)"),
 		"\(length - ($bad | length)) passed, \($bad | length) failed"' "$RESULTS"
