@@ -51,6 +51,7 @@ part libchariot make --no-print-directory -C libchariot check
 part tools make --no-print-directory -C tools check
 part plugin make --no-print-directory -C qemu-plugin check
 part install bash selftests/install.sh
+part report bash selftests/campaign/report-test.sh
 
 if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
 	# shellcheck disable=SC2086 # a list
