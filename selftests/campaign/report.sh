@@ -29,7 +29,7 @@ TOP=$(cd "$HERE/../.." && pwd)
 
 die() { echo "report: error: $*" >&2; exit 1; }
 
-usage() { sed -n '5,8s/^#\t//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '6,9s/^#\t//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 # ---- what there is ------------------------------------------------------------
 
@@ -376,8 +376,8 @@ document()
 
 	END
 	doc '
-	if .configs == [] then "Without Chariot: \(.all[-1].without.damage) of " +
-		"\(.all[-1].without.seeds) faults do damage. With Chariot: not run."
+	if .configs == [] then "- without Chariot: \(.all[-1].without.damage) of " +
+		"\(.all[-1].without.seeds) faults do damage; with Chariot: not run"
 	else . as $s | range(.configs | length) as $i | $s | .configs[$i] as $c | total($i) |
 		"- \($c | config_long): " + (if .run == 0 then "not run" else
 		"\(.contained) of \(.run) faults that do damage are contained, " +
@@ -410,7 +410,8 @@ document()
 
 	Published figures, from the abstracts or first pages of the papers. **The loads of
 	faults differ** (types, number, drivers, work, what counts as a failure), and so do
-	machines and benchmarks: the rows cannot be ranked by these figures.
+	machines and benchmarks: the rows cannot be ranked by these figures. `-` is what these
+	pages do not say.
 
 	END
 	published
