@@ -172,7 +172,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	kfree(f->vs->entry);
 	f->vs->entry = e;
 	/* What becomes of the domain depends on what these return. */
-	if (gate && gate->flags)
+	if (gate && gate->flags & (CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT))
 		chariot_domain_trap(f->dom, ret);
 	if (gate && chariot_gate_hand(f->dom, e, &val))
 		return fail(f, -ENOMEM, "no memory for an argument");
@@ -198,7 +198,7 @@ static enum action leave(struct fault *f)
 		return unbalanced(f);
 	f->dom->stats.returns++;
 	held = gate && gate->flags & CHARIOT_GATE_EXIT &&
-	       chariot_recover_hold(f->dom, f->vcpu, f->vs->entry);
+	       chariot_recover_exited(f->dom, f->vcpu, f->vs->entry);
 	end_entry(f);
 	to_view(f, 0, held ? "held" : "return");
 	if (held)
@@ -240,7 +240,7 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 		chariot_gate_returned(dom, frame->gate, &val, f->vs->entry);
 	}
 	if (frame->lock)
-		chariot_recover_called(f->vs->entry, frame,
+		chariot_recover_called(dom, f->vs->entry, frame,
 				       chariot_reg_read(f->vcpu,
 							VCPU_REGS_RAX));
 	if (frame->park)
@@ -395,9 +395,12 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 			return fail(f, -EFAULT, "a stack is not mapped");
 		set_pc(f, f->rip, f->rsp);
 	}
-	if (!gate && chariot_recovers(f->dom))
-		read_values(f, &val);
-	lock = chariot_recover_call(f->dom, f->vs->entry, f->rip, val.v);
+	lock = chariot_recover_lock(f->dom, f->rip);
+	if (lock) {
+		if (!gate)
+			read_values(f, &val);
+		chariot_recover_call(f->dom, f->vs->entry, lock, val.v);
+	}
 	frame = push(f, ret, f->rsp + 8, false);
 	if (!frame)
 		return fail(f, -ENOMEM, "no memory for a frame");
@@ -415,7 +418,10 @@ static enum action jump(struct fault *f, const struct chariot_gate *gate)
 {
 	struct chariot_entry *e = f->vs->entry;
 
-	if (f->dom->ret && (gate || (e->gate && e->gate->flags)))
+	if (f->dom->ret &&
+	    (gate || chariot_recover_lock(f->dom, f->rip) ||
+	     (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
+					   CHARIOT_GATE_EXIT))))
 		return call(f, gate, f->dom->ret, true);
 	f->dom->stats.calls++;
 	return leave(f);

@@ -12,7 +12,7 @@
 
 #define KERNEL_HALF	0xffff800000000000ULL
 #define MAX_STAND_INS	15
-#define MAX_CALLS	24
+#define MAX_CALLS	64
 
 /* Functions of the guest that are called one after the other. */
 struct chariot_calls {
@@ -24,6 +24,7 @@ struct chariot_calls {
 	u32 spinning;		/* so many of the first have interrupts off */
 	u64 preempt_gva;	/* 0: not known */
 	bool hold;		/* never return */
+	u32 drop;		/* this domain, at the end */
 	/* then: */
 	struct chariot_caller caller;
 	u64 rip, rsp, rax;
@@ -44,10 +45,12 @@ static int check_locks(const struct chariot_lock *l, u32 nr)
 	u32 i;
 
 	for (i = 0; i < nr; i++)
-		if (l[i].gva < KERNEL_HALF || l[i].arg > 6 ||
+		if (l[i].gva < KERNEL_HALF || l[i].arg[0] > CHARIOT_NO_ARG ||
+		    l[i].arg[1] > CHARIOT_NO_ARG ||
 		    (l[i].release && l[i].release < KERNEL_HALF) ||
 		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
-		    l[i].flags & ~CHARIOT_LOCK_SPINS ||
+		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
+				   CHARIOT_LOCK_RUNS) ||
 		    (i && l[i].gva <= l[i - 1].gva))
 			return -EINVAL;
 	return 0;
@@ -82,7 +85,8 @@ int chariot_recover_create(struct chariot_domain *dom,
 	if (r->trap < KERNEL_HALF || (r->oops && r->oops < KERNEL_HALF) ||
 	    (r->hold && r->hold < KERNEL_HALF) ||
 	    (r->irq_exit && r->irq_exit < KERNEL_HALF) ||
-	    (r->restart.fn && r->restart.fn < KERNEL_HALF))
+	    (r->restart.fn && r->restart.fn < KERNEL_HALF) ||
+	    r->flags & ~CHARIOT_RECOVER_COMPLETE)
 		return -EINVAL;
 	if (r->nr_stand_ins > MAX_STAND_INS || r->nr_locks > CHARIOT_MAX_LOCKS)
 		return -E2BIG;
@@ -105,6 +109,7 @@ void chariot_recover_free(struct chariot_domain *dom)
 {
 	kfree(dom->stand_ins);
 	kfree(dom->locks);
+	kfree(dom->resources);
 }
 
 /* The trap and the hook are of the kernel, and so the same for all domains. */
@@ -174,12 +179,47 @@ static void save_caller(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		c->preempt_count = 0;
 }
 
+static u64 running_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			u32 *flags)
+{
+	u64 gs = chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS), task;
+
+	*flags = 0;
+	if (!dom->kernel.current_task ||
+	    chariot_guest_read_va(dom->vm->kvm, dom->cr,
+				  gs + dom->kernel.current_task, &task,
+				  sizeof(task)))
+		return 0;
+	if (chariot_guest_read_va(dom->vm->kvm, dom->cr,
+				  task + dom->recover.task_flags, flags,
+				  sizeof(*flags)))
+		*flags = 0;
+	return task;
+}
+
+/* preempt_count(): NMI, hardirq, and serving a softirq. */
+#define IN_INTERRUPT	0x00ff0100
+
+static void save_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+		      struct chariot_entry *e)
+{
+	u32 flags;
+
+	/* Of use only then, and it costs. */
+	if (!dom->failed)
+		return;
+	e->task = running_task(dom, vcpu, &flags);
+	e->in_task = !(e->caller.preempt_count & IN_INTERRUPT) &&
+		     !(flags & dom->recover.kthread);
+}
+
 void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			   struct chariot_entry *e)
 {
 	if (!chariot_recovers(dom))
 		return;
 	save_caller(dom, vcpu, &e->caller);
+	save_task(dom, vcpu, e);
 	e->stopping = dom->stopping;
 }
 
@@ -214,58 +254,111 @@ bool chariot_recover_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);
 }
 
-/* ---- locks ---------------------------------------------------------------- */
+/* ---- locks and resources ------------------------------------------------ */
 
-static u64 lock_arg(const struct chariot_lock *lock, const u64 args[6])
+#define MAX_RESOURCES	256
+
+static u64 held_arg(const struct chariot_lock *lock, int i, const u64 args[6],
+		    u64 result)
 {
-	return lock->arg < 6 ? args[lock->arg] : 0;
+	return lock->arg[i] < 6 ? args[lock->arg[i]] :
+	       lock->arg[i] == CHARIOT_RET ? result : 0;
 }
 
-/* Of the same kind: what is given back by the same function. */
-static void released(struct chariot_entry *e, const struct chariot_lock *lock,
-		     u64 arg)
+static struct chariot_held held_of(const struct chariot_lock *lock,
+				   const u64 args[6], u64 result)
 {
-	int i;
-
-	for (i = e->nr_locks; i--;) {
-		if (e->locks[i].arg != arg ||
-		    !(e->locks[i].lock->flags & CHARIOT_LOCK_SPINS) !=
-		    !(lock->flags & CHARIOT_LOCK_SPINS))
-			continue;
-		e->nr_locks--;
-		memmove(&e->locks[i], &e->locks[i + 1],
-			(e->nr_locks - i) * sizeof(e->locks[0]));
-		return;
-	}
+	return (struct chariot_held){
+		lock, { held_arg(lock, 0, args, result),
+			held_arg(lock, 1, args, result) }
+	};
 }
 
-const struct chariot_lock *chariot_recover_call(struct chariot_domain *dom,
-						struct chariot_entry *e, u64 fn,
-						const u64 args[6])
+/* What @by gives back: of locks not by which of its functions. */
+static bool gives(const struct chariot_held *by, const struct chariot_held *h)
+{
+	if (by->arg[0] != h->arg[0] ||
+	    (by->lock->flags ^ h->lock->flags) & CHARIOT_LOCK_SPINS)
+		return false;
+	return !(by->lock->flags & CHARIOT_LOCK_RESOURCE) ||
+	       (by->lock->gva == h->lock->release &&
+		(by->lock->arg[1] == CHARIOT_NO_ARG ||
+		 by->arg[1] == h->arg[1]));
+}
+
+static void take_out(struct chariot_held *list, u32 *nr, u32 i)
+{
+	--*nr;
+	memmove(list + i, list + i + 1, (*nr - i) * sizeof(*list));
+}
+
+static void give(struct chariot_held *list, u32 *nr,
+		 const struct chariot_held *by)
+{
+	u32 i;
+
+	for (i = *nr; i--;)
+		if (gives(by, &list[i])) {
+			take_out(list, nr, i);
+			return;
+		}
+}
+
+/* Timers and work are taken again and again. */
+static void take_resource(struct chariot_domain *dom, struct chariot_held h)
+{
+	struct chariot_held *list = dom->resources;
+	u32 i;
+
+	for (i = 0; i < dom->nr_resources; i++)
+		if (list[i].lock->release == h.lock->release &&
+		    list[i].arg[0] == h.arg[0] && list[i].arg[1] == h.arg[1])
+			return;
+	if (!list)
+		list = dom->resources = kcalloc(MAX_RESOURCES, sizeof(*list),
+						GFP_KERNEL_ACCOUNT);
+	if (!list || dom->nr_resources == MAX_RESOURCES)
+		dom->lost_resource = true;
+	else
+		list[dom->nr_resources++] = h;
+}
+
+const struct chariot_lock *chariot_recover_lock(struct chariot_domain *dom,
+						u64 fn)
 {
 	struct chariot_lock key = { .gva = fn };
-	const struct chariot_lock *lock;
 
-	if (!chariot_recovers(dom) || !e)
-		return NULL;
-	lock = bsearch(&key, dom->locks, dom->nr_locks, sizeof(key), lock_cmp);
-	if (!lock || lock->release)
-		return lock;
-	released(e, lock, lock_arg(lock, args));
-	return NULL;
+	return chariot_recovers(dom) ?
+	       bsearch(&key, dom->locks, dom->nr_locks, sizeof(key), lock_cmp) :
+	       NULL;
 }
 
-void chariot_recover_called(struct chariot_entry *e,
+void chariot_recover_call(struct chariot_domain *dom, struct chariot_entry *e,
+			  const struct chariot_lock *lock, const u64 args[6])
+{
+	struct chariot_held by;
+
+	if (lock->release)
+		return;
+	by = held_of(lock, args, 0);
+	if (lock->flags & CHARIOT_LOCK_RESOURCE)
+		give(dom->resources, &dom->nr_resources, &by);
+	else
+		give(e->locks, &e->nr_locks, &by);
+}
+
+void chariot_recover_called(struct chariot_domain *dom, struct chariot_entry *e,
 			    const struct chariot_frame *frame, u64 result)
 {
 	const struct chariot_lock *lock = frame->lock;
 
-	if (!e || e->nr_locks == ARRAY_SIZE(e->locks) ||
-	    (lock->when == CHARIOT_LOCK_TRUE && !(u32)result) ||
+	if (!lock->release || (lock->when == CHARIOT_LOCK_TRUE && !(u32)result) ||
 	    (lock->when == CHARIOT_LOCK_ZERO && (u32)result))
 		return;
-	e->locks[e->nr_locks].lock = lock;
-	e->locks[e->nr_locks++].arg = lock_arg(lock, frame->args);
+	if (lock->flags & CHARIOT_LOCK_RESOURCE)
+		take_resource(dom, held_of(lock, frame->args, result));
+	else if (e->nr_locks < ARRAY_SIZE(e->locks))
+		e->locks[e->nr_locks++] = held_of(lock, frame->args, result);
 }
 
 /* ---- calls of guest functions ----------------------------------------------- */
@@ -336,7 +429,8 @@ static int call_next(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 	chariot_reg_write(vcpu, VCPU_REGS_RIP, call->fn);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->slot - 8);
 	set_rflags(vcpu, rflags);
-	if (!c->hold)
+	/* The last one again and again. */
+	if (!c->hold || c->next + 1 < c->nr)
 		c->next++;
 	return 0;
 }
@@ -356,6 +450,8 @@ static int run_calls(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		}
 	if (c->next == c->nr) {
 		finish(vcpu, c);
+		if (chariot_domain_of(vm, c->drop))
+			chariot_domain_drop(chariot_domain_of(vm, c->drop));
 		kfree(c);
 		return 0;
 	}
@@ -398,9 +494,14 @@ bool chariot_recover_runs(const struct chariot_domain *dom,
 			  const struct chariot_entry *e)
 {
 	/* What init leaves undone when it does not go on is worse. */
-	return !dom->failed || (dom->stopping && e->stopping) ||
-	       (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
-					     CHARIOT_GATE_EXIT));
+	if (!dom->failed ||
+	    (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
+					  CHARIOT_GATE_EXIT)))
+		return true;
+	if (!dom->stopping || !e->stopping)
+		return false;
+	/* Who cleans up, and what that may wait for. */
+	return e->in_task ? e->task == dom->exit_task : !dom->broken;
 }
 
 static void note_down(struct chariot_domain *dom)
@@ -500,34 +601,73 @@ static void stand_in(struct chariot_domain *dom, struct chariot_calls *c,
 
 static bool is_idle(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 {
-	u64 gs = chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS);
-	u64 task;
 	u32 flags;
 
-	return dom->recover.irq_exit && dom->kernel.current_task &&
-	       !chariot_guest_read_va(dom->vm->kvm, dom->cr,
-				      gs + dom->kernel.current_task, &task,
-				      sizeof(task)) &&
-	       !chariot_guest_read_va(dom->vm->kvm, dom->cr,
-				      task + dom->recover.task_flags, &flags,
-				      sizeof(flags)) &&
-	       flags & dom->recover.idle;
+	running_task(dom, vcpu, &flags);
+	return dom->recover.irq_exit && flags & dom->recover.idle;
+}
+
+static void add_release(struct chariot_calls *c, const struct chariot_held *h)
+{
+	add_call(c, h->lock->release, h->arg[0], h->arg[1]);
 }
 
 /* Those that spin first: they are the inner ones. */
-static void add_releases(struct chariot_calls *c, const struct chariot_entry *e)
+static void add_locks(struct chariot_calls *c, const struct chariot_entry *e)
 {
-	int i;
+	u32 i;
 
 	for (i = e->nr_locks; i--;)
 		if (e->locks[i].lock->flags & CHARIOT_LOCK_SPINS)
-			add_call(c, e->locks[i].lock->release, e->locks[i].arg,
-				 0);
+			add_release(c, &e->locks[i]);
 	c->spinning = c->nr;
 	for (i = e->nr_locks; i--;)
 		if (!(e->locks[i].lock->flags & CHARIOT_LOCK_SPINS))
-			add_call(c, e->locks[i].lock->release, e->locks[i].arg,
-				 0);
+			add_release(c, &e->locks[i]);
+}
+
+/* All that has these @flags.  False: not all had room. */
+static bool add_resources(struct chariot_domain *dom, struct chariot_calls *c,
+			  u32 flags)
+{
+	u32 i;
+
+	for (i = dom->nr_resources; i-- && c->nr < MAX_CALLS;) {
+		if (flags & ~dom->resources[i].lock->flags)
+			continue;
+		add_release(c, &dom->resources[i]);
+		take_out(dom->resources, &dom->nr_resources, i);
+	}
+	return c->nr < MAX_CALLS;
+}
+
+static void tell_held(struct chariot_domain *dom)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_ERROR, .vcpu = ~0U, .domain = dom->nr,
+		.u.error.error = -EBUSY,
+	};
+
+	snprintf(ev.u.error.text, sizeof(ev.u.error.text),
+		 "%s cannot clean up: it stays loaded, and stopped", dom->name);
+	chariot_event_send(dom->vm, &ev, NULL);
+}
+
+/* The exit function ends, and has not cleaned up. */
+static void end_exit(struct chariot_domain *dom, struct chariot_calls *c)
+{
+	u32 nr = c->nr;
+
+	if (dom->recover.flags & CHARIOT_RECOVER_COMPLETE &&
+	    !dom->lost_resource && add_resources(dom, c, 0)) {
+		c->drop = dom->nr;
+		return;
+	}
+	tell_held(dom);
+	c->nr = nr;
+	c->hold = true;
+	add_call(c, dom->recover.hold, U32_MAX, 0);
+	dom->stopping = false;
 }
 
 static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -543,11 +683,16 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	c->rax = e->gate ? dom->recover.returns[e->gate->flags >> 4 & 7] : 0;
 	if (irq_exit)
 		add_call(c, dom->recover.irq_exit, 0, 0);
-	add_releases(c, e);
+	add_locks(c, e);
 	stand_in(dom, c, e, ran);
+	/* It cannot clean up; what could still call it must not. */
+	if (dom->broken && e->task == dom->exit_task && e->in_task)
+		add_resources(dom, c, CHARIOT_LOCK_RUNS);
 	if (!dom->failed && c->nr < MAX_CALLS && dom->recover.restart.fn)
 		c->list[c->nr++] = dom->recover.restart;
 	dom->failed = true;
+	if (dom->broken && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
+		end_exit(dom, c);
 	return run_calls(dom->vm, vcpu, c);
 }
 
@@ -584,30 +729,30 @@ static int undo_stand_ins(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			 struct chariot_entry *e)
 {
+	u32 flags;
 	int err;
 
 	if (!dom->failed)
 		return 0;
 	dom->stopping = true;
+	dom->exit_task = running_task(dom, vcpu, &flags);
 	if (!dom->nr_once)
 		return 0;
 	err = undo_stand_ins(dom, vcpu, e);
 	return err ?: 1;
 }
 
-bool chariot_recover_hold(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
-			  const struct chariot_entry *e)
+bool chariot_recover_exited(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			    const struct chariot_entry *e)
 {
 	struct chariot_calls *c;
 
-	if (!dom->broken || !dom->recover.hold)
+	if (!dom->broken)
 		return false;
 	c = calls_alloc(dom, vcpu, e);
 	if (!c)
 		return false;
-	c->hold = true;
-	add_call(c, dom->recover.hold, U32_MAX, 0);
-	dom->stopping = false;
+	end_exit(dom, c);
 	return !run_calls(dom->vm, vcpu, c);
 }
 

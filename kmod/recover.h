@@ -29,11 +29,13 @@ void chariot_recover_free(struct chariot_domain *dom);
 /* The driver is entered: what its caller will want to have back. */
 void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			   struct chariot_entry *e);
-/* The driver calls @fn: gives back a lock?  Takes one, when it has returned? */
-const struct chariot_lock *chariot_recover_call(struct chariot_domain *dom,
-						struct chariot_entry *e, u64 fn,
-						const u64 args[6]);
-void chariot_recover_called(struct chariot_entry *e,
+/* The row of the kernel function @fn, if it takes or gives back. */
+const struct chariot_lock *chariot_recover_lock(struct chariot_domain *dom,
+						u64 fn);
+/* The driver calls it; it has returned. */
+void chariot_recover_call(struct chariot_domain *dom, struct chariot_entry *e,
+			  const struct chariot_lock *lock, const u64 args[6]);
+void chariot_recover_called(struct chariot_domain *dom, struct chariot_entry *e,
 			    const struct chariot_frame *frame, u64 result);
 
 /* Has @e, which returns, kept the preempt count? */
@@ -56,9 +58,9 @@ int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
  * -errno. */
 int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			 struct chariot_entry *e);
-/* It has returned, @e, and must not.  False: it may. */
-bool chariot_recover_hold(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
-			  const struct chariot_entry *e);
+/* It has returned, @e, and something is called before it may.  False: it may. */
+bool chariot_recover_exited(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			    const struct chariot_entry *e);
 /* init has returned. */
 void chariot_recover_loaded(struct chariot_domain *dom);
 

@@ -28,6 +28,12 @@ struct chariot_caller {
 	u32 preempt_count;
 };
 
+/* What was taken and has to be given back. */
+struct chariot_held {
+	const struct chariot_lock *lock;
+	u64 arg[2];
+};
+
 /* A call of a driver function by the kernel. */
 struct chariot_entry {
 	const struct chariot_gate *gate;	/* NULL: entered at a bad place */
@@ -39,12 +45,11 @@ struct chariot_entry {
 	u64 found, found_len;	/* what a WALK found last for a write */
 	struct chariot_caller caller;
 	bool stopping;		/* began while the driver was cleaning up */
+	bool in_task;		/* called by a task that is no thread of the kernel's */
+	u64 task;
 	/* Locks that it holds, the last one last. */
-	u8 nr_locks;
-	struct chariot_held {
-		const struct chariot_lock *lock;
-		u64 arg;
-	} locks[8];
+	u32 nr_locks;
+	struct chariot_held locks[8];
 	/* Objects that it got beside its arguments; the last ones. */
 	u32 nr_got;
 	struct {
@@ -98,6 +103,10 @@ struct chariot_domain {
 	bool failed;			/* does not run any more, */
 	bool stopping;			/* but to clean up; */
 	bool broken;			/* which went wrong */
+	u64 exit_task;			/* that cleans up */
+	struct chariot_held *resources;	/* the last one last */
+	u32 nr_resources;
+	bool lost_resource;		/* there was no room */
 	u32 nr_once;
 	struct {
 		u64 fn, arg, undo;

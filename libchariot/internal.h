@@ -179,14 +179,16 @@ struct btf_type;
 
 /* ---- recover.c ---------------------------------------------------------- */
 
-/* What is done when a driver has failed, as far as it is the same for all. */
+/* What is done when a driver has failed. */
 struct recover {
 	struct chariot_recover r;
 	struct chariot_stand_in stand_ins[3];
 	struct chariot_lock *locks;
 };
+struct chariot_driver;
 int recover_build(struct recover *out, const struct chariot_profile *p,
-		  const struct chariot_space *s);
+		  const struct chariot_space *s,
+		  const struct chariot_driver *d);
 void recover_free(struct recover *r);
 /* CHARIOT_GATE_* of the entry @name with this prototype (may be NULL). */
 uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,

@@ -10,23 +10,31 @@
 
 #include "internal.h"
 
-/* ---- locks -------------------------------------------------------------- */
+/* ---- locks and resources -------------------------------------------------- */
 
-#define SPINS	CHARIOT_LOCK_SPINS
-#define NO_ARG	6
+#define SPINS		CHARIOT_LOCK_SPINS
+#define RESOURCE	CHARIOT_LOCK_RESOURCE
+#define RUNS		(CHARIOT_LOCK_RESOURCE | CHARIOT_LOCK_RUNS)
+#define NO		CHARIOT_NO_ARG
+#define RET		CHARIOT_RET
 
 /*
- * A function that takes a lock, or the like, and what gives it back; without the
- * latter, it gives back.  A spin lock is given back without its interrupts or bottom halves:
- * the interrupt flag and the preempt count are restored as a whole.
+ * A function that takes something and what gives it back, with which arguments of
+ * the first; without the latter, it gives back.  A spin lock is given back without
+ * its interrupts or bottom halves: the interrupt flag and the preempt count are
+ * restored as a whole.
  */
 static const struct lock_row {
 	const char *fn, *release;
-	uint8_t arg, when, flags;
+	uint8_t arg[2];
+	uint16_t when;
+	uint32_t flags;
 } lock_rows[] = {
 #define TAKES(fn, release, when, flags) \
-	{ fn, release, 0, CHARIOT_LOCK_##when, flags }
-#define GIVES(fn, flags)	{ fn, NULL, 0, CHARIOT_LOCK_ALWAYS, flags }
+	{ fn, release, { 0, NO }, CHARIOT_LOCK_##when, flags }
+#define TAKES_ARGS(fn, release, a, b, when, flags) \
+	{ fn, release, { a, b }, CHARIOT_LOCK_##when, flags }
+#define GIVES(fn, flags)	{ fn, NULL, { 0, NO }, CHARIOT_LOCK_ALWAYS, flags }
 	TAKES("_raw_spin_lock", "_raw_spin_unlock", ALWAYS, SPINS),
 	TAKES("_raw_spin_lock_bh", "_raw_spin_unlock", ALWAYS, SPINS),
 	TAKES("_raw_spin_lock_irq", "_raw_spin_unlock", ALWAYS, SPINS),
@@ -53,6 +61,12 @@ static const struct lock_row {
 	GIVES("_raw_write_unlock_bh", SPINS),
 	GIVES("_raw_write_unlock_irq", SPINS),
 	GIVES("_raw_write_unlock_irqrestore", SPINS),
+	TAKES_ARGS("__rcu_read_lock", "__rcu_read_unlock", NO, NO, ALWAYS, SPINS),
+	TAKES_ARGS("__rcu_read_unlock", NULL, NO, NO, ALWAYS, SPINS),
+	/* Who has it polls it; that is refused then. */
+	TAKES("napi_schedule_prep", "__napi_schedule", TRUE, SPINS),
+	GIVES("__napi_schedule", SPINS),
+	GIVES("__napi_schedule_irqoff", SPINS),
 	TAKES("mutex_lock", "mutex_unlock", ALWAYS, 0),
 	TAKES("mutex_lock_interruptible", "mutex_unlock", ZERO, 0),
 	TAKES("mutex_lock_killable", "mutex_unlock", ZERO, 0),
@@ -69,21 +83,50 @@ static const struct lock_row {
 	TAKES("down_write", "up_write", ALWAYS, 0),
 	TAKES("down_write_trylock", "up_write", TRUE, 0),
 	GIVES("up_write", 0),
-	/* Who has it polls it; that is refused then. */
-	TAKES("napi_schedule_prep", "__napi_schedule", TRUE, SPINS),
-	GIVES("__napi_schedule", SPINS),
-	GIVES("__napi_schedule_irqoff", SPINS),
 	TAKES("napi_disable", "napi_enable", ALWAYS, 0),
 	GIVES("napi_enable", 0),
 	TAKES("disable_irq", "enable_irq", ALWAYS, 0),
 	TAKES("disable_irq_nosync", "enable_irq", ALWAYS, 0),
 	GIVES("enable_irq", 0),
-	{ "rtnl_lock", "rtnl_unlock", NO_ARG, CHARIOT_LOCK_ALWAYS, 0 },
-	{ "rtnl_trylock", "rtnl_unlock", NO_ARG, CHARIOT_LOCK_TRUE, 0 },
-	{ "rtnl_unlock", NULL, NO_ARG, CHARIOT_LOCK_ALWAYS, 0 },
-	{ "__rcu_read_lock", "__rcu_read_unlock", NO_ARG, CHARIOT_LOCK_ALWAYS,
-	  SPINS },
-	{ "__rcu_read_unlock", NULL, NO_ARG, CHARIOT_LOCK_ALWAYS, SPINS },
+	TAKES_ARGS("rtnl_lock", "rtnl_unlock", NO, NO, ALWAYS, 0),
+	TAKES_ARGS("rtnl_trylock", "rtnl_unlock", NO, NO, TRUE, 0),
+	TAKES_ARGS("rtnl_unlock", NULL, NO, NO, ALWAYS, 0),
+
+	TAKES_ARGS("request_threaded_irq", "free_irq", 0, 5, ZERO, RUNS),
+	TAKES_ARGS("free_irq", NULL, 0, 1, ALWAYS, RESOURCE),
+	TAKES_ARGS("queue_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
+		   ALWAYS, RUNS),
+	TAKES_ARGS("mod_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
+		   ALWAYS, RUNS),
+	GIVES("cancel_delayed_work_sync", RESOURCE),
+	TAKES_ARGS("queue_work_on", "cancel_work_sync", 2, NO, ALWAYS, RUNS),
+	GIVES("cancel_work_sync", RESOURCE),
+	TAKES("mod_timer", "del_timer_sync", ALWAYS, RUNS),
+	TAKES("add_timer", "del_timer_sync", ALWAYS, RUNS),
+	GIVES("del_timer_sync", RESOURCE),
+	TAKES("mod_timer", "timer_delete_sync", ALWAYS, RUNS),
+	TAKES("add_timer", "timer_delete_sync", ALWAYS, RUNS),
+	GIVES("timer_delete_sync", RESOURCE),
+	TAKES("register_netdev", "unregister_netdev", ZERO, RESOURCE),
+	GIVES("unregister_netdev", RESOURCE),
+	TAKES_ARGS("alloc_etherdev_mqs", "free_netdev", RET, NO, TRUE, RESOURCE),
+	GIVES("free_netdev", RESOURCE),
+	TAKES_ARGS("ioremap", "iounmap", RET, NO, TRUE, RESOURCE),
+	TAKES_ARGS("pci_ioremap_bar", "iounmap", RET, NO, TRUE, RESOURCE),
+	GIVES("iounmap", RESOURCE),
+	TAKES_ARGS("pci_request_selected_regions", "pci_release_selected_regions",
+		   0, 1, ZERO, RESOURCE),
+	GIVES("pci_release_selected_regions", RESOURCE),
+	TAKES("pci_request_regions", "pci_release_regions", ZERO, RESOURCE),
+	GIVES("pci_release_regions", RESOURCE),
+	TAKES("pci_enable_device", "pci_disable_device", ZERO, RESOURCE),
+	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, RESOURCE),
+	GIVES("pci_disable_device", RESOURCE),
+	TAKES("__pci_register_driver", "pci_unregister_driver", ZERO, RESOURCE),
+	GIVES("pci_unregister_driver", RESOURCE),
+	TAKES("__gameport_register_port", "gameport_unregister_port", ALWAYS,
+	      RESOURCE),
+	GIVES("gameport_unregister_port", RESOURCE),
 };
 
 static int lock_cmp(const void *x, const void *y)
@@ -94,7 +137,23 @@ static int lock_cmp(const void *x, const void *y)
 	return a < b ? -1 : a > b;
 }
 
-static int add_locks(struct recover *out, const struct chariot_profile *p)
+/* The kernel's, or another module's, which the driver names. */
+static uint64_t address_of(const struct chariot_profile *p,
+			   const struct chariot_driver *d, const char *name)
+{
+	uint64_t gva = chariot_profile__symbol(p, name);
+	const struct chariot_symbol *v;
+	size_t nr;
+
+	v = chariot_driver__imports(d, &nr);
+	for (size_t i = 0; !gva && i < nr; i++)
+		if (!strcmp(v[i].name, name))
+			gva = v[i].gva;
+	return gva;
+}
+
+static int add_locks(struct recover *out, const struct chariot_profile *p,
+		     const struct chariot_driver *d)
 {
 	struct chariot_lock *l = calloc(ARRAY_SIZE(lock_rows), sizeof(*l));
 	uint32_t nr = 0;
@@ -105,11 +164,11 @@ static int add_locks(struct recover *out, const struct chariot_profile *p)
 		const struct lock_row *row = &lock_rows[i];
 
 		l[nr] = (struct chariot_lock){
-			.gva = chariot_profile__symbol(p, row->fn),
-			.release = row->release ?
-				   chariot_profile__symbol(p, row->release) : 0,
-			.arg = row->arg, .when = row->when,
-			.flags = row->flags,
+			.gva = address_of(p, d, row->fn),
+			.release = row->release ? address_of(p, d, row->release) :
+						  0,
+			.arg = { row->arg[0], row->arg[1] },
+			.when = row->when, .flags = row->flags,
 		};
 		if (l[nr].gva && (l[nr].release || !row->release))
 			nr++;
@@ -128,6 +187,45 @@ static int add_locks(struct recover *out, const struct chariot_profile *p)
 	out->r.locks = (uintptr_t)l;
 	out->r.nr_locks = nr;
 	return 0;
+}
+
+static bool is_row(const char *fn)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++)
+		if (!strcmp(lock_rows[i].fn, fn))
+			return true;
+	return false;
+}
+
+/*
+ * Does the driver import nothing but what has a row by which the kernel may come
+ * to know its functions?  What devres and the core of a subsystem give back when
+ * the device is gone is none of it.
+ */
+static bool is_complete(const struct chariot_driver *d)
+{
+	static const char *const ways[] = {
+		"register", "cdev_add", "proc_create", "debugfs_create",
+		"device_create", "add_disk", "nvme_init_ctrl", "request_irq",
+		"sysfs_create", "tasklet_", "hrtimer_start", "kthread_create",
+		"snd_card_new", "alloc_workqueue", "usb_submit", "blk_mq_alloc",
+	};
+	const struct chariot_symbol *v;
+	size_t nr;
+
+	v = chariot_driver__imports(d, &nr);
+	for (size_t i = 0; i < nr; i++) {
+		if (is_row(v[i].name) || strstr(v[i].name, "unregister") ||
+		    !strncmp(v[i].name, "snd_card_register", 17))
+			continue;
+		for (size_t w = 0; w < ARRAY_SIZE(ways); w++)
+			if (strstr(v[i].name, ways[w])) {
+				log_debug("%s: if it fails to clean up it stays loaded: %s",
+					  chariot_driver__name(d), v[i].name);
+				return false;
+			}
+	}
+	return true;
 }
 
 /* ---- results and stand-ins ------------------------------------------------ */
@@ -269,9 +367,10 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 /* ---- all of it ------------------------------------------------------------ */
 
 #define PF_IDLE		2
+#define PF_KTHREAD	0x200000
 
 int recover_build(struct recover *out, const struct chariot_profile *p,
-		  const struct chariot_space *s)
+		  const struct chariot_space *s, const struct chariot_driver *d)
 {
 	struct chariot_recover *r = &out->r;
 	int64_t flags = chariot_profile__member(p, "task_struct", "flags", NULL);
@@ -280,9 +379,11 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 	/* For that there has to be a guest. */
 	if (!s)
 		return 0;
-	err = add_locks(out, p);
+	err = add_locks(out, p, d);
 	if (err)
 		return err;
+	if (is_complete(d))
+		r->flags |= CHARIOT_RECOVER_COMPLETE;
 	add_stand_ins(out, p);
 	r->returns[RETURN_ERROR] = -EIO;
 	r->returns[RETURN_IOERR] = 10;		/* BLK_STS_IOERR */
@@ -293,6 +394,7 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 		r->irq_exit = chariot_profile__symbol(p, "ct_irq_exit");
 		r->task_flags = flags;
 		r->idle = PF_IDLE;
+		r->kthread = PF_KTHREAD;
 	}
 	return 0;
 }

@@ -1341,7 +1341,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 		log_warn("%s has no BTF: what its arguments point to is not granted",
 			 chariot_driver__name(d));
 	if (!b.err)
-		b.err = recover_build(&b.t->recover, p, s);
+		b.err = recover_build(&b.t->recover, p, s, d);
 	b.t->create.recover = b.t->recover.r;
 	finish(&b);
 	free(b.seqs.v);

@@ -13,6 +13,17 @@ wait_stat()
 	return 1
 }
 
+wait_event()
+{
+	local i
+
+	for i in $(seq 60); do
+		! grep -q "$2" "$OUT/$1.guard" || return 0
+		sleep 0.5
+	done
+	return 1
+}
+
 configure()
 {
 	vm_run a -t 60 'for i in 1 2 3 4 5 6 7 8 9 10; do
@@ -61,7 +72,7 @@ faulty_files()
 
 load_faulty()
 {
-	vm_run b 'depmod && modprobe chariot_faulty && cat /proc/chariot_faulty' |
+	vm_run "$1" 'depmod && modprobe chariot_faulty && cat /proc/chariot_faulty' |
 		tail -n 1
 }
 
@@ -92,7 +103,7 @@ all_kinds_recover()
 	faults=0 recoveries=0
 	echo "restart 16 1" >/tmp/recover.policy
 	VM_POLICY=/tmp/recover.policy iso_start b chariot_faulty recover || return
-	is "the faulty driver works" "$(load_faulty)" well
+	is "the faulty driver works" "$(load_faulty b)" well
 	fails read-null "$EIO"
 	fails write-null "$EIO"
 	fails wild "$EIO"
@@ -116,8 +127,23 @@ all_kinds_recover()
 	is "the guest's kernel has not oopsed" \
 		"$(grep -acE 'BUG:|Oops|Kernel panic|scheduling while atomic' "$(vm_log b)")" 0
 	vm_run b 'dmesg | grep -E "WARNING|BUG|RIP" | head -n 5' | sed 's/^/# /'
-	vm_stop b
+	vm_kill b
 	iso_detach b
+}
+
+exit_fails()
+{
+	faulty_files
+	iso_start d chariot_faulty recover || return
+	is "the faulty driver works" "$(load_faulty d)" well
+	# what cannot clean up stays, and stays stopped: its module must not be freed
+	vm_run d -t 5 'echo exit >/proc/chariot_faulty; echo wild >/proc/chariot_faulty' >/dev/null 2>&1
+	check "a fault in exit, too: the operator is told" wait_event d 'cannot clean up'
+	is "and it stays stopped" "$(vm_run d -t 10 'cat /proc/chariot_faulty 2>&1' | sed 's/.*: //')" "$EIO"
+	is "and the guest is well" "$(vm_run d -t 10 'echo yes')" yes
+	is "no oops then either" "$(grep -acE 'BUG:|Oops|Kernel panic' "$(vm_log d)")" 0
+	vm_kill d
+	iso_detach d
 }
 
 without()
@@ -132,7 +158,7 @@ without()
 }
 
 case ${RECOVER:-all} in
-all)	net_recovers; without; all_kinds_recover ;;
+all)	net_recovers; without; all_kinds_recover; exit_fails ;;
 *)	$RECOVER ;;
 esac
 unserve

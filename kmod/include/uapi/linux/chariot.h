@@ -333,14 +333,24 @@ struct chariot_stand_in {		/* call fn(arg, 0) */
 #define CHARIOT_STAND_IN_TEST	(1U << 0)
 #define CHARIOT_STAND_IN_RAN	(1U << 1)	/* also when the function has begun to run */
 #define CHARIOT_STAND_IN_ONCE	(1U << 2)	/* once for each value of the argument */
+/*
+ * What the driver takes by calling a function and gives back by another: locks,
+ * which are its function's that is running, and resources, which are the driver's.
+ */
 struct chariot_lock {
 	__u64 gva;			/* kernel function that takes or gives back */
 	__u64 release;			/* what gives back what it takes; 0: it gives back */
-	__u32 arg;			/* 0..5; 6: none */
+	__u8  arg[2];			/* of @release: CHARIOT_ARG(n), CHARIOT_RET of
+					 * the function that takes, or CHARIOT_NO_ARG */
 	__u16 when;			/* CHARIOT_LOCK_* */
-	__u16 flags;			/* CHARIOT_LOCK_SPINS */
+	__u32 flags;			/* CHARIOT_LOCK_* */
 };
+#define CHARIOT_NO_ARG		7
 #define CHARIOT_LOCK_SPINS	(1U << 0)	/* given back with interrupts off */
+#define CHARIOT_LOCK_RESOURCE	(1U << 1)	/* the driver's; given back when it could not
+						 * clean up */
+#define CHARIOT_LOCK_RUNS	(1U << 2)	/* and has the kernel call the driver: given
+						 * back as soon as that is known */
 enum {
 	CHARIOT_LOCK_ALWAYS,
 	CHARIOT_LOCK_TRUE,		/* if it returns a (32-bit) value but 0 */
@@ -353,8 +363,8 @@ struct chariot_recover {
 					 * with, where the kernel comes when it has no
 					 * answer to an exception; 0: not looked at */
 	__u64 hold;			/* called, again and again, with UINT_MAX in place of
-					 * the return from an exit that went wrong: the
-					 * module must not be freed; msleep() */
+					 * the return from an exit that went wrong, if not
+					 * COMPLETE: the module must not be freed; msleep() */
 	__s64 returns[8];
 	struct chariot_call restart;
 	__u64 stand_ins;		/* struct chariot_stand_in[] */
@@ -365,7 +375,11 @@ struct chariot_recover {
 	 * and where task_struct has flags, of which @idle tells. */
 	__u64 irq_exit;
 	__u32 task_flags, idle;
+	__u32 kthread;			/* of those flags: a thread of the kernel's own */
+	__u32 flags;			/* CHARIOT_RECOVER_COMPLETE */
 };
+/* @locks has all by which the kernel could come to call the driver. */
+#define CHARIOT_RECOVER_COMPLETE	(1U << 0)
 #define CHARIOT_MAX_LOCKS	1024
 
 /*
