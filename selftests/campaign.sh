@@ -484,7 +484,7 @@ progress()
 {
 	local all=$1 began=$SECONDS n
 
-	while sleep 10; do
+	while sleep 10 && kill -0 $$ 2>/dev/null; do
 		n=$(cat "$BASE/plan/$PLAN.done"/* 2>/dev/null | wc -l)
 		[ "$n" -gt 0 ] || continue
 		echo "# $n of $all seeds, about $(((SECONDS - began) * (all - n) / n / 60)) min left" >&2

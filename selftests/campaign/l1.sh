@@ -66,11 +66,12 @@ serve_all()
 	socat TCP-LISTEN:8081,bind=127.0.0.1,reuseaddr,fork EXEC:sha256sum &
 }
 
+# ask_memcheck [COMMAND]: its answer; without one, what it says at first
 ask_memcheck()
 {
 	local line
 
-	echo "$*" >&"${MEM[1]}"
+	[ -z "$*" ] || echo "$*" >&"${MEM[1]}"
 	while read -r -t 30 line <&"${MEM[0]}"; do
 		[ "$line" != end ] || return 0
 		echo "$line"
@@ -114,6 +115,7 @@ prepare()
 	LIMIT=120
 	work setup || failed "set the driver up"
 	coproc MEM { exec $MEMCHECK "$(vm_pid a)" serve 2>&1; }
+	ask_memcheck
 	ask_memcheck save /tmp/mem "${DRIVER//-/_}"
 	golden 2
 	began=${EPOCHREALTIME/./}
@@ -121,6 +123,9 @@ prepare()
 	# of two rounds, on an idle machine
 	LIMIT=$(((${EPOCHREALTIME/./} - began) / 1000000 + 20))
 	ask_memcheck mask /tmp/mem /tmp/mask
+	golden 1
+	[ "$(ask_memcheck compare /tmp/mem /tmp/mask)" = "mem ok" ] ||
+		failed "memory after golden runs: $(ask_memcheck compare /tmp/mem /tmp/mask)"
 	[ "$(vm_run a 'tail -n 1 /proc/chariot_canary' | cut -d' ' -f-2)" = "canary ok" ] ||
 		failed "the canaries after golden runs"
 	stats
@@ -168,6 +173,20 @@ look_at_memory()
 	vm_run a -t 20 'cat /proc/chariot_canary'
 }
 
+# Does the driver serve again? What a distribution would configure is, by "again".
+again()
+{
+	local out status
+
+	out=$(work again)
+	status=$?
+	if [ $status = 0 ] && ! bad_steps "$out" >/dev/null; then
+		echo "service ok"
+	else
+		echo "service wrong $(bad_steps "$out" | head -n 1) (status $status)"
+	fi
+}
+
 run()
 {
 	local out status alive
@@ -179,14 +198,8 @@ run()
 	[ $status = 0 ] || echo "step run wrong status $status"
 	look_at_guest
 	alive=$?
-	if [ "$CONFIG" != none ] && [ $alive = 0 ] && bad_steps "$out" >/dev/null; then
-		out=$(work again)
-		if [ $? = 0 ] && ! bad_steps "$out" >/tmp/bad; then
-			echo "service ok"
-		else
-			echo "service wrong $(head -n 1 /tmp/bad)"
-		fi
-	fi
+	[ "$CONFIG" = none ] || [ $alive != 0 ] || ! bad_steps "$out" >/dev/null ||
+		again
 	look_at_log
 	look_at_memory $alive
 	stats

@@ -387,7 +387,10 @@ struct chariot_recover {
  * Allowed at any time; a driver is isolated from its first instruction when
  * this is called while its LOAD event waits.
  *
- * EBUSY   all views are in use
+ * EBUSY   all views are in use; another domain of the VM has another trap
+ * ENOEXEC recover.trap is not a hypercall and a "ret", or there is no nop at
+ *         recover.oops
+ * EOPNOTSUPP  verdict RECOVER without @recover
  * EEXIST  a domain has text at these addresses already
  * E2BIG   more rows than CHARIOT_MAX_*, or ranges of more than
  *         CHARIOT_MAX_OBJECT bytes together
