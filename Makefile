@@ -28,6 +28,7 @@ help:
 	@echo '  check       unit tests and selftests (HOST=, GUEST=, VCPUS=, NPT= pick one set-up)'
 	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
 	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=)'
+	@echo '  campaign    faults in a driver, without and with Chariot (DRIVER=, TYPES=, SEEDS=; selftests/campaign.sh)'
 	@echo '  bench       exits and instructions for each operation, with and without'
 	@echo '  deps        install the Debian packages that all this needs'
 	@echo '  analyze     sparse and cppcheck'
@@ -79,6 +80,10 @@ drivers: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/drivers.sh
 
+campaign: deps
+	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
+	@bash selftests/campaign.sh
+
 bench: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/bench.sh
@@ -96,5 +101,5 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-intel drivers bench \
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-intel drivers campaign bench \
 	analyze install uninstall clean distclean

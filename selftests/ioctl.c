@@ -164,6 +164,10 @@ static void test_create(int fd)
 	struct chariot_range one = { .gva = 0x1000, .len = 0x1000 };
 	struct chariot_gate gates[2] = { { .gva = 2 }, { .gva = 1 } };
 	struct chariot_op op = { .op = CHARIOT_NR_OPS };
+	struct chariot_lock locks[2] = {
+		{ .gva = 0xffffffff81000001ull }, { .gva = 0xffffffff81000001ull },
+	};
+	struct chariot_stand_in stand_in = { .fn = 1 };
 
 #define CREATE(err, what, ...) do {					\
 	c = (struct chariot_domain_create){				\
@@ -173,6 +177,31 @@ static void test_create(int fd)
 	CREATE(EINVAL, "no name", .name = "");
 	CREATE(EINVAL, "bad verdict", .verdict = CHARIOT_NR_VERDICTS);
 	CREATE(EOPNOTSUPP, "recover without means", .verdict = CHARIOT_VERDICT_RECOVER);
+#define TRAP	0xffffffff81000000ull
+	CREATE(EINVAL, "recover: trap in user space", .recover.trap = 0x1000);
+	CREATE(EINVAL, "recover: no trap", .recover.hold = TRAP);
+	CREATE(EINVAL, "recover: unknown flag", .recover = {
+	       .trap = TRAP, .flags = 2 });
+	CREATE(EINVAL, "recover: restart in user space", .recover = {
+	       .trap = TRAP, .restart.fn = 1 });
+	CREATE(E2BIG, "recover: 16 stand-ins", .recover = {
+	       .trap = TRAP, .nr_stand_ins = 16 });
+	CREATE(E2BIG, "recover: too many locks", .recover = {
+	       .trap = TRAP, .nr_locks = CHARIOT_MAX_LOCKS + 1 });
+	CREATE(EFAULT, "recover: locks at NULL", .recover = {
+	       .trap = TRAP, .nr_locks = 1 });
+	CREATE(EINVAL, "recover: locks out of order", .recover = {
+	       .trap = TRAP, .nr_locks = 2,
+	       .locks = (__u64)(unsigned long)locks });
+	locks[1].gva = TRAP + 2;
+	locks[1].arg[0] = 8;
+	CREATE(EINVAL, "recover: argument 8", .recover = {
+	       .trap = TRAP, .nr_locks = 2,
+	       .locks = (__u64)(unsigned long)locks });
+	CREATE(EINVAL, "recover: stand-in in user space", .recover = {
+	       .trap = TRAP, .nr_stand_ins = 1,
+	       .stand_ins = (__u64)(unsigned long)&stand_in });
+	CREATE(ENOEXEC, "recover: no hypercall at the trap", .recover.trap = TRAP);
 	CREATE(EINVAL, "more rules than ops", .nr_rules = 1);
 	CREATE(EINVAL, "reserved of the kernel", .kernel.reserved[2] = 1);
 	CREATE(E2BIG, "too many ranges", .nr_ranges = CHARIOT_MAX_RANGES + 1,
