@@ -604,7 +604,7 @@ static void chariot_init(Object *obj)
 {
 	ChariotDev *d = CHARIOT_DEV(obj);
 
-	d->verdict = CHARIOT_VERDICT_SKIP;
+	d->verdict = CHARIOT_VERDICT_RECOVER;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->stopped, NULL);
 }

@@ -337,7 +337,7 @@ said "the guard stops" "mock: stop"
 said "what was cut is counted" "more messages suppressed"
 is "plugged again" '"return": {}' "$(qmp '{"execute": "device_add",
 	"arguments": {"driver": "chariot", "id": "c", "drivers": "nvme"}}' )"
-said "the guard starts" "mock: start drivers=nvme verdict=skip fail_stop=0"
+said "the guard starts" "mock: start drivers=nvme verdict=recover fail_stop=0"
 finish
 check "QEMU ends well" [ $status -eq 0 ]
 check "and has nothing else to complain about" \

@@ -73,7 +73,7 @@ int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
 		{ "policy", OPT_LIST, policies },
 		{},
 	};
-	int v = CHARIOT_VERDICT_SKIP;
+	int v = CHARIOT_VERDICT_RECOVER;
 
 	if (parse_args(argc, argv, options, min, 2))
 		return EXIT_USAGE;

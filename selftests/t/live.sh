@@ -21,7 +21,7 @@ vm_run a 'ip link set eth0 down; rmmod e1000' >/dev/null
 is "unload" $? 0
 net_up a >/dev/null
 check "loaded anew, it is enforced" sh -c \
-	".build/tools/chariot -n verdict show a | grep -q 'e1000.*skip'"
+	".build/tools/chariot -n verdict show a | grep -q 'e1000.*recover'"
 before=$(count)
 is "receive" "$(fetch a)" "$SUM"
 is "without a violation" "$(count)" "$before"

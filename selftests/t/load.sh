@@ -37,7 +37,7 @@ said "a name that is none" 'is no name of a module status 1' "'a/b'"
 said "a module that is none" 'nosuch is not loaded status 1' nosuch
 said "e1000" '^e1000: isolated status 0' e1000
 is "so says the host" "$(chariot -j domain list a |
-	grep -c '"driver":"e1000".*"verdict":"skip"')" 1
+	grep -c '"driver":"e1000".*"verdict":"recover"')" 1
 net_up a >/dev/null
 is "receive" "$(fetch a)" "$SUM"
 is "no violation" "$(chariot -j stats show a | grep -c '"violations":0')" 1
