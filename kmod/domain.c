@@ -531,6 +531,7 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	}
 	unmap_text(dom);
 	chariot_frames_free(dom);
+	chariot_recover_dropped(dom);
 	RCU_INIT_POINTER(vm->domains[dom->nr], NULL);
 	vm->nr_domains--;
 	chariot_view_zap_all(vm);

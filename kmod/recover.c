@@ -13,6 +13,7 @@
 #define KERNEL_HALF	0xffff800000000000ULL
 #define MAX_STAND_INS	15
 #define MAX_CALLS	64
+#define MAX_PENDING	512	/* a guest may never return from them */
 
 /* Functions of the guest that are called one after the other. */
 struct chariot_calls {
@@ -440,6 +441,7 @@ static int run_calls(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		     struct chariot_calls *c)
 {
 	struct chariot_calls *old, *tmp;
+	u32 nr = 0;
 	int err;
 
 	/* Whose stack it was has ended. */
@@ -447,6 +449,8 @@ static int run_calls(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		if (old->slot == c->slot) {
 			list_del(&old->node);
 			kfree(old);
+		} else {
+			nr++;
 		}
 	if (c->next == c->nr) {
 		finish(vcpu, c);
@@ -456,11 +460,17 @@ static int run_calls(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		return 0;
 	}
 	err = call_next(vm, vcpu, c);
-	if (err)
+	if (err) {
 		kfree(c);
-	else
-		list_add(&c->node, &vm->calls);
-	return err;
+		return err;
+	}
+	list_add(&c->node, &vm->calls);
+	if (++nr > MAX_PENDING) {
+		old = list_last_entry(&vm->calls, struct chariot_calls, node);
+		list_del(&old->node);
+		kfree(old);
+	}
+	return 0;
 }
 
 static bool returned(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
@@ -476,6 +486,15 @@ static bool returned(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 		return !run_calls(vm, vcpu, c);
 	}
 	return false;
+}
+
+void chariot_recover_dropped(struct chariot_domain *dom)
+{
+	struct chariot_calls *c;
+
+	list_for_each_entry(c, &dom->vm->calls, node)
+		if (c->drop == dom->nr)
+			c->drop = 0;
 }
 
 void chariot_recover_forget(struct chariot_vm *vm)

@@ -67,6 +67,8 @@ void chariot_recover_loaded(struct chariot_domain *dom);
 /* A hypercall that is ours. */
 bool chariot_recover_hypercall(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			       struct kvm_vcpu *vcpu);
+/* The domain's number will be another's. */
+void chariot_recover_dropped(struct chariot_domain *dom);
 void chariot_recover_forget(struct chariot_vm *vm);
 
 #endif
