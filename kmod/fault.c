@@ -13,6 +13,7 @@
 #include "violation.h"
 #include "watch.h"
 
+#include <asm/irq_vectors.h>
 #include <asm/trapnr.h>
 #include <linux/slab.h>
 
@@ -219,11 +220,13 @@ static enum action leave_tail(struct fault *f)
 	return leave(f);
 }
 
+#define MAX_TICKS	2000	/* 2 to 20 s, by the guest's HZ */
+
 static enum action resume(struct fault *f, struct chariot_frame *frame)
 {
 	struct chariot_domain *dom = f->dom;
+	bool tail = frame->tail, interrupt = frame->interrupt;
 	struct chariot_values val;
-	bool tail = frame->tail;
 	int err = 0;
 
 	kfree(f->vs->entry);
@@ -250,6 +253,11 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 		return fail(f, err, "a gate action failed");
 	if (f->vs->entry && !chariot_recover_runs(dom, f->vs->entry))
 		return give_up(f);
+	if (interrupt && f->vs->entry && f->vs->entry->ticks > MAX_TICKS) {
+		/* Also when it cleans up. */
+		violate(f, CHARIOT_WHY_LOOP, 0, 0);
+		return fail_driver(f, CHARIOT_WHY_LOOP);
+	}
 	if (tail)
 		return leave_tail(f);
 	return to_view(f, dom->nr, "resume");
@@ -395,6 +403,7 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 			return fail(f, -EFAULT, "a stack is not mapped");
 		set_pc(f, f->rip, f->rsp);
 	}
+	f->vs->entry->ticks = 0;
 	lock = chariot_recover_lock(f->dom, f->rip);
 	if (lock) {
 		if (!gate)
@@ -489,19 +498,39 @@ static enum action leave_for(struct fault *f)
 
 #define NR_EXCEPTIONS	32
 
+static int read_idt(struct fault *f, int first, gate_desc *gates, int nr)
+{
+	struct desc_ptr dt;
+
+	chariot_x86_ops->get_idt(f->vcpu, &dt);
+	return chariot_guest_read_va(f->vm->kvm, f->dom->cr,
+				     dt.address + first * sizeof(*gates),
+				     gates, nr * sizeof(*gates));
+}
+
+/* The guest's clock; LOCAL_TIMER_VECTOR is the same in all Linux kernels. */
+static bool is_tick(struct fault *f)
+{
+	struct kvm_vcpu_arch *arch = &f->vcpu->arch;
+	gate_desc gate;
+
+	if (!f->frame)
+		return arch->interrupt.injected &&
+		       arch->interrupt.nr == LOCAL_TIMER_VECTOR;
+	return !read_idt(f, LOCAL_TIMER_VECTOR, &gate, 1) &&
+	       gate_offset(&gate) == f->handler;
+}
+
 /* Is it the CPU that asks for the handler, and not a device? */
 static bool is_exception(struct fault *f)
 {
 	struct kvm_vcpu_arch *arch = &f->vcpu->arch;
 	gate_desc idt[NR_EXCEPTIONS];
-	struct desc_ptr dt;
 	int i;
 
 	if (!f->frame)
 		return arch->exception.injected || arch->interrupt.soft;
-	chariot_x86_ops->get_idt(f->vcpu, &dt);
-	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, dt.address, idt,
-				  sizeof(idt)))
+	if (read_idt(f, 0, idt, NR_EXCEPTIONS))
 		return true;
 	for (i = 0; i < NR_EXCEPTIONS; i++)
 		if (i != X86_TRAP_NMI && gate_offset(&idt[i]) == f->handler)
@@ -537,6 +566,8 @@ static enum action suspend(struct fault *f, const char *why)
 {
 	f->dom->stats.interrupts++;
 	if (chariot_domain_text(f->dom, f->rip)) {
+		if (chariot_recovers(f->dom) && is_tick(f))
+			f->vs->entry->ticks++;
 		if (!push(f, f->rip, f->rsp, true))
 			return fail(f, -ENOMEM, "no memory for a frame");
 		return to_view(f, 0, why);

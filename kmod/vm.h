@@ -47,6 +47,7 @@ struct chariot_entry {
 	bool stopping;		/* began while the driver was cleaning up */
 	bool in_task;		/* called by a task that is no thread of the kernel's */
 	u64 task;
+	u32 ticks;		/* of the guest's clock, since it has last called */
 	/* Locks that it holds, the last one last. */
 	u32 nr_locks;
 	struct chariot_held locks[8];

@@ -98,6 +98,10 @@ static int leak_lock(void) { spin_lock(&fault_spin); return 0; }
 
 static int give_too_much(void) { preempt_enable(); return 0; }
 
+static volatile int forever = 1;
+
+static int loop(void) { while (forever) cpu_relax(); return 0; }
+
 static struct timer_list timer;
 static struct work_struct work;
 static struct tasklet_struct tasklet;
@@ -144,7 +148,7 @@ static const struct {
 	{ "jump", jump }, { "in-kernel", in_kernel },
 	{ "free-wild", free_wild }, { "locked", locked },
 	{ "half-locked", half_locked }, { "leak-lock", leak_lock },
-	{ "give-too-much", give_too_much }, { "timer", in_timer },
+	{ "give-too-much", give_too_much }, { "loop", loop }, { "timer", in_timer },
 	{ "work", in_work }, { "tasklet", in_tasklet },
 	{ "sleep", sleep_then }, { "exit", later },
 };

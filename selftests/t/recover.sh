@@ -81,7 +81,7 @@ fails()
 {
 	local n=$((faults + 1)) got
 
-	got=$(vm_run b -t 20 "echo $1 >/proc/chariot_faulty && echo done" 2>&1 |
+	got=$(vm_run b -t 60 "echo $1 >/proc/chariot_faulty && echo done" 2>&1 |
 		sed 's/.*: //' | tail -n 1)
 	case $got in
 	$2)	ok "$1: its caller gets $got" ;;
@@ -116,6 +116,7 @@ all_kinds_recover()
 	fails half-locked "$EIO"
 	fails leak-lock "$EIO"
 	fails give-too-much "$EIO"
+	fails loop "$EIO"
 	# sooner or later than the write returns
 	fails timer "[dI]*"
 	fails work "[dI]*"

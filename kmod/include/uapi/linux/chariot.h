@@ -612,6 +612,8 @@ enum {
 	CHARIOT_WHY_UNBALANCED,		/* a function that CHARIOT_GATE_BALANCED is about
 					 * returned with a lock held, or gave back one
 					 * that it did not take */
+	CHARIOT_WHY_LOOP,		/* it runs on and on, for thousands of ticks of the
+					 * guest's clock, and calls nothing */
 	CHARIOT_WHY_OOPS,		/* an exception, in the driver or in a function that
 					 * it has called; rip: where the driver was */
 	CHARIOT_NR_WHYS
