@@ -384,6 +384,12 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	enum action a;
 	int err;
 
+	f->vs->entry->ticks = 0;
+	lock = chariot_recover_lock(f->dom, f->rip);
+	if (lock && lock->flags & CHARIOT_LOCK_PANICS) {
+		violate(f, CHARIOT_WHY_PANIC, f->rip, 0);
+		return fail_driver(f, CHARIOT_WHY_PANIC);
+	}
 	if (gate) {
 		read_values(f, &val);
 		if (!chariot_gate_check(f->dom, f->vs, gate, &val, &refusal)) {
@@ -403,8 +409,6 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 			return fail(f, -EFAULT, "a stack is not mapped");
 		set_pc(f, f->rip, f->rsp);
 	}
-	f->vs->entry->ticks = 0;
-	lock = chariot_recover_lock(f->dom, f->rip);
 	if (lock) {
 		if (!gate)
 			read_values(f, &val);

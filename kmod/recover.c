@@ -51,7 +51,7 @@ static int check_locks(const struct chariot_lock *l, u32 nr)
 		    (l[i].release && l[i].release < KERNEL_HALF) ||
 		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
 		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
-				   CHARIOT_LOCK_RUNS) ||
+				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS) ||
 		    (i && l[i].gva <= l[i - 1].gva))
 			return -EINVAL;
 	return 0;

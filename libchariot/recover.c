@@ -15,6 +15,7 @@
 #define SPINS		CHARIOT_LOCK_SPINS
 #define RESOURCE	CHARIOT_LOCK_RESOURCE
 #define RUNS		(CHARIOT_LOCK_RESOURCE | CHARIOT_LOCK_RUNS)
+#define PANICS		CHARIOT_LOCK_PANICS
 #define NO		CHARIOT_NO_ARG
 #define RET		CHARIOT_RET
 
@@ -91,6 +92,13 @@ static const struct lock_row {
 	TAKES_ARGS("rtnl_lock", "rtnl_unlock", NO, NO, ALWAYS, 0),
 	TAKES_ARGS("rtnl_trylock", "rtnl_unlock", NO, NO, TRUE, 0),
 	TAKES_ARGS("rtnl_unlock", NULL, NO, NO, ALWAYS, 0),
+
+	/* The compiler's and the kernel's own checks, which found something. */
+	GIVES("__stack_chk_fail", PANICS),
+	GIVES("fortify_panic", PANICS),
+	GIVES("__fortify_panic", PANICS),
+	GIVES("panic", PANICS),
+	GIVES("nmi_panic", PANICS),
 
 	TAKES_ARGS("request_threaded_irq", "free_irq", 0, 5, ZERO, RUNS),
 	TAKES_ARGS("free_irq", NULL, 0, 1, ALWAYS, RESOURCE),

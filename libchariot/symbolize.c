@@ -308,6 +308,11 @@ static void put_violation(struct chariot_vm *vm, struct text *t,
 		put_target(vm, t, ev);
 		put(t, ": no function begins there");
 		break;
+	case CHARIOT_WHY_PANIC:
+		put_addr(vm, t, ev->u.violation.entry);
+		put(t, " called ");
+		put_target(vm, t, ev);
+		break;
 	case CHARIOT_WHY_LOOP:
 		put_addr(vm, t, ev->u.violation.rip);
 		put(t, " runs on and on, and calls nothing");

@@ -117,6 +117,7 @@ static void put_violation(struct json_object *o, struct chariot_vm *vm,
 	static const char *const why[CHARIOT_NR_WHYS] = {
 		[CHARIOT_WHY_WRITE] = "write", [CHARIOT_WHY_FETCH] = "fetch",
 		[CHARIOT_WHY_ENTRY] = "entry",
+		[CHARIOT_WHY_PANIC] = "panic",
 		[CHARIOT_WHY_LOOP] = "loop",
 		[CHARIOT_WHY_UNBALANCED] = "unbalanced",
 		[CHARIOT_WHY_OOPS] = "oops",

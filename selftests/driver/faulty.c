@@ -98,6 +98,17 @@ static int leak_lock(void) { spin_lock(&fault_spin); return 0; }
 
 static int give_too_much(void) { preempt_enable(); return 0; }
 
+static int smash(void)
+{
+	char buf[16];
+	volatile char *p = buf;
+	int i;
+
+	for (i = 0; i < 40; i++)
+		p[i] = 'x';
+	return p[3] == 'y';
+}
+
 static volatile int forever = 1;
 
 static int loop(void) { while (forever) cpu_relax(); return 0; }
@@ -148,7 +159,8 @@ static const struct {
 	{ "jump", jump }, { "in-kernel", in_kernel },
 	{ "free-wild", free_wild }, { "locked", locked },
 	{ "half-locked", half_locked }, { "leak-lock", leak_lock },
-	{ "give-too-much", give_too_much }, { "loop", loop }, { "timer", in_timer },
+	{ "give-too-much", give_too_much }, { "loop", loop },
+	{ "smash", smash }, { "timer", in_timer },
 	{ "work", in_work }, { "tasklet", in_tasklet },
 	{ "sleep", sleep_then }, { "exit", later },
 };

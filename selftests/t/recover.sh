@@ -117,6 +117,7 @@ all_kinds_recover()
 	fails leak-lock "$EIO"
 	fails give-too-much "$EIO"
 	fails loop "$EIO"
+	fails smash "$EIO"
 	# sooner or later than the write returns
 	fails timer "[dI]*"
 	fails work "[dI]*"

@@ -351,6 +351,8 @@ struct chariot_lock {
 						 * clean up */
 #define CHARIOT_LOCK_RUNS	(1U << 2)	/* and has the kernel call the driver: given
 						 * back as soon as that is known */
+#define CHARIOT_LOCK_PANICS	(1U << 3)	/* neither: the guest's kernel ends there, and
+						 * the driver shall fail when it calls it */
 enum {
 	CHARIOT_LOCK_ALWAYS,
 	CHARIOT_LOCK_TRUE,		/* if it returns a (32-bit) value but 0 */
@@ -614,6 +616,7 @@ enum {
 					 * that it did not take */
 	CHARIOT_WHY_LOOP,		/* it runs on and on, for thousands of ticks of the
 					 * guest's clock, and calls nothing */
+	CHARIOT_WHY_PANIC,		/* a call of a function that ends the guest */
 	CHARIOT_WHY_OOPS,		/* an exception, in the driver or in a function that
 					 * it has called; rip: where the driver was */
 	CHARIOT_NR_WHYS
