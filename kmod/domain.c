@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "vm.h"
+#include "call.h"
 #include "event.h"
 #include "frame.h"
 #include "gate.h"
@@ -531,7 +532,7 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	}
 	unmap_text(dom);
 	chariot_frames_free(dom);
-	chariot_recover_dropped(dom);
+	chariot_calls_dropped(dom);
 	RCU_INIT_POINTER(vm->domains[dom->nr], NULL);
 	vm->nr_domains--;
 	chariot_view_zap_all(vm);

@@ -3,10 +3,12 @@
  * Every second-stage fault of a VM with Chariot arrives here first.  This is
  * the decision table of Documentation/design.rst, row by row.
  */
+#include "call.h"
 #include "emulate.h"
 #include "event.h"
 #include "frame.h"
 #include "gate.h"
+#include "held.h"
 #include "open.h"
 #include "recover.h"
 #include "view.h"
@@ -195,7 +197,7 @@ static enum action leave(struct fault *f)
 
 	bool held;
 
-	if (!chariot_recover_balanced(f->dom, f->vcpu, f->vs->entry))
+	if (!chariot_caller_balanced(f->dom, f->vcpu, f->vs->entry))
 		return unbalanced(f);
 	f->dom->stats.returns++;
 	held = gate && gate->flags & CHARIOT_GATE_EXIT &&
@@ -243,7 +245,7 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 		chariot_gate_returned(dom, frame->gate, &val, f->vs->entry);
 	}
 	if (frame->lock)
-		chariot_recover_called(dom, f->vs->entry, frame,
+		chariot_held_returned(dom, f->vs->entry, frame,
 				       chariot_reg_read(f->vcpu,
 							VCPU_REGS_RAX));
 	if (frame->park)
@@ -385,8 +387,9 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	int err;
 
 	f->vs->entry->ticks = 0;
-	lock = chariot_recover_lock(f->dom, f->rip);
-	if (lock && lock->flags & CHARIOT_LOCK_PANICS) {
+	lock = chariot_held_row(f->dom, f->rip);
+	if (lock && lock->flags & CHARIOT_LOCK_PANICS &&
+	    f->vs->entry->caller.known) {
 		violate(f, CHARIOT_WHY_PANIC, f->rip, 0);
 		return fail_driver(f, CHARIOT_WHY_PANIC);
 	}
@@ -412,7 +415,7 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	if (lock) {
 		if (!gate)
 			read_values(f, &val);
-		chariot_recover_call(f->dom, f->vs->entry, lock, val.v);
+		chariot_held_call(f->dom, f->vs->entry, lock, val.v);
 	}
 	frame = push(f, ret, f->rsp + 8, false);
 	if (!frame)
@@ -432,7 +435,7 @@ static enum action jump(struct fault *f, const struct chariot_gate *gate)
 	struct chariot_entry *e = f->vs->entry;
 
 	if (f->dom->ret &&
-	    (gate || chariot_recover_lock(f->dom, f->rip) ||
+	    (gate || chariot_held_row(f->dom, f->rip) ||
 	     (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					   CHARIOT_GATE_EXIT))))
 		return call(f, gate, f->dom->ret, true);
@@ -570,7 +573,7 @@ static enum action suspend(struct fault *f, const char *why)
 {
 	f->dom->stats.interrupts++;
 	if (chariot_domain_text(f->dom, f->rip)) {
-		if (chariot_recovers(f->dom) && is_tick(f))
+		if (f->vs->entry->caller.known && is_tick(f))
 			f->vs->entry->ticks++;
 		if (!push(f, f->rip, f->rsp, true))
 			return fail(f, -ENOMEM, "no memory for a frame");

@@ -1,72 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "recover.h"
+#include "call.h"
 #include "event.h"
 #include "frame.h"
 #include "gate.h"
-#include "trace.h"
+#include "held.h"
 #include "watch.h"
 
-#include <linux/bsearch.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#define KERNEL_HALF	0xffff800000000000ULL
 #define MAX_STAND_INS	15
-#define MAX_CALLS	64
-#define MAX_PENDING	512	/* a guest may never return from them */
 
-/* Functions of the guest that are called one after the other. */
-struct chariot_calls {
-	struct list_head node;
-	u64 slot;		/* rsp at the trap; where the return address is */
-	struct chariot_cr cr;
-	struct chariot_call list[MAX_CALLS];
-	u32 nr, next;
-	u32 spinning;		/* so many of the first have interrupts off */
-	u64 preempt_gva;	/* 0: not known */
-	bool hold;		/* never return */
-	u32 drop;		/* this domain, at the end */
-	/* then: */
-	struct chariot_caller caller;
-	u64 rip, rsp, rax;
-};
-
-/* ---- tables ------------------------------------------------------------- */
-
-static int lock_cmp(const void *a, const void *b)
-{
-	u64 x = ((const struct chariot_lock *)a)->gva;
-	u64 y = ((const struct chariot_lock *)b)->gva;
-
-	return x < y ? -1 : x > y;
-}
-
-static int check_locks(const struct chariot_lock *l, u32 nr)
-{
-	u32 i;
-
-	for (i = 0; i < nr; i++)
-		if (l[i].gva < KERNEL_HALF || l[i].arg[0] > CHARIOT_NO_ARG ||
-		    l[i].arg[1] > CHARIOT_NO_ARG ||
-		    (l[i].release && l[i].release < KERNEL_HALF) ||
-		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
-		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
-				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS) ||
-		    (i && l[i].gva <= l[i - 1].gva))
-			return -EINVAL;
-	return 0;
-}
+/* ---- tables -------------------------------------------------------------- */
 
 static int check_stand_ins(const struct chariot_stand_in *s, u32 nr)
 {
 	u32 i;
 
 	for (i = 0; i < nr; i++)
-		if (s[i].fn < KERNEL_HALF || s[i].arg > 5 ||
+		if (s[i].fn < CHARIOT_KERNEL_HALF || s[i].arg > 5 ||
 		    s[i].flags & ~(CHARIOT_STAND_IN_TEST |
 				   CHARIOT_STAND_IN_RAN |
 				   CHARIOT_STAND_IN_ONCE) ||
-		    (s[i].undo && s[i].undo < KERNEL_HALF))
+		    (s[i].undo && s[i].undo < CHARIOT_KERNEL_HALF))
 			return -EINVAL;
 	return 0;
 }
@@ -83,10 +40,10 @@ int chariot_recover_create(struct chariot_domain *dom,
 
 	if (!memchr_inv(r, 0, sizeof(*r)))
 		return chariot_recovers(dom) ? -EOPNOTSUPP : 0;
-	if (r->trap < KERNEL_HALF || (r->oops && r->oops < KERNEL_HALF) ||
-	    (r->hold && r->hold < KERNEL_HALF) ||
-	    (r->irq_exit && r->irq_exit < KERNEL_HALF) ||
-	    (r->restart.fn && r->restart.fn < KERNEL_HALF) ||
+	if (r->trap < CHARIOT_KERNEL_HALF || (r->oops && r->oops < CHARIOT_KERNEL_HALF) ||
+	    (r->hold && r->hold < CHARIOT_KERNEL_HALF) ||
+	    (r->irq_exit && r->irq_exit < CHARIOT_KERNEL_HALF) ||
+	    (r->restart.fn && r->restart.fn < CHARIOT_KERNEL_HALF) ||
 	    r->flags & ~CHARIOT_RECOVER_COMPLETE)
 		return -EINVAL;
 	if (r->nr_stand_ins > MAX_STAND_INS || r->nr_locks > CHARIOT_MAX_LOCKS)
@@ -103,7 +60,7 @@ int chariot_recover_create(struct chariot_domain *dom,
 	dom->locks = p;
 	dom->nr_locks = r->nr_locks;
 	return check_stand_ins(dom->stand_ins, dom->nr_stand_ins) ?:
-	       check_locks(dom->locks, dom->nr_locks);
+	       chariot_held_check(dom->locks, dom->nr_locks);
 }
 
 void chariot_recover_free(struct chariot_domain *dom)
@@ -144,41 +101,7 @@ void chariot_recover_disarm(struct chariot_vm *vm)
 	vm->trap = 0;
 }
 
-/* ---- the caller's state --------------------------------------------------- */
-
-static const int callee_saved[6] = {
-	VCPU_REGS_RBX, VCPU_REGS_RBP, VCPU_REGS_R12, VCPU_REGS_R13,
-	VCPU_REGS_R14, VCPU_REGS_R15,
-};
-
-static const int arg_regs[6] = {
-	VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDX, VCPU_REGS_RCX,
-	VCPU_REGS_R8, VCPU_REGS_R9,
-};
-
-/* Of the CPU that runs: 0 if it is not known. */
-static u64 preempt_gva(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
-{
-	return dom->kernel.preempt_count ?
-	       chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS) +
-	       dom->kernel.preempt_count : 0;
-}
-
-static void save_caller(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
-			struct chariot_caller *c)
-{
-	u64 at = preempt_gva(dom, vcpu);
-	int i;
-
-	for (i = 0; i < 6; i++)
-		c->regs[i] = chariot_reg_read(vcpu, callee_saved[i]);
-	c->rflags = kvm_call(kvm_get_rflags)(vcpu);
-	c->preempt_count = 0;
-	if (at && chariot_guest_read_va(dom->vm->kvm, dom->cr, at,
-					&c->preempt_count,
-					sizeof(c->preempt_count)))
-		c->preempt_count = 0;
-}
+/* ---- who is called ------------------------------------------------------- */
 
 static u64 running_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			u32 *flags)
@@ -219,301 +142,18 @@ void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 {
 	if (!chariot_recovers(dom))
 		return;
-	save_caller(dom, vcpu, &e->caller);
+	chariot_caller_save(dom, vcpu, &e->caller);
 	save_task(dom, vcpu, e);
 	e->stopping = dom->stopping;
 }
 
-/* The need-resched bit is of the moment. */
-static void restore_preempt_count(struct kvm_vcpu *vcpu,
-				  struct chariot_calls *c)
-{
-	u32 now;
-
-	if (!c->preempt_gva ||
-	    chariot_guest_read_va(vcpu->kvm, c->cr, c->preempt_gva, &now,
-				  sizeof(now)))
-		return;
-	now = (now & PREEMPT_NEED_RESCHED) |
-	      (c->caller.preempt_count & ~PREEMPT_NEED_RESCHED);
-	chariot_guest_write_va(vcpu->kvm, c->cr, c->preempt_gva, &now,
-			       sizeof(now));
-	/* From here on it may be another CPU. */
-	c->preempt_gva = 0;
-}
-
-bool chariot_recover_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
-			      const struct chariot_entry *e)
-{
-	u64 at = preempt_gva(dom, vcpu);
-	u32 now;
-
-	if (!chariot_recovers(dom) || dom->stopping || !at || !e->gate ||
-	    !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
-	    chariot_guest_read_va(dom->vm->kvm, dom->cr, at, &now, sizeof(now)))
-		return true;
-	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);
-}
-
-/* ---- locks and resources ------------------------------------------------ */
-
-#define MAX_RESOURCES	256
-
-static u64 held_arg(const struct chariot_lock *lock, int i, const u64 args[6],
-		    u64 result)
-{
-	return lock->arg[i] < 6 ? args[lock->arg[i]] :
-	       lock->arg[i] == CHARIOT_RET ? result : 0;
-}
-
-static struct chariot_held held_of(const struct chariot_lock *lock,
-				   const u64 args[6], u64 result)
-{
-	return (struct chariot_held){
-		lock, { held_arg(lock, 0, args, result),
-			held_arg(lock, 1, args, result) }
-	};
-}
-
-/* What @by gives back: of locks not by which of its functions. */
-static bool gives(const struct chariot_held *by, const struct chariot_held *h)
-{
-	if (by->arg[0] != h->arg[0] ||
-	    (by->lock->flags ^ h->lock->flags) & CHARIOT_LOCK_SPINS)
-		return false;
-	return !(by->lock->flags & CHARIOT_LOCK_RESOURCE) ||
-	       (by->lock->gva == h->lock->release &&
-		(by->lock->arg[1] == CHARIOT_NO_ARG ||
-		 by->arg[1] == h->arg[1]));
-}
-
-static void take_out(struct chariot_held *list, u32 *nr, u32 i)
-{
-	--*nr;
-	memmove(list + i, list + i + 1, (*nr - i) * sizeof(*list));
-}
-
-static void give(struct chariot_held *list, u32 *nr,
-		 const struct chariot_held *by)
-{
-	u32 i;
-
-	for (i = *nr; i--;)
-		if (gives(by, &list[i])) {
-			take_out(list, nr, i);
-			return;
-		}
-}
-
-/* Timers and work are taken again and again. */
-static void take_resource(struct chariot_domain *dom, struct chariot_held h)
-{
-	struct chariot_held *list = dom->resources;
-	u32 i;
-
-	for (i = 0; i < dom->nr_resources; i++)
-		if (list[i].lock->release == h.lock->release &&
-		    list[i].arg[0] == h.arg[0] && list[i].arg[1] == h.arg[1])
-			return;
-	if (!list)
-		list = dom->resources = kcalloc(MAX_RESOURCES, sizeof(*list),
-						GFP_KERNEL_ACCOUNT);
-	if (!list || dom->nr_resources == MAX_RESOURCES)
-		dom->lost_resource = true;
-	else
-		list[dom->nr_resources++] = h;
-}
-
-const struct chariot_lock *chariot_recover_lock(struct chariot_domain *dom,
-						u64 fn)
-{
-	struct chariot_lock key = { .gva = fn };
-
-	return chariot_recovers(dom) ?
-	       bsearch(&key, dom->locks, dom->nr_locks, sizeof(key), lock_cmp) :
-	       NULL;
-}
-
-void chariot_recover_call(struct chariot_domain *dom, struct chariot_entry *e,
-			  const struct chariot_lock *lock, const u64 args[6])
-{
-	struct chariot_held by;
-
-	if (lock->release)
-		return;
-	by = held_of(lock, args, 0);
-	if (lock->flags & CHARIOT_LOCK_RESOURCE)
-		give(dom->resources, &dom->nr_resources, &by);
-	else
-		give(e->locks, &e->nr_locks, &by);
-}
-
-void chariot_recover_called(struct chariot_domain *dom, struct chariot_entry *e,
-			    const struct chariot_frame *frame, u64 result)
-{
-	const struct chariot_lock *lock = frame->lock;
-
-	if (!lock->release || (lock->when == CHARIOT_LOCK_TRUE && !(u32)result) ||
-	    (lock->when == CHARIOT_LOCK_ZERO && (u32)result))
-		return;
-	if (lock->flags & CHARIOT_LOCK_RESOURCE)
-		take_resource(dom, held_of(lock, frame->args, result));
-	else if (e->nr_locks < ARRAY_SIZE(e->locks))
-		e->locks[e->nr_locks++] = held_of(lock, frame->args, result);
-}
-
-/* ---- calls of guest functions ----------------------------------------------- */
-
-static struct chariot_calls *calls_alloc(struct chariot_domain *dom,
-					 struct kvm_vcpu *vcpu,
-					 const struct chariot_entry *e)
-{
-	struct chariot_calls *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
-
-	if (!c)
-		return NULL;
-	c->slot = e->slot;
-	c->cr = dom->cr;
-	c->preempt_gva = preempt_gva(dom, vcpu);
-	c->caller = e->caller;
-	c->rip = e->ret;
-	c->rsp = e->slot + 8;
-	return c;
-}
-
-static void add_call(struct chariot_calls *c, u64 fn, u64 arg0, u64 arg1)
-{
-	if (!fn || c->nr == MAX_CALLS)
-		return;
-	c->list[c->nr++] = (struct chariot_call){ fn, { arg0, arg1 } };
-}
-
-static void set_rflags(struct kvm_vcpu *vcpu, u64 rflags)
-{
-	chariot_x86_ops->set_rflags(vcpu, rflags);
-	kvm_make_request(KVM_REQ_EVENT, vcpu);
-}
-
-static void finish(struct kvm_vcpu *vcpu, struct chariot_calls *c)
-{
-	int i;
-
-	restore_preempt_count(vcpu, c);
-	for (i = 0; i < 6; i++)
-		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
-	chariot_reg_write(vcpu, VCPU_REGS_RAX, c->rax);
-	chariot_reg_write(vcpu, VCPU_REGS_RIP, c->rip);
-	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->rsp);
-	set_rflags(vcpu, c->caller.rflags);
-}
-
-/* Have the guest run the next one.  -EFAULT. */
-static int call_next(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
-		     struct chariot_calls *c)
-{
-	const struct chariot_call *call = &c->list[c->next];
-	u64 stack[2] = { vm->trap, c->rip };
-	u64 rflags = c->caller.rflags;
-	int i;
-
-	if (c->next == c->spinning)
-		restore_preempt_count(vcpu, c);
-	else if (c->next < c->spinning)
-		rflags &= ~X86_EFLAGS_IF;
-	if (chariot_guest_write_va(vm->kvm, c->cr, c->slot - 8, stack,
-				   sizeof(stack)))
-		return -EFAULT;
-	for (i = 0; i < 6; i++) {
-		chariot_reg_write(vcpu, arg_regs[i], call->arg[i]);
-		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
-	}
-	chariot_reg_write(vcpu, VCPU_REGS_RIP, call->fn);
-	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->slot - 8);
-	set_rflags(vcpu, rflags);
-	/* The last one again and again. */
-	if (!c->hold || c->next + 1 < c->nr)
-		c->next++;
-	return 0;
-}
-
-/* Takes @c over. */
-static int run_calls(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
-		     struct chariot_calls *c)
-{
-	struct chariot_calls *old, *tmp;
-	u32 nr = 0;
-	int err;
-
-	/* Whose stack it was has ended. */
-	list_for_each_entry_safe(old, tmp, &vm->calls, node)
-		if (old->slot == c->slot) {
-			list_del(&old->node);
-			kfree(old);
-		} else {
-			nr++;
-		}
-	if (c->next == c->nr) {
-		finish(vcpu, c);
-		if (chariot_domain_of(vm, c->drop))
-			chariot_domain_drop(chariot_domain_of(vm, c->drop));
-		kfree(c);
-		return 0;
-	}
-	err = call_next(vm, vcpu, c);
-	if (err) {
-		kfree(c);
-		return err;
-	}
-	list_add(&c->node, &vm->calls);
-	if (++nr > MAX_PENDING) {
-		old = list_last_entry(&vm->calls, struct chariot_calls, node);
-		list_del(&old->node);
-		kfree(old);
-	}
-	return 0;
-}
-
-static bool returned(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
-{
-	u64 rsp = chariot_reg_read(vcpu, VCPU_REGS_RSP);
-	struct chariot_calls *c;
-
-	list_for_each_entry(c, &vm->calls, node) {
-		if (c->slot != rsp)
-			continue;
-		list_del(&c->node);
-		/* A stack that is not mapped any more: the "ret" will tell. */
-		return !run_calls(vm, vcpu, c);
-	}
-	return false;
-}
-
-void chariot_recover_dropped(struct chariot_domain *dom)
-{
-	struct chariot_calls *c;
-
-	list_for_each_entry(c, &dom->vm->calls, node)
-		if (c->drop == dom->nr)
-			c->drop = 0;
-}
-
-void chariot_recover_forget(struct chariot_vm *vm)
-{
-	struct chariot_calls *c, *tmp;
-
-	list_for_each_entry_safe(c, tmp, &vm->calls, node)
-		kfree(c);
-	INIT_LIST_HEAD(&vm->calls);
-	memset(vm->down, 0, sizeof(vm->down));
-}
-
-/* ---- failing ------------------------------------------------------------------ */
+/* ---- failing ------------------------------------------------------------- */
 
 bool chariot_recover_runs(const struct chariot_domain *dom,
 			  const struct chariot_entry *e)
 {
 	/* What init leaves undone when it does not go on is worse. */
-	if (!dom->failed ||
+	if (!dom->failed || !e->caller.known ||
 	    (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					  CHARIOT_GATE_EXIT)))
 		return true;
@@ -538,6 +178,12 @@ static void note_down(struct chariot_domain *dom)
 		return;
 	strscpy(vm->down[at].name, dom->name, sizeof(vm->down[at].name));
 	vm->down[at].since = ktime_get_ns();
+}
+
+void chariot_recover_forget(struct chariot_vm *vm)
+{
+	chariot_calls_forget(vm);
+	memset(vm->down, 0, sizeof(vm->down));
 }
 
 void chariot_recover_loaded(struct chariot_domain *dom)
@@ -615,7 +261,7 @@ static void stand_in(struct chariot_domain *dom, struct chariot_calls *c,
 		return;
 	if (s->flags & CHARIOT_STAND_IN_ONCE && was_done(dom, s, arg))
 		return;
-	add_call(c, s->fn, arg, 0);
+	chariot_calls_add(c, s->fn, arg, 0);
 }
 
 static bool is_idle(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
@@ -628,7 +274,7 @@ static bool is_idle(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 
 static void add_release(struct chariot_calls *c, const struct chariot_held *h)
 {
-	add_call(c, h->lock->release, h->arg[0], h->arg[1]);
+	chariot_calls_add(c, h->lock->release, h->arg[0], h->arg[1]);
 }
 
 /* Those that spin first: they are the inner ones. */
@@ -651,13 +297,13 @@ static bool add_resources(struct chariot_domain *dom, struct chariot_calls *c,
 {
 	u32 i;
 
-	for (i = dom->nr_resources; i-- && c->nr < MAX_CALLS;) {
+	for (i = dom->nr_resources; i-- && c->nr < CHARIOT_MAX_CALLS;) {
 		if (flags & ~dom->resources[i].lock->flags)
 			continue;
 		add_release(c, &dom->resources[i]);
-		take_out(dom->resources, &dom->nr_resources, i);
+		chariot_held_take_out(dom->resources, &dom->nr_resources, i);
 	}
-	return c->nr < MAX_CALLS;
+	return c->nr < CHARIOT_MAX_CALLS;
 }
 
 static void tell_held(struct chariot_domain *dom)
@@ -685,7 +331,7 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c)
 	tell_held(dom);
 	c->nr = nr;
 	c->hold = true;
-	add_call(c, dom->recover.hold, U32_MAX, 0);
+	chariot_calls_add(c, dom->recover.hold, U32_MAX, 0);
 	dom->stopping = false;
 }
 
@@ -695,24 +341,24 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	struct chariot_calls *c;
 
 	if (!ran)
-		save_caller(dom, vcpu, &e->caller);
-	c = calls_alloc(dom, vcpu, e);
+		chariot_caller_save(dom, vcpu, &e->caller);
+	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
 		return -ENOMEM;
 	c->rax = e->gate ? dom->recover.returns[e->gate->flags >> 4 & 7] : 0;
 	if (irq_exit)
-		add_call(c, dom->recover.irq_exit, 0, 0);
+		chariot_calls_add(c, dom->recover.irq_exit, 0, 0);
 	add_locks(c, e);
 	stand_in(dom, c, e, ran);
 	/* It cannot clean up; what could still call it must not. */
 	if (dom->broken && e->task == dom->exit_task && e->in_task)
 		add_resources(dom, c, CHARIOT_LOCK_RUNS);
-	if (!dom->failed && c->nr < MAX_CALLS && dom->recover.restart.fn)
+	if (!dom->failed && c->nr < CHARIOT_MAX_CALLS && dom->recover.restart.fn)
 		c->list[c->nr++] = dom->recover.restart;
 	dom->failed = true;
 	if (dom->broken && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
 		end_exit(dom, c);
-	return run_calls(dom->vm, vcpu, c);
+	return chariot_calls_run(dom->vm, vcpu, c);
 }
 
 int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -723,7 +369,7 @@ int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	return give_up(dom, vcpu, e, ran, false);
 }
 
-/* ---- the exit function ------------------------------------------------------ */
+/* ---- the exit function --------------------------------------------------- */
 
 /* What stood in for the driver is undone first: it will want its interrupts. */
 static int undo_stand_ins(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -732,17 +378,17 @@ static int undo_stand_ins(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	struct chariot_calls *c;
 	u32 i;
 
-	save_caller(dom, vcpu, &e->caller);
-	c = calls_alloc(dom, vcpu, e);
+	chariot_caller_save(dom, vcpu, &e->caller);
+	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
 		return -ENOMEM;
 	c->slot = e->slot - 8;
 	c->rip = e->rip;
 	c->rsp = e->slot;
 	for (i = 0; i < dom->nr_once; i++)
-		add_call(c, dom->once[i].undo, dom->once[i].arg, 0);
+		chariot_calls_add(c, dom->once[i].undo, dom->once[i].arg, 0);
 	dom->nr_once = 0;
-	return run_calls(dom->vm, vcpu, c);
+	return chariot_calls_run(dom->vm, vcpu, c);
 }
 
 int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -768,14 +414,14 @@ bool chariot_recover_exited(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 
 	if (!dom->broken)
 		return false;
-	c = calls_alloc(dom, vcpu, e);
+	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
 		return false;
 	end_exit(dom, c);
-	return !run_calls(dom->vm, vcpu, c);
+	return !chariot_calls_run(dom->vm, vcpu, c);
 }
 
-/* ---- hypercalls ------------------------------------------------------------ */
+/* ---- hypercalls ---------------------------------------------------------- */
 
 /* Driver code that waits on this stack, the innermost. */
 static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
@@ -792,6 +438,7 @@ static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
 			continue;
 		hash_for_each(dom->frames, i, f, node)
 			if (f->rsp > rsp && f->entry &&
+			    f->entry->caller.known &&
 			    f->rsp - rsp < chariot_stack_size(dom) &&
 			    chariot_entry_base(dom, f->entry) <= rsp &&
 			    (!best || f->rsp < best->rsp)) {
@@ -840,7 +487,7 @@ bool chariot_recover_hypercall(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	if (chariot_x86_ops->get_cpl(vcpu))
 		return false;
 	if (vm->trap && rip == vm->trap)
-		return returned(vm, vcpu);
+		return chariot_calls_returned(vm, vcpu);
 	if (!vm->oops_gva || rip != vm->oops_gva)
 		return false;
 	on_oops(vm, vs, vcpu);

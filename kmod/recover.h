@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Recovery of a driver that has failed: its functions return at once, the
- * guest's own functions put right what they left, and start it anew.
- *
- * A function of the guest is called on the stack of the driver's function that
- * is given up, in the place of what that would have done.  It returns to the
- * trap of chariot_recover, a hypercall; behind it on the stack is where the
- * driver's function returns to, so the guest goes on there without us too.
+ * guest's own functions put right what they left (call.h), and start it anew.
  */
 #ifndef CHARIOT_RECOVER_H
 #define CHARIOT_RECOVER_H
@@ -29,19 +24,6 @@ void chariot_recover_free(struct chariot_domain *dom);
 /* The driver is entered: what its caller will want to have back. */
 void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			   struct chariot_entry *e);
-/* The row of the kernel function @fn, if it takes or gives back. */
-const struct chariot_lock *chariot_recover_lock(struct chariot_domain *dom,
-						u64 fn);
-/* The driver calls it; it has returned. */
-void chariot_recover_call(struct chariot_domain *dom, struct chariot_entry *e,
-			  const struct chariot_lock *lock, const u64 args[6]);
-void chariot_recover_called(struct chariot_domain *dom, struct chariot_entry *e,
-			    const struct chariot_frame *frame, u64 result);
-
-/* Has @e, which returns, kept the preempt count? */
-bool chariot_recover_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
-			      const struct chariot_entry *e);
-
 /* May @e, which the kernel calls or which waits, run? */
 bool chariot_recover_runs(const struct chariot_domain *dom,
 			  const struct chariot_entry *e);
@@ -67,8 +49,6 @@ void chariot_recover_loaded(struct chariot_domain *dom);
 /* A hypercall that is ours. */
 bool chariot_recover_hypercall(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			       struct kvm_vcpu *vcpu);
-/* The domain's number will be another's. */
-void chariot_recover_dropped(struct chariot_domain *dom);
 void chariot_recover_forget(struct chariot_vm *vm);
 
 #endif

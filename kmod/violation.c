@@ -76,7 +76,8 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		verdict = CHARIOT_VERDICT_SKIP;
 	/* Nothing to go back to, or it is being cleaned up. */
 	if (verdict == CHARIOT_VERDICT_RECOVER &&
-	    (v->no_pause || dom->stopping || !vs->entry))
+	    (v->no_pause || dom->stopping || !vs->entry ||
+	     !vs->entry->caller.known))
 		verdict = CHARIOT_VERDICT_SKIP;
 	if (verdict == CHARIOT_VERDICT_OOPS && oops_would_panic(dom, vcpu))
 		verdict = CHARIOT_VERDICT_SKIP;

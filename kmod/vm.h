@@ -21,11 +21,15 @@
 #include "guest.h"
 #include "kvm.h"
 
+/* Where the kernel's addresses begin. */
+#define CHARIOT_KERNEL_HALF	0xffff800000000000ULL
+
 /* What the kernel wants to find as it was when its call returns. */
 struct chariot_caller {
 	u64 regs[6];		/* rbx, rbp, r12 .. r15 */
 	u64 rflags;
 	u32 preempt_count;
+	bool known;		/* else the verdict was another one then */
 };
 
 /* What was taken and has to be given back. */

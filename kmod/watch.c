@@ -7,8 +7,6 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#define KERNEL_HALF	0xffff800000000000ULL
-
 static const u8 nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 
 /* A hypercall of this CPU's kind, and a two-byte nop. */
@@ -180,10 +178,10 @@ bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	lockdep_assert_held(&vm->lock);
 	if (!(vm->watch & CHARIOT_WATCH_KERNEL) || vs->wait_seq)
 		return false;
-	if (!(vcpu->arch.efer & EFER_LMA) || rip < KERNEL_HALF ||
+	if (!(vcpu->arch.efer & EFER_LMA) || rip < CHARIOT_KERNEL_HALF ||
 	    chariot_x86_ops->get_cpl(vcpu) ||
 	    kvm_call(kvm_get_msr)(vcpu, MSR_LSTAR, &lstar) ||
-	    lstar < KERNEL_HALF || !is_kernel_of(vm, vcpu, rip, lstar))
+	    lstar < CHARIOT_KERNEL_HALF || !is_kernel_of(vm, vcpu, rip, lstar))
 		return false;
 	vm->watch &= ~CHARIOT_WATCH_KERNEL;
 	vm->cr = chariot_vcpu_cr(vcpu);

@@ -119,7 +119,7 @@ isolated()
 	echo "mode $2" >/tmp/mode.policy
 	# shellcheck disable=SC2086 # a list
 	boot "$1" vm_start a $NET -plugin "file=$PLUGIN" \
-		-device chariot,drivers=e1000,verdict=skip,policy=/tmp/mode.policy
+		-device chariot,drivers=e1000,policy=/tmp/mode.policy
 	vm_run a 'rmmod chariot_bench' >/dev/null
 	.build/tools/chariot isolate a chariot_bench >/dev/null || exit 1
 	vm_run a 'insmod /c/chariot_bench.ko' || exit 1

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "call.h"
+
+#include <linux/slab.h>
+
+#define MAX_PENDING	512	/* a guest may never return from them */
+
+/* ---- what the caller wants to have back -------------------------------------- */
+
+static const int callee_saved[6] = {
+	VCPU_REGS_RBX, VCPU_REGS_RBP, VCPU_REGS_R12, VCPU_REGS_R13,
+	VCPU_REGS_R14, VCPU_REGS_R15,
+};
+
+static const int arg_regs[6] = {
+	VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDX, VCPU_REGS_RCX,
+	VCPU_REGS_R8, VCPU_REGS_R9,
+};
+
+/* Of the CPU that runs: 0 if it is not known. */
+static u64 preempt_gva(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
+{
+	return dom->kernel.preempt_count ?
+	       chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS) +
+	       dom->kernel.preempt_count : 0;
+}
+
+void chariot_caller_save(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			struct chariot_caller *c)
+{
+	u64 at = preempt_gva(dom, vcpu);
+	int i;
+
+	for (i = 0; i < 6; i++)
+		c->regs[i] = chariot_reg_read(vcpu, callee_saved[i]);
+	c->rflags = kvm_call(kvm_get_rflags)(vcpu);
+	c->known = true;
+	c->preempt_count = 0;
+	if (at && chariot_guest_read_va(dom->vm->kvm, dom->cr, at,
+					&c->preempt_count,
+					sizeof(c->preempt_count)))
+		c->preempt_count = 0;
+}
+
+/* The need-resched bit is of the moment. */
+static void restore_preempt_count(struct kvm_vcpu *vcpu,
+				  struct chariot_calls *c)
+{
+	u32 now;
+
+	if (!c->preempt_gva ||
+	    chariot_guest_read_va(vcpu->kvm, c->cr, c->preempt_gva, &now,
+				  sizeof(now)))
+		return;
+	now = (now & PREEMPT_NEED_RESCHED) |
+	      (c->caller.preempt_count & ~PREEMPT_NEED_RESCHED);
+	chariot_guest_write_va(vcpu->kvm, c->cr, c->preempt_gva, &now,
+			       sizeof(now));
+	/* From here on it may be another CPU. */
+	c->preempt_gva = 0;
+}
+
+bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			      const struct chariot_entry *e)
+{
+	u64 at = preempt_gva(dom, vcpu);
+	u32 now;
+
+	if (!e->caller.known || dom->stopping || !at || !e->gate ||
+	    !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
+	    chariot_guest_read_va(dom->vm->kvm, dom->cr, at, &now, sizeof(now)))
+		return true;
+	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);
+}
+
+/* ---- calls ------------------------------------------------------------------- */
+
+struct chariot_calls *chariot_calls_alloc(struct chariot_domain *dom,
+					  struct kvm_vcpu *vcpu,
+					  const struct chariot_entry *e)
+{
+	struct chariot_calls *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+
+	if (!c)
+		return NULL;
+	c->slot = e->slot;
+	c->cr = dom->cr;
+	c->preempt_gva = preempt_gva(dom, vcpu);
+	c->caller = e->caller;
+	c->rip = e->ret;
+	c->rsp = e->slot + 8;
+	return c;
+}
+
+void chariot_calls_add(struct chariot_calls *c, u64 fn, u64 arg0, u64 arg1)
+{
+	if (!fn || c->nr == CHARIOT_MAX_CALLS)
+		return;
+	c->list[c->nr++] = (struct chariot_call){ fn, { arg0, arg1 } };
+}
+
+static void set_rflags(struct kvm_vcpu *vcpu, u64 rflags)
+{
+	chariot_x86_ops->set_rflags(vcpu, rflags);
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
+}
+
+static void finish(struct kvm_vcpu *vcpu, struct chariot_calls *c)
+{
+	int i;
+
+	restore_preempt_count(vcpu, c);
+	for (i = 0; i < 6; i++)
+		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
+	chariot_reg_write(vcpu, VCPU_REGS_RAX, c->rax);
+	chariot_reg_write(vcpu, VCPU_REGS_RIP, c->rip);
+	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->rsp);
+	set_rflags(vcpu, c->caller.rflags);
+}
+
+/* Have the guest run the next one.  -EFAULT. */
+static int call_next(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
+		     struct chariot_calls *c)
+{
+	const struct chariot_call *call = &c->list[c->next];
+	u64 stack[2] = { vm->trap, c->rip };
+	u64 rflags = c->caller.rflags;
+	int i;
+
+	if (c->next == c->spinning)
+		restore_preempt_count(vcpu, c);
+	else if (c->next < c->spinning)
+		rflags &= ~X86_EFLAGS_IF;
+	if (chariot_guest_write_va(vm->kvm, c->cr, c->slot - 8, stack,
+				   sizeof(stack)))
+		return -EFAULT;
+	for (i = 0; i < 6; i++) {
+		chariot_reg_write(vcpu, arg_regs[i], call->arg[i]);
+		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
+	}
+	chariot_reg_write(vcpu, VCPU_REGS_RIP, call->fn);
+	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->slot - 8);
+	set_rflags(vcpu, rflags);
+	/* The last one again and again. */
+	if (!c->hold || c->next + 1 < c->nr)
+		c->next++;
+	return 0;
+}
+
+int chariot_calls_run(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
+		     struct chariot_calls *c)
+{
+	struct chariot_calls *old, *tmp;
+	u32 nr = 0;
+	int err;
+
+	/* Whose stack it was has ended. */
+	list_for_each_entry_safe(old, tmp, &vm->calls, node)
+		if (old->slot == c->slot) {
+			list_del(&old->node);
+			kfree(old);
+		} else {
+			nr++;
+		}
+	if (c->next == c->nr) {
+		finish(vcpu, c);
+		if (chariot_domain_of(vm, c->drop))
+			chariot_domain_drop(chariot_domain_of(vm, c->drop));
+		kfree(c);
+		return 0;
+	}
+	err = call_next(vm, vcpu, c);
+	if (err) {
+		kfree(c);
+		return err;
+	}
+	list_add(&c->node, &vm->calls);
+	if (++nr > MAX_PENDING) {
+		old = list_last_entry(&vm->calls, struct chariot_calls, node);
+		list_del(&old->node);
+		kfree(old);
+	}
+	return 0;
+}
+
+bool chariot_calls_returned(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+{
+	u64 rsp = chariot_reg_read(vcpu, VCPU_REGS_RSP);
+	struct chariot_calls *c;
+
+	list_for_each_entry(c, &vm->calls, node) {
+		if (c->slot != rsp)
+			continue;
+		list_del(&c->node);
+		/* A stack that is not mapped any more: the "ret" will tell. */
+		return !chariot_calls_run(vm, vcpu, c);
+	}
+	return false;
+}
+
+void chariot_calls_dropped(struct chariot_domain *dom)
+{
+	struct chariot_calls *c;
+
+	list_for_each_entry(c, &dom->vm->calls, node)
+		if (c->drop == dom->nr)
+			c->drop = 0;
+}
+
+void chariot_calls_forget(struct chariot_vm *vm)
+{
+	struct chariot_calls *c, *tmp;
+
+	list_for_each_entry_safe(c, tmp, &vm->calls, node)
+		kfree(c);
+	INIT_LIST_HEAD(&vm->calls);
+}

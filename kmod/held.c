@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "held.h"
+
+#include <linux/bsearch.h>
+#include <linux/slab.h>
+
+static int lock_cmp(const void *a, const void *b)
+{
+	u64 x = ((const struct chariot_lock *)a)->gva;
+	u64 y = ((const struct chariot_lock *)b)->gva;
+
+	return x < y ? -1 : x > y;
+}
+
+int chariot_held_check(const struct chariot_lock *l, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (l[i].gva < CHARIOT_KERNEL_HALF || l[i].arg[0] > CHARIOT_NO_ARG ||
+		    l[i].arg[1] > CHARIOT_NO_ARG ||
+		    (l[i].release && l[i].release < CHARIOT_KERNEL_HALF) ||
+		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
+		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
+				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS) ||
+		    (i && l[i].gva <= l[i - 1].gva))
+			return -EINVAL;
+	return 0;
+}
+
+#define MAX_RESOURCES	256
+
+static u64 held_arg(const struct chariot_lock *lock, int i, const u64 args[6],
+		    u64 result)
+{
+	return lock->arg[i] < 6 ? args[lock->arg[i]] :
+	       lock->arg[i] == CHARIOT_RET ? result : 0;
+}
+
+static struct chariot_held held_of(const struct chariot_lock *lock,
+				   const u64 args[6], u64 result)
+{
+	return (struct chariot_held){
+		lock, { held_arg(lock, 0, args, result),
+			held_arg(lock, 1, args, result) }
+	};
+}
+
+/* What @by gives back: of locks not by which of its functions. */
+static bool gives(const struct chariot_held *by, const struct chariot_held *h)
+{
+	if (by->arg[0] != h->arg[0] ||
+	    (by->lock->flags ^ h->lock->flags) & CHARIOT_LOCK_SPINS)
+		return false;
+	return !(by->lock->flags & CHARIOT_LOCK_RESOURCE) ||
+	       (by->lock->gva == h->lock->release &&
+		(by->lock->arg[1] == CHARIOT_NO_ARG ||
+		 by->arg[1] == h->arg[1]));
+}
+
+void chariot_held_take_out(struct chariot_held *list, u32 *nr, u32 i)
+{
+	--*nr;
+	memmove(list + i, list + i + 1, (*nr - i) * sizeof(*list));
+}
+
+static void give(struct chariot_held *list, u32 *nr,
+		 const struct chariot_held *by)
+{
+	u32 i;
+
+	for (i = *nr; i--;)
+		if (gives(by, &list[i])) {
+			chariot_held_take_out(list, nr, i);
+			return;
+		}
+}
+
+/* Timers and work are taken again and again. */
+static void take_resource(struct chariot_domain *dom, struct chariot_held h)
+{
+	struct chariot_held *list = dom->resources;
+	u32 i;
+
+	for (i = 0; i < dom->nr_resources; i++)
+		if (list[i].lock->release == h.lock->release &&
+		    list[i].arg[0] == h.arg[0] && list[i].arg[1] == h.arg[1])
+			return;
+	if (!list)
+		list = dom->resources = kcalloc(MAX_RESOURCES, sizeof(*list),
+						GFP_KERNEL_ACCOUNT);
+	if (!list || dom->nr_resources == MAX_RESOURCES)
+		dom->lost_resource = true;
+	else
+		list[dom->nr_resources++] = h;
+}
+
+const struct chariot_lock *chariot_held_row(struct chariot_domain *dom,
+						u64 fn)
+{
+	struct chariot_lock key = { .gva = fn };
+
+	return dom->verdict == CHARIOT_VERDICT_RECOVER ?
+	       bsearch(&key, dom->locks, dom->nr_locks, sizeof(key), lock_cmp) :
+	       NULL;
+}
+
+void chariot_held_call(struct chariot_domain *dom, struct chariot_entry *e,
+			  const struct chariot_lock *lock, const u64 args[6])
+{
+	struct chariot_held by;
+
+	if (lock->release)
+		return;
+	by = held_of(lock, args, 0);
+	if (lock->flags & CHARIOT_LOCK_RESOURCE)
+		give(dom->resources, &dom->nr_resources, &by);
+	else
+		give(e->locks, &e->nr_locks, &by);
+}
+
+void chariot_held_returned(struct chariot_domain *dom, struct chariot_entry *e,
+			    const struct chariot_frame *frame, u64 result)
+{
+	const struct chariot_lock *lock = frame->lock;
+
+	if (!lock->release || (lock->when == CHARIOT_LOCK_TRUE && !(u32)result) ||
+	    (lock->when == CHARIOT_LOCK_ZERO && (u32)result))
+		return;
+	if (lock->flags & CHARIOT_LOCK_RESOURCE)
+		take_resource(dom, held_of(lock, frame->args, result));
+	else if (e->nr_locks < ARRAY_SIZE(e->locks))
+		e->locks[e->nr_locks++] = held_of(lock, frame->args, result);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a driver has taken and will have to give back (struct chariot_lock): locks
+ * with the function of it that runs, resources with the driver.
+ */
+#ifndef CHARIOT_HELD_H
+#define CHARIOT_HELD_H
+
+#include "vm.h"
+
+int chariot_held_check(const struct chariot_lock *rows, u32 nr);
+/* The row of the kernel function @fn, if it takes or gives back. */
+const struct chariot_lock *chariot_held_row(struct chariot_domain *dom, u64 fn);
+/* The driver calls it; it has returned. */
+void chariot_held_call(struct chariot_domain *dom, struct chariot_entry *e,
+		       const struct chariot_lock *lock, const u64 args[6]);
+void chariot_held_returned(struct chariot_domain *dom, struct chariot_entry *e,
+			   const struct chariot_frame *frame, u64 result);
+void chariot_held_take_out(struct chariot_held *list, u32 *nr, u32 i);
+
+#endif
