@@ -66,7 +66,8 @@ bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	u64 at = preempt_gva(dom, vcpu);
 	u32 now;
 
-	if (!e->caller.known || dom->stopping || !at || !e->gate ||
+	if (dom->verdict != CHARIOT_VERDICT_RECOVER || !e->caller.known ||
+	    dom->stopping || !at || !e->gate ||
 	    !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
 	    chariot_guest_read_va(dom->vm->kvm, dom->cr, at, &now, sizeof(now)))
 		return true;

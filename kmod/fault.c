@@ -137,6 +137,13 @@ static enum action fail_driver(struct fault *f, u32 why)
 	return give_up(f);
 }
 
+/* For what no other verdict is about. */
+static enum action stop_driver(struct fault *f, u32 why, u64 gva)
+{
+	violate(f, why, gva, 0);
+	return fail_driver(f, why);
+}
+
 /* ---- kernel view, fetch in driver text ---------------------------------- */
 
 static enum action enter(struct fault *f, const struct chariot_gate *gate)
@@ -182,23 +189,14 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	return to_view(f, f->dom->nr, "entry");
 }
 
-static enum action unbalanced(struct fault *f)
-{
-	if (violate(f, CHARIOT_WHY_UNBALANCED, 0, 0) !=
-	    CHARIOT_VERDICT_RECOVER)
-		return RETRY;
-	return fail_driver(f, CHARIOT_WHY_UNBALANCED);
-}
-
 static enum action leave(struct fault *f)
 {
 	const struct chariot_gate *gate = f->vs->entry->gate;
 	s64 result = (s32)chariot_reg_read(f->vcpu, VCPU_REGS_RAX);
-
 	bool held;
 
 	if (!chariot_caller_balanced(f->dom, f->vcpu, f->vs->entry))
-		return unbalanced(f);
+		return stop_driver(f, CHARIOT_WHY_UNBALANCED, 0);
 	f->dom->stats.returns++;
 	held = gate && gate->flags & CHARIOT_GATE_EXIT &&
 	       chariot_recover_exited(f->dom, f->vcpu, f->vs->entry);
@@ -255,11 +253,9 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 		return fail(f, err, "a gate action failed");
 	if (f->vs->entry && !chariot_recover_runs(dom, f->vs->entry))
 		return give_up(f);
-	if (interrupt && f->vs->entry && f->vs->entry->ticks > MAX_TICKS) {
-		/* Also when it cleans up. */
-		violate(f, CHARIOT_WHY_LOOP, 0, 0);
-		return fail_driver(f, CHARIOT_WHY_LOOP);
-	}
+	/* Also when it cleans up. */
+	if (interrupt && f->vs->entry && f->vs->entry->ticks > MAX_TICKS)
+		return stop_driver(f, CHARIOT_WHY_LOOP, 0);
 	if (tail)
 		return leave_tail(f);
 	return to_view(f, dom->nr, "resume");
@@ -389,10 +385,8 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	f->vs->entry->ticks = 0;
 	lock = chariot_held_row(f->dom, f->rip);
 	if (lock && lock->flags & CHARIOT_LOCK_PANICS &&
-	    f->vs->entry->caller.known) {
-		violate(f, CHARIOT_WHY_PANIC, f->rip, 0);
-		return fail_driver(f, CHARIOT_WHY_PANIC);
-	}
+	    f->vs->entry->caller.known)
+		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
 	if (gate) {
 		read_values(f, &val);
 		if (!chariot_gate_check(f->dom, f->vs, gate, &val, &refusal)) {

@@ -276,8 +276,6 @@ executed()
 		/^Disassembly/ { section++; next }
 		/^[0-9a-f]+ <.*>:$/ {
 			name = $2; gsub(/[<>:]/, "", name)
-			nr++
-			of[nr] = section; begin[nr] = hex($1)
 			if (name in at && !(section in base) && !(name in seen))
 				base[section] = at[name] - hex($1)
 			seen[name] = 1
