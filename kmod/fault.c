@@ -11,6 +11,7 @@
 #include "held.h"
 #include "open.h"
 #include "recover.h"
+#include "storm.h"
 #include "view.h"
 #include "violation.h"
 #include "watch.h"
@@ -184,6 +185,10 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	/* What becomes of the domain depends on what these return. */
 	if (gate && gate->flags & (CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT))
 		chariot_domain_trap(f->dom, ret);
+	if (chariot_storm_enter(f->dom, f->vs, e)) {
+		f->dom->deaf = true;
+		return stop_driver(f, CHARIOT_WHY_LOOP, 0);
+	}
 	if (gate && chariot_gate_hand(f->dom, e, &val))
 		return fail(f, -ENOMEM, "no memory for an argument");
 	return to_view(f, f->dom->nr, "entry");
@@ -197,6 +202,7 @@ static enum action leave(struct fault *f)
 
 	if (!chariot_caller_balanced(f->dom, f->vcpu, f->vs->entry))
 		return stop_driver(f, CHARIOT_WHY_UNBALANCED, 0);
+	chariot_storm_leave(f->vs, f->vs->entry);
 	f->dom->stats.returns++;
 	held = gate && gate->flags & CHARIOT_GATE_EXIT &&
 	       chariot_recover_exited(f->dom, f->vcpu, f->vs->entry);
@@ -499,6 +505,8 @@ static enum action leave_for(struct fault *f)
 
 #define NR_EXCEPTIONS	32
 
+/* ---- the driver is interrupted -------------------------------------------- */
+
 static int read_idt(struct fault *f, int first, gate_desc *gates, int nr)
 {
 	struct desc_ptr dt;
@@ -562,10 +570,26 @@ static enum action park(struct fault *f, const char *why)
 	return to_view(f, 0, why);
 }
 
+#define INTERRUPT_FRAME	64	/* error code rip cs rflags rsp ss, aligned */
+
+/* No room on the driver's stack: what comes is a double fault, and a dead guest. */
+static bool stack_is_lost(struct fault *f)
+{
+	struct chariot_entry *e = f->vs->entry;
+
+	return e->caller.known &&
+	       (f->rsp > e->slot + chariot_stack_size(f->dom) ||
+		f->rsp < chariot_entry_base(f->dom, e) + INTERRUPT_FRAME);
+}
+
 /* The driver's code at (f->rip, f->rsp) is interrupted. */
 static enum action suspend(struct fault *f, const char *why)
 {
 	f->dom->stats.interrupts++;
+	if (stack_is_lost(f)) {
+		f->vcpu->arch.exception.injected = false;
+		return fail_driver(f, CHARIOT_WHY_OOPS);
+	}
 	if (chariot_domain_text(f->dom, f->rip)) {
 		if (f->vs->entry->caller.known && is_tick(f))
 			f->vs->entry->ticks++;

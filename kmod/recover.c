@@ -22,7 +22,8 @@ static int check_stand_ins(const struct chariot_stand_in *s, u32 nr)
 		if (s[i].fn < CHARIOT_KERNEL_HALF || s[i].arg > 5 ||
 		    s[i].flags & ~(CHARIOT_STAND_IN_TEST |
 				   CHARIOT_STAND_IN_RAN |
-				   CHARIOT_STAND_IN_ONCE) ||
+				   CHARIOT_STAND_IN_ONCE |
+				   CHARIOT_STAND_IN_IRQ) ||
 		    (s[i].undo && s[i].undo < CHARIOT_KERNEL_HALF))
 			return -EINVAL;
 	return 0;
@@ -149,6 +150,12 @@ void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 
 /* ---- failing ------------------------------------------------------------- */
 
+static bool cleans_up(const struct chariot_domain *dom,
+		      const struct chariot_entry *e)
+{
+	return e->in_task && e->task == dom->exit_task;
+}
+
 bool chariot_recover_runs(const struct chariot_domain *dom,
 			  const struct chariot_entry *e)
 {
@@ -160,7 +167,7 @@ bool chariot_recover_runs(const struct chariot_domain *dom,
 	if (!dom->stopping || !e->stopping)
 		return false;
 	/* Who cleans up, and what that may wait for. */
-	return e->in_task ? e->task == dom->exit_task : !dom->broken;
+	return e->in_task ? cleans_up(dom, e) : !dom->deaf;
 }
 
 static void note_down(struct chariot_domain *dom)
@@ -213,8 +220,11 @@ void chariot_recover_fail(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	dom->stats.faults++;
 	if (dom->failed && !dom->stopping)
 		return;
-	if (dom->stopping)
-		dom->broken = true;
+	if (dom->stopping) {
+		dom->deaf = true;
+		if (vs->entry && cleans_up(dom, vs->entry))
+			dom->broken = true;
+	}
 	note_down(dom);
 	ev.u.violation.why = why;
 	ev.u.violation.rip = rip;
@@ -244,13 +254,12 @@ static bool was_done(struct chariot_domain *dom,
 static void stand_in(struct chariot_domain *dom, struct chariot_calls *c,
 		     const struct chariot_entry *e, bool ran)
 {
-	u32 nr = e->gate ? e->gate->flags >> 8 & 15 : 0, word;
-	const struct chariot_stand_in *s;
+	const struct chariot_stand_in *s = chariot_stand_in_of(dom, e->gate);
+	u32 word;
 	u64 arg;
 
-	if (!nr || nr > dom->nr_stand_ins)
+	if (!s)
 		return;
-	s = &dom->stand_ins[nr - 1];
 	arg = e->args[s->arg];
 	if (ran && !(s->flags & CHARIOT_STAND_IN_RAN))
 		return;
@@ -351,7 +360,7 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	add_locks(c, e);
 	stand_in(dom, c, e, ran);
 	/* It cannot clean up; what could still call it must not. */
-	if (dom->broken && e->task == dom->exit_task && e->in_task)
+	if (dom->broken && cleans_up(dom, e))
 		add_resources(dom, c, CHARIOT_LOCK_RUNS);
 	if (!dom->failed && c->nr < CHARIOT_MAX_CALLS && dom->recover.restart.fn)
 		c->list[c->nr++] = dom->recover.restart;
@@ -401,7 +410,7 @@ int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		return 0;
 	dom->stopping = true;
 	dom->exit_task = running_task(dom, vcpu, &flags);
-	if (!dom->nr_once)
+	if (!dom->nr_once || dom->deaf)
 		return 0;
 	err = undo_stand_ins(dom, vcpu, e);
 	return err ?: 1;

@@ -13,6 +13,16 @@ static inline bool chariot_recovers(const struct chariot_domain *dom)
 	return dom->verdict == CHARIOT_VERDICT_RECOVER;
 }
 
+/* What is done in place of the function that the kernel calls at @gate, or NULL. */
+static inline const struct chariot_stand_in *
+chariot_stand_in_of(const struct chariot_domain *dom,
+		    const struct chariot_gate *gate)
+{
+	u32 nr = gate ? gate->flags >> 8 & 15 : 0;
+
+	return nr && nr <= dom->nr_stand_ins ? &dom->stand_ins[nr - 1] : NULL;
+}
+
 /* Copy and check the tables of @dom.  -EINVAL, -EFAULT, -ENOMEM, -E2BIG. */
 int chariot_recover_create(struct chariot_domain *dom,
 			   const struct chariot_recover *r);

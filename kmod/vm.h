@@ -107,6 +107,7 @@ struct chariot_domain {
 	u32 nr_stand_ins, nr_locks;
 	bool failed;			/* does not run any more, */
 	bool stopping;			/* but to clean up; */
+	bool deaf;			/* without interrupts; */
 	bool broken;			/* which went wrong */
 	u64 exit_task;			/* that cleans up */
 	struct chariot_held *resources;	/* the last one last */
@@ -123,6 +124,17 @@ struct chariot_domain {
 	struct rcu_work free;
 };
 
+/* Calls of an interrupt handler that follow each other at once (storm.c). */
+struct chariot_storm {
+	const struct chariot_gate *gate;	/* the handler; NULL: none */
+	bool runs;				/* the last one has not returned */
+	u64 since;				/* ns: when it was called, or returned */
+	u64 within, between;			/* ns, of all */
+	u64 halts;				/* of the vCPU, up to the last one */
+	u64 where[5];				/* what they interrupt */
+	u32 calls;				/* at the same place */
+};
+
 /* One for each vCPU; only its own thread uses what is not under the lock. */
 struct chariot_vcpu {
 	struct kvm_vcpu *vcpu;
@@ -130,6 +142,7 @@ struct chariot_vcpu {
 	struct chariot_entry *entry;	/* of the driver code that runs */
 	u64 root;			/* gfn of the page tables' top, in a driver view */
 	u64 found, found_len;		/* what an argument granted last */
+	struct chariot_storm storm;
 
 	u64 wait_seq;			/* event that it waits for, 0: none */
 	bool wait_done;

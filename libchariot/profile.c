@@ -401,6 +401,7 @@ int chariot_profile__kernel(const struct chariot_profile *p,
 	k->percpu_offsets = chariot_profile__symbol(p, "__per_cpu_offset");
 	k->preempt_count = hot_variable(p, "__preempt_count", "preempt_count");
 	k->current_task = hot_variable(p, "current_task", "current_task");
+	k->irq_regs = chariot_profile__symbol(p, "__irq_regs");
 	k->text_start = chariot_profile__symbol(p, "_stext");
 	k->text_end = chariot_profile__symbol(p, "_etext");
 	if (!k->text_start || !k->text_end || !k->page_struct_size) {

@@ -261,7 +261,7 @@ static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
 	/* A device that goes on asking. */
 	s[STAND_IN_IRQ - 1] = (struct chariot_stand_in){
 		.fn = chariot_profile__symbol(p, "disable_irq_nosync"),
-		.flags = CHARIOT_STAND_IN_ONCE,
+		.flags = CHARIOT_STAND_IN_ONCE | CHARIOT_STAND_IN_IRQ,
 		.undo = chariot_profile__symbol(p, "enable_irq"),
 	};
 	if (state < 0 || !s[0].fn || !s[1].fn || !s[2].fn || !s[2].undo)

@@ -203,7 +203,7 @@ static void test_create(int fd)
 	       .stand_ins = (__u64)(unsigned long)&stand_in });
 	CREATE(ENOEXEC, "recover: no hypercall at the trap", .recover.trap = TRAP);
 	CREATE(EINVAL, "more rules than ops", .nr_rules = 1);
-	CREATE(EINVAL, "reserved of the kernel", .kernel.reserved[2] = 1);
+	CREATE(EINVAL, "reserved of the kernel", .kernel.reserved[1] = 1);
 	CREATE(E2BIG, "too many ranges", .nr_ranges = CHARIOT_MAX_RANGES + 1,
 	       .ranges = (__u64)(unsigned long)ranges);
 	CREATE(E2BIG, "~0 gates", .nr_gates = ~0u);

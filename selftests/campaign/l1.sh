@@ -173,11 +173,24 @@ look_at_memory()
 	vm_run a -t 20 'cat /proc/chariot_canary'
 }
 
+# Users of the device may keep the module for a while.
+wait_for_restart()
+{
+	local i
+
+	for i in $(seq 40); do
+		stats >/dev/null
+		[ "$(counter faults)" -gt "$(counter recoveries)" ] || return
+		sleep 1
+	done
+}
+
 # Does the driver serve again? What a distribution would configure is, by "again".
 again()
 {
 	local out status
 
+	wait_for_restart
 	out=$(work again)
 	status=$?
 	if [ $status = 0 ] && ! bad_steps "$out" >/dev/null; then

@@ -163,7 +163,9 @@ struct chariot_kernel {
 	__u64 stack_size;		/* THREAD_SIZE */
 	__u64 text_start, text_end;	/* kernel text */
 	__u64 current_task;		/* per-CPU offset of the running task */
-	__u64 reserved[3];
+	__u64 irq_regs;			/* per-CPU offset of the struct pt_regs * of what is
+					 * interrupted; 0: not known */
+	__u64 reserved[2];
 };
 
 /* A range of guest-virtual memory and what it is to a domain. */
@@ -333,6 +335,7 @@ struct chariot_stand_in {		/* call fn(arg, 0) */
 #define CHARIOT_STAND_IN_TEST	(1U << 0)
 #define CHARIOT_STAND_IN_RAN	(1U << 1)	/* also when the function has begun to run */
 #define CHARIOT_STAND_IN_ONCE	(1U << 2)	/* once for each value of the argument */
+#define CHARIOT_STAND_IN_IRQ	(1U << 3)	/* for an interrupt handler: CHARIOT_WHY_LOOP */
 /*
  * What the driver takes by calling a function and gives back by another: locks,
  * which are its function's that is running, and resources, which are the driver's.
@@ -615,7 +618,9 @@ enum {
 					 * returned with a lock held, or gave back one
 					 * that it did not take */
 	CHARIOT_WHY_LOOP,		/* it runs on and on, for thousands of ticks of the
-					 * guest's clock, and calls nothing */
+					 * guest's clock, and calls nothing; or its interrupt
+					 * handler does not end the interrupt, and the guest
+					 * comes to nothing else */
 	CHARIOT_WHY_PANIC,		/* a call of a function that ends the guest */
 	CHARIOT_WHY_OOPS,		/* an exception, in the driver or in a function that
 					 * it has called; rip: where the driver was */
