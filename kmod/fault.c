@@ -170,7 +170,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	chariot_frames_prune(f->dom, e);
 	f->dom->stats.entries++;
 	err = 0;
-	if (gate && gate->flags & CHARIOT_GATE_EXIT)
+	if (gate && gate->flags & (CHARIOT_GATE_EXIT | CHARIOT_GATE_REMOVE))
 		err = chariot_recover_exit(f->dom, f->vcpu, e);
 	chariot_recover_enter(f->dom, f->vcpu, e);
 	if (!err && !chariot_recover_runs(f->dom, e))
@@ -373,6 +373,15 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 	return EMULATE;
 }
 
+/* It calls that with something else for a lock, which it would corrupt. */
+static bool is_no_lock(struct fault *f, const struct chariot_lock *lock)
+{
+	return lock->flags & CHARIOT_LOCK_QUEUED &&
+	       f->vs->entry->caller.known &&
+	       !chariot_held_is_lock(f->dom, chariot_reg_read(f->vcpu,
+							      VCPU_REGS_RDI));
+}
+
 /*
  * The driver calls the function at f->rip.  With @tail it jumps there as its
  * last act.  Then we make a call of it that returns to @ret, a "ret" in the
@@ -393,6 +402,11 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	if (lock && lock->flags & CHARIOT_LOCK_PANICS &&
 	    f->vs->entry->caller.known)
 		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
+	if (lock && is_no_lock(f, lock)) {
+		violate(f, CHARIOT_WHY_WRITE,
+			chariot_reg_read(f->vcpu, VCPU_REGS_RDI), 4);
+		return fail_driver(f, CHARIOT_WHY_WRITE);
+	}
 	if (gate) {
 		read_values(f, &val);
 		if (!chariot_gate_check(f->dom, f->vs, gate, &val, &refusal)) {

@@ -22,7 +22,8 @@ int chariot_held_check(const struct chariot_lock *l, u32 nr)
 		    (l[i].release && l[i].release < CHARIOT_KERNEL_HALF) ||
 		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
 		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
-				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS) ||
+				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS |
+				   CHARIOT_LOCK_QUEUED) ||
 		    (i && l[i].gva <= l[i - 1].gva))
 			return -EINVAL;
 	return 0;
@@ -131,4 +132,22 @@ void chariot_held_returned(struct chariot_domain *dom, struct chariot_entry *e,
 		take_resource(dom, held_of(lock, frame->args, result));
 	else if (e->nr_locks < ARRAY_SIZE(e->locks))
 		e->locks[e->nr_locks++] = held_of(lock, frame->args, result);
+}
+
+/*
+ * asm-generic/qspinlock_types.h: a byte that tells who has it (3: it kicks the next
+ * one), one bit for the first that waits, 16 bits for the last: its CPU + 1, and at
+ * which of four depths it is.  While there are fewer than 16,000 CPUs.
+ */
+bool chariot_held_is_lock(struct chariot_domain *dom, u64 gva)
+{
+	u64 cpus = dom->kernel.nr_cpus;
+	u32 word;
+
+	/* What is not mapped the guest's own kernel will tell of. */
+	if (chariot_guest_read_va(dom->vm->kvm, dom->cr, gva, &word,
+				  sizeof(word)))
+		return true;
+	return ((word & 0xff) <= 1 || (word & 0xff) == 3) &&
+	       (word >> 8 & 0xff) <= 1 && (!cpus || word >> 18 <= cpus);
 }

@@ -153,7 +153,8 @@ void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 static bool cleans_up(const struct chariot_domain *dom,
 		      const struct chariot_entry *e)
 {
-	return e->in_task && e->task == dom->exit_task;
+	return e->in_task && (e->task == dom->exit_tasks[0] ||
+			      e->task == dom->exit_tasks[1]);
 }
 
 bool chariot_recover_runs(const struct chariot_domain *dom,
@@ -403,13 +404,18 @@ static int undo_stand_ins(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			 struct chariot_entry *e)
 {
+	bool all = e->gate->flags & CHARIOT_GATE_EXIT;
 	u32 flags;
+	u64 task;
 	int err;
 
 	if (!dom->failed)
 		return 0;
+	task = running_task(dom, vcpu, &flags);
+	if (flags & dom->recover.kthread && !all)
+		return 0;
 	dom->stopping = true;
-	dom->exit_task = running_task(dom, vcpu, &flags);
+	dom->exit_tasks[all] = task;
 	if (!dom->nr_once || dom->deaf)
 		return 0;
 	err = undo_stand_ins(dom, vcpu, e);

@@ -46,8 +46,8 @@ void chariot_recover_fail(struct chariot_domain *dom, struct chariot_vcpu *vs,
  */
 int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			   struct chariot_entry *e, bool ran);
-/* The exit function @e begins, which may run.  1: it will be entered again; or
- * -errno. */
+/* The exit function @e begins, or CHARIOT_GATE_REMOVE, which may run.  1: it will
+ * be entered again; or -errno. */
 int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			 struct chariot_entry *e);
 /* It has returned, @e, and something is called before it may.  False: it may. */

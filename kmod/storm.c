@@ -33,22 +33,25 @@ static bool read_where(const struct chariot_domain *dom,
 }
 
 /*
- * It is called again at once: there is less time between the calls than in them,
- * and the vCPU does not halt.  That alone a busy device may do; so where the guest
- * is tells.
+ * Nothing but the handler since it was called last: no other function of the driver,
+ * and the vCPU has not halted.  Where it never does, that does not tell.
  */
-static bool at_once(const struct chariot_storm *s, struct kvm_vcpu *vcpu,
+static bool is_next(const struct chariot_storm *s, struct kvm_vcpu *vcpu,
 		    const struct chariot_entry *e)
 {
-	return s->gate == e->gate && s->between <= s->within &&
+	return s->gate == e->gate && s->halts &&
 	       s->halts == vcpu->stat.halt_exits;
 }
 
+/*
+ * A busy device may have its handler called like that, too; but then the guest comes
+ * to the next instruction.  In user space there may be a loop of one.
+ */
 bool chariot_storm_enter(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			 const struct chariot_entry *e)
 {
 	struct chariot_storm *s = &vs->storm;
-	u64 now, where[5] = {};
+	u64 where[5] = {};
 
 	if (!is_handler(dom, e)) {
 		/* What the handler leads to is part of it. */
@@ -56,18 +59,13 @@ bool chariot_storm_enter(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			s->gate = NULL;
 		return false;
 	}
-	now = ktime_get_ns();
-	s->between += now - s->since;
-	if (!at_once(s, vs->vcpu, e) ||
-	    !read_where(dom, vs->vcpu, where) ||
-	    memcmp(where, s->where, sizeof(where))) {
+	if (!is_next(s, vs->vcpu, e) || !read_where(dom, vs->vcpu, where) ||
+	    where[1] & SEGMENT_RPL_MASK || memcmp(where, s->where, sizeof(where))) {
 		s->calls = 0;
-		s->between = s->within = 0;
 		memcpy(s->where, where, sizeof(where));
 	}
 	s->gate = e->gate;
 	s->runs = true;
-	s->since = now;
 	s->halts = vs->vcpu->stat.halt_exits;
 	if (++s->calls < MAX_CALLS)
 		return false;
@@ -77,13 +75,6 @@ bool chariot_storm_enter(struct chariot_domain *dom, struct chariot_vcpu *vs,
 
 void chariot_storm_leave(struct chariot_vcpu *vs, const struct chariot_entry *e)
 {
-	struct chariot_storm *s = &vs->storm;
-	u64 now;
-
-	if (!e->gate || e->gate != s->gate)
-		return;
-	now = ktime_get_ns();
-	s->within += now - s->since;
-	s->since = now;
-	s->runs = false;
+	if (e->gate && e->gate == vs->storm.gate)
+		vs->storm.runs = false;
 }

@@ -109,7 +109,7 @@ struct chariot_domain {
 	bool stopping;			/* but to clean up; */
 	bool deaf;			/* without interrupts; */
 	bool broken;			/* which went wrong */
-	u64 exit_task;			/* that cleans up */
+	u64 exit_tasks[2];		/* that clean up: a device, all */
 	struct chariot_held *resources;	/* the last one last */
 	u32 nr_resources;
 	bool lost_resource;		/* there was no room */
@@ -124,12 +124,10 @@ struct chariot_domain {
 	struct rcu_work free;
 };
 
-/* Calls of an interrupt handler that follow each other at once (storm.c). */
+/* Calls of an interrupt handler that follow each other (storm.c). */
 struct chariot_storm {
 	const struct chariot_gate *gate;	/* the handler; NULL: none */
 	bool runs;				/* the last one has not returned */
-	u64 since;				/* ns: when it was called, or returned */
-	u64 within, between;			/* ns, of all */
 	u64 halts;				/* of the vCPU, up to the last one */
 	u64 where[5];				/* what they interrupt */
 	u32 calls;				/* at the same place */

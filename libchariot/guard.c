@@ -429,13 +429,24 @@ static unsigned int slot_of(struct chariot_guard *g, const char *name)
 	return i;
 }
 
+static bool can_unbind(const struct chariot_domain_create *c)
+{
+	const struct chariot_gate *g = (const void *)(uintptr_t)c->entries;
+
+	for (uint32_t i = 0; i < c->nr_entries; i++)
+		if (g[i].flags & CHARIOT_GATE_REMOVE)
+			return true;
+	return false;
+}
+
 static void prepare_recovery(struct chariot_guard *g,
 			     struct chariot_domain_create *c)
 {
 	struct name *n = *find_name(g, c->name);
 	int err = recover_prepare(&c->recover, g->vm->profile,
 				  chariot_vm__space(g->vm), c->name,
-				  slot_of(g, c->name), !n || may_restart(g, n));
+				  slot_of(g, c->name), !n || may_restart(g, n),
+				  can_unbind(c));
 
 	if (!err)
 		return;

@@ -195,12 +195,13 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 		       const char *name);
 /*
  * Unused kernel text, of which a few bytes become the trap and @slot's part holds
- * the arguments of the command that loads @driver anew.  Fills in trap and, with
- * @restart, restart.  -ENOSPC: there is none.
+ * the arguments of the command that loads @driver anew, and before that, if it has
+ * to and with @unbind, takes it from its devices.  Fills in trap and, with @restart,
+ * restart.  -ENOSPC: there is none.
  */
 int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 		    const struct chariot_space *s, const char *driver,
-		    unsigned int slot, bool restart);
+		    unsigned int slot, bool restart, bool unbind);
 
 /* ---- driver.c ----------------------------------------------------------- */
 

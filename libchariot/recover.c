@@ -13,6 +13,7 @@
 /* ---- locks and resources -------------------------------------------------- */
 
 #define SPINS		CHARIOT_LOCK_SPINS
+#define QUEUED		(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_QUEUED)
 #define RESOURCE	CHARIOT_LOCK_RESOURCE
 #define RUNS		(CHARIOT_LOCK_RESOURCE | CHARIOT_LOCK_RUNS)
 #define PANICS		CHARIOT_LOCK_PANICS
@@ -36,16 +37,16 @@ static const struct lock_row {
 #define TAKES_ARGS(fn, release, a, b, when, flags) \
 	{ fn, release, { a, b }, CHARIOT_LOCK_##when, flags }
 #define GIVES(fn, flags)	{ fn, NULL, { 0, NO }, CHARIOT_LOCK_ALWAYS, flags }
-	TAKES("_raw_spin_lock", "_raw_spin_unlock", ALWAYS, SPINS),
-	TAKES("_raw_spin_lock_bh", "_raw_spin_unlock", ALWAYS, SPINS),
-	TAKES("_raw_spin_lock_irq", "_raw_spin_unlock", ALWAYS, SPINS),
-	TAKES("_raw_spin_lock_irqsave", "_raw_spin_unlock", ALWAYS, SPINS),
-	TAKES("_raw_spin_trylock", "_raw_spin_unlock", TRUE, SPINS),
-	TAKES("_raw_spin_trylock_bh", "_raw_spin_unlock", TRUE, SPINS),
-	GIVES("_raw_spin_unlock", SPINS),
-	GIVES("_raw_spin_unlock_bh", SPINS),
-	GIVES("_raw_spin_unlock_irq", SPINS),
-	GIVES("_raw_spin_unlock_irqrestore", SPINS),
+	TAKES("_raw_spin_lock", "_raw_spin_unlock", ALWAYS, QUEUED),
+	TAKES("_raw_spin_lock_bh", "_raw_spin_unlock", ALWAYS, QUEUED),
+	TAKES("_raw_spin_lock_irq", "_raw_spin_unlock", ALWAYS, QUEUED),
+	TAKES("_raw_spin_lock_irqsave", "_raw_spin_unlock", ALWAYS, QUEUED),
+	TAKES("_raw_spin_trylock", "_raw_spin_unlock", TRUE, QUEUED),
+	TAKES("_raw_spin_trylock_bh", "_raw_spin_unlock", TRUE, QUEUED),
+	GIVES("_raw_spin_unlock", QUEUED),
+	GIVES("_raw_spin_unlock_bh", QUEUED),
+	GIVES("_raw_spin_unlock_irq", QUEUED),
+	GIVES("_raw_spin_unlock_irqrestore", QUEUED),
 	TAKES("_raw_read_lock", "_raw_read_unlock", ALWAYS, SPINS),
 	TAKES("_raw_read_lock_bh", "_raw_read_unlock", ALWAYS, SPINS),
 	TAKES("_raw_read_lock_irq", "_raw_read_unlock", ALWAYS, SPINS),
@@ -178,6 +179,9 @@ static int add_locks(struct recover *out, const struct chariot_profile *p,
 			.arg = { row->arg[0], row->arg[1] },
 			.when = row->when, .flags = row->flags,
 		};
+		/* Others have spin locks of another kind. */
+		if (chariot_profile__type_size(p, "qspinlock") != 4)
+			l[nr].flags &= ~CHARIOT_LOCK_QUEUED;
 		if (l[nr].gva && (l[nr].release || !row->release))
 			nr++;
 	}
@@ -238,7 +242,7 @@ static bool is_complete(const struct chariot_driver *d)
 
 /* ---- results and stand-ins ------------------------------------------------ */
 
-enum { RETURN_0, RETURN_ERROR, RETURN_IOERR, RETURN_SIGBUS };
+enum { RETURN_0, RETURN_ERROR, RETURN_IOERR, RETURN_SIGBUS, RETURN_AGAIN };
 enum { STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ };
 
 /* Without the function that stands in, nothing does. */
@@ -315,6 +319,10 @@ static int result(const struct btf *btf, const struct btf_type *proto)
 		return RETURN_IOERR;
 	if (is_named(btf, proto->type, "vm_fault_t"))
 		return RETURN_SIGBUS;
+	/* Whoever cleans up will look at the request then. */
+	if (is_named(btf, proto->type, "blk_eh_timer_return") ||
+	    is_named(btf, proto->type, "scsi_timeout_action"))
+		return RETURN_AGAIN;
 	/* Pointers, bool, what counts, and enums: for those 0 is none. */
 	if (!t || !btf_is_int(t) || !(btf_int_encoding(t) & BTF_INT_SIGNED))
 		return RETURN_0;
@@ -332,7 +340,11 @@ static bool is_balanced(const struct btf *btf, const struct btf_type *proto,
 		"work_struct", "timer_list", "tasklet_struct", "napi_struct",
 		"net_device", "pci_dev", "device", "file", "inode",
 		"snd_pcm_substream", "snd_kcontrol", "blk_mq_hw_ctx",
-		"block_device", "usb_interface", "virtio_device",
+		"block_device", "usb_interface", "virtio_device", "nvme_ctrl",
+		"request", "Scsi_Host", "scsi_cmnd", "scsi_device", "urb",
+		"usb_hcd", "snd_card", "snd_device", "snd_rawmidi_substream",
+		"snd_info_entry", "mii_bus", "phy_device", "i2c_adapter",
+		"rtc_device",
 	};
 
 	if (is_named(btf, proto->type, "irqreturn_t"))
@@ -349,10 +361,28 @@ static bool is_balanced(const struct btf *btf, const struct btf_type *proto,
 	return false;
 }
 
+/* What a bus calls to take the driver from a device. */
+static bool is_remove(const struct btf *btf, const struct btf_type *proto,
+		      const char *name)
+{
+	static const char *const types[] = {
+		"pci_dev", "virtio_device", "usb_interface", "platform_device",
+		"pnp_dev", "serio", "hid_device", "i2c_client",
+	};
+
+	if (btf_vlen(proto) != 1 ||
+	    !(strstr(name, "remove") || strstr(name, "disconnect")))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (points_to(btf, proto, 0, types[i]))
+			return true;
+	return false;
+}
+
 uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 		       const char *name)
 {
-	uint16_t balanced;
+	uint16_t flags = 0;
 	int in = 0, ret;
 
 	if (!proto)
@@ -368,8 +398,11 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 		   btf_vlen(proto) == 2) {
 		in = STAND_IN_IRQ;
 	}
-	balanced = is_balanced(btf, proto, name) ? CHARIOT_GATE_BALANCED : 0;
-	return CHARIOT_GATE_RETURN(ret) | CHARIOT_GATE_STAND_IN(in) | balanced;
+	if (is_balanced(btf, proto, name))
+		flags |= CHARIOT_GATE_BALANCED;
+	if (is_remove(btf, proto, name))
+		flags |= CHARIOT_GATE_REMOVE;
+	return CHARIOT_GATE_RETURN(ret) | CHARIOT_GATE_STAND_IN(in) | flags;
 }
 
 /* ---- all of it ------------------------------------------------------------ */
@@ -396,6 +429,7 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 	r->returns[RETURN_ERROR] = -EIO;
 	r->returns[RETURN_IOERR] = 10;		/* BLK_STS_IOERR */
 	r->returns[RETURN_SIGBUS] = 2;		/* VM_FAULT_SIGBUS */
+	r->returns[RETURN_AGAIN] = 1;		/* BLK_EH_, SCSI_EH_RESET_TIMER */
 	r->hold = chariot_profile__symbol(p, "msleep");
 	r->oops = profile_nop(p, s, "oops_begin");
 	if (flags >= 0) {
@@ -474,17 +508,22 @@ static uint64_t add_text(struct command *c, uint64_t gva, size_t *used,
 
 /*
  * Users of the device may keep the module busy: they are told by errors, so it
- * is tried for a while.
+ * is tried for a while.  Who waits for what the device will never do, with it
+ * open, is told when the device is gone: what @unbind is for.
  */
-static void make_command(struct command *c, uint64_t gva, const char *driver)
+static void make_command(struct command *c, uint64_t gva, const char *driver,
+			 bool unbind)
 {
-	char script[256];
+	static const char remove[] =
+		"[ $i = 3 ]&&(for d in /sys/module/$m/drivers/*/*/driver;"
+		"do n=${d%/*};echo ${n##*/}>$d/unbind;done)&";
+	char script[sizeof(c->text) - 80];
 	size_t used = 0;
 
 	snprintf(script, sizeof(script),
-		 "i=0;until rmmod %s||[ $i = 30 ];do sleep 1;i=$((i+1));done;"
-		 "grep -q '^%s ' /proc/modules||modprobe %s", driver, driver,
-		 driver);
+		 "m=%s;i=0;until rmmod $m||[ $i = 60 ];do %s sleep 1;i=$((i+1));done;"
+		 "grep -q \"^$m \" /proc/modules||modprobe $m", driver,
+		 unbind ? remove : "");
 	c->argv[0] = add_text(c, gva, &used, "/bin/sh");
 	c->argv[1] = add_text(c, gva, &used, "-c");
 	c->argv[2] = add_text(c, gva, &used, script);
@@ -495,7 +534,7 @@ static void make_command(struct command *c, uint64_t gva, const char *driver)
 
 int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 		    const struct chariot_space *s, const char *driver,
-		    unsigned int slot, bool restart)
+		    unsigned int slot, bool restart, bool unbind)
 {
 	uint64_t fn = chariot_profile__symbol(p, "call_usermodehelper");
 	struct command c = {};
@@ -514,7 +553,7 @@ int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 	if (!restart || !fn)
 		return 0;
 	gva = at + SLOT_SIZE * (1 + slot % NR_SLOTS);
-	make_command(&c, gva, driver);
+	make_command(&c, gva, driver, unbind);
 	err = chariot_space__write(s, gva, &c, sizeof(c));
 	if (err)
 		return err;

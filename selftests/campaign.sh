@@ -82,7 +82,7 @@ make_initrd()
 	{
 		ram_env
 		printf "export %s='%s'\n" DRIVER "$DRIVER" CLASS "$CLASS" ARGS "$ARGS" \
-			BEFORE "$BEFORE" CONFIG "$CONFIG" VERDICT "$VERDICT"
+			BEFORE "$BEFORE" CONFIG "$CONFIG" VERDICT "$VERDICT" VM_APPEND "$APPEND"
 		echo "export VM_INITRD=/guest.cpio VM_MEM=192"
 	} >"$work/campaign.env"
 	ram_base campaign/init.sh kvm-amd "$1" &&
@@ -445,11 +445,11 @@ one()
 
 row()
 {
-	local driver class args before
+	local driver class args before append
 
-	while IFS=$'\t' read -r driver class args before; do
+	while IFS=$'\t' read -r driver class args before append; do
 		[ "$driver" = "$DRIVER" ] || continue
-		CLASS=$class ARGS=$args BEFORE=${before#-}
+		CLASS=$class ARGS=$args BEFORE=${before#-} APPEND=${append#-}
 		return
 	done <"$ST/campaign/drivers.tsv"
 	die "campaign/drivers.tsv has no $DRIVER"
@@ -497,7 +497,7 @@ main()
 	touch "$RESULTS"
 	row
 	PLAN=$DRIVER-$GUEST-$HOST.$$
-	export PLAN CLASS ARGS BEFORE
+	export PLAN CLASS ARGS BEFORE APPEND
 	for config in none $CONFIGS; do
 		saved "$config" || die "$config: nothing was saved"
 		echo "$SAVED" >"$BASE/plan/$PLAN.$config"

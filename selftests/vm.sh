@@ -46,12 +46,14 @@ vm_pid() { cat "$VM_DIR/$1/pid" 2>/dev/null; }
 
 vm_alive()
 {
-	local pid state
+	local pid stat
 
-	pid=$(vm_pid "$1") && [ -n "$pid" ] || return 1
+	# no other program is asked: one that did not start would say "dead"
+	{ read -r pid <"$VM_DIR/$1/pid" && read -r stat <"/proc/$pid/stat"; } 2>/dev/null ||
+		return 1
 	# a process that nobody waited for yet is dead, too
-	state=$(sed 's/.*) \(.\).*/\1/' "/proc/$pid/stat" 2>/dev/null) &&
-		[ "$state" != Z ]
+	stat=${stat##*) }
+	[ "${stat%% *}" != Z ]
 }
 
 vm_initramfs()
@@ -106,11 +108,10 @@ vm_start()
 	disown $pid
 	echo $pid >"$dir/pid"
 	# the sockets are there when QEMU has understood its arguments
-	while [ ! -S "$dir/events" ]; do
-		vm_alive "$name" || break
+	while [ ! -S "$dir/events" ] && vm_alive "$name"; do
 		sleep 0.05
 	done
-	if vm_alive "$name"; then
+	if [ -S "$dir/events" ] && vm_alive "$name"; then
 		"$VM_SH" events "$dir/events" 100000 >"$OUT/$name.events" 2>&1 &
 		disown $!
 		return

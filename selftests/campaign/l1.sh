@@ -110,7 +110,7 @@ prepare()
 	insmod "$MODULE" || failed "load $MODULE"
 	mkdir -p /tmp/campaign
 	serve_all
-	start_guest || failed "start the guest"
+	start_guest || failed "start the guest: $(tail -n 3 "$OUT/a.qemu" "$(vm_log a)" 2>&1)"
 	vm_run a 'insmod /c/canary.ko' || failed "load canary.ko"
 	LIMIT=120
 	work setup || failed "set the driver up"
@@ -178,7 +178,7 @@ wait_for_restart()
 {
 	local i
 
-	for i in $(seq 40); do
+	for i in $(seq 60); do
 		stats >/dev/null
 		[ "$(counter faults)" -gt "$(counter recoveries)" ] || return
 		sleep 1

@@ -269,10 +269,18 @@ net_run()
 
 # ---- block ------------------------------------------------------------------
 
+# While it is gone somebody may have written to a file of that name.
+block_node()
+{
+	[ -b "$disk" ] && return
+	rm -f "$disk"
+	tr : ' ' <"/sys/block/$dev/dev" | xargs mknod "$disk" b
+}
+
 block_find()
 {
 	dev=$(find_ours /sys/block/* | head -n 1) && [ -n "$dev" ] &&
-		disk=/dev/$dev && [ -b "$disk" ]
+		disk=/dev/$dev && block_node
 }
 
 block_has_size() { [ "$(blockdev --getsize64 "$disk")" -gt 0 ]; }

@@ -7,6 +7,7 @@
 #include <linux/interrupt.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pci.h>
 #include <linux/proc_fs.h>
 #include <linux/rwsem.h>
 #include <linux/slab.h>
@@ -113,6 +114,48 @@ static volatile int forever = 1;
 
 static int loop(void) { while (forever) cpu_relax(); return 0; }
 
+/* The first push has nowhere to go. */
+static int lose_stack(void)
+{
+	asm volatile("movl $0x1000, %esp; pushq %rax; popq %rax");
+	return 0;
+}
+
+/* QEMU's device "edu": it asks until it is answered. */
+#define EDU_RAISE	0x60
+#define EDU_ANSWER	0x64
+
+static struct pci_dev *edu;
+static void __iomem *edu_regs;
+
+static irqreturn_t on_interrupt(int irq, void *data) { return IRQ_HANDLED; }
+
+static int storm(void)
+{
+	int err = -ENODEV;
+
+	edu = pci_get_device(0x1234, 0x11e8, NULL);
+	if (!edu || pci_enable_device(edu))
+		return err;
+	edu_regs = pci_ioremap_bar(edu, 0);
+	if (edu_regs)
+		err = request_irq(edu->irq, on_interrupt, 0, "chariot_faulty", edu);
+	if (!err)
+		writel(1, edu_regs + EDU_RAISE);
+	return err;
+}
+
+static void end_storm(void)
+{
+	if (!edu_regs)
+		return;
+	writel(~0, edu_regs + EDU_ANSWER);
+	free_irq(edu->irq, edu);
+	iounmap(edu_regs);
+	pci_disable_device(edu);
+	pci_dev_put(edu);
+}
+
 static struct timer_list timer;
 static struct work_struct work;
 static struct tasklet_struct tasklet;
@@ -160,7 +203,8 @@ static const struct {
 	{ "free-wild", free_wild }, { "locked", locked },
 	{ "half-locked", half_locked }, { "leak-lock", leak_lock },
 	{ "give-too-much", give_too_much }, { "loop", loop },
-	{ "smash", smash }, { "timer", in_timer },
+	{ "smash", smash }, { "lose-stack", lose_stack },
+	{ "storm", storm }, { "timer", in_timer },
 	{ "work", in_work }, { "tasklet", in_tasklet },
 	{ "sleep", sleep_then }, { "exit", later },
 };
@@ -203,6 +247,7 @@ static void __exit faulty_exit(void)
 	if (fail_in_exit)
 		fail_in_exit();
 	remove_proc_entry("chariot_faulty", NULL);
+	end_storm();
 	del_timer_sync(&timer);
 	cancel_work_sync(&work);
 	tasklet_kill(&tasklet);

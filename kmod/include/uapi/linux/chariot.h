@@ -299,6 +299,8 @@ struct chariot_gate {
 #define CHARIOT_GATE_EXIT	(1U << 1)	/* entry: the module's exit */
 #define CHARIOT_GATE_BALANCED	(1U << 2)	/* entry: returns with the preempt count that it
 						 * was called with; verdict RECOVER */
+#define CHARIOT_GATE_REMOVE	(1U << 3)	/* entry: takes the driver from a device; that a
+						 * task may have of a driver that has failed */
 /* entry: what it returns when the driver has failed, chariot_recover.returns[n] */
 #define CHARIOT_GATE_RETURN(n)	((n) << 4)	/* 0..7 */
 /* entry: what is done in its place then, chariot_recover.stand_ins[n - 1] */
@@ -356,6 +358,9 @@ struct chariot_lock {
 						 * back as soon as that is known */
 #define CHARIOT_LOCK_PANICS	(1U << 3)	/* neither: the guest's kernel ends there, and
 						 * the driver shall fail when it calls it */
+#define CHARIOT_LOCK_QUEUED	(1U << 4)	/* its first argument is a struct qspinlock *;
+						 * where there cannot be one the driver fails
+						 * (CHARIOT_WHY_WRITE) */
 enum {
 	CHARIOT_LOCK_ALWAYS,
 	CHARIOT_LOCK_TRUE,		/* if it returns a (32-bit) value but 0 */
