@@ -67,8 +67,8 @@ bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	u32 now;
 
 	if (dom->verdict != CHARIOT_VERDICT_RECOVER || !e->caller.known ||
-	    dom->stopping || !at || !e->gate ||
-	    !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
+	    !at || !e->gate || !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
+	    (dom->stopping && !(e->gate->flags & CHARIOT_GATE_REQUEST)) ||
 	    chariot_guest_read_va(dom->vm->kvm, dom->cr, at, &now, sizeof(now)))
 		return true;
 	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);

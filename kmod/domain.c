@@ -205,6 +205,7 @@ static int copy_tables(struct chariot_domain *dom,
 	       check_gates(dom->entries, dom->nr_entries, dom->nr_ops,
 			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT |
 			   CHARIOT_GATE_BALANCED | CHARIOT_GATE_REMOVE |
+			   CHARIOT_GATE_REQUEST |
 			   CHARIOT_GATE_RETURN(7) | CHARIOT_GATE_STAND_IN(15));
 }
 

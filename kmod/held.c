@@ -12,13 +12,18 @@ static int lock_cmp(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static bool arg_ok(u8 arg)
+{
+	return arg <= CHARIOT_NO_ARG || arg & CHARIOT_LOCK_CONST(0);
+}
+
 int chariot_held_check(const struct chariot_lock *l, u32 nr)
 {
 	u32 i;
 
 	for (i = 0; i < nr; i++)
-		if (l[i].gva < CHARIOT_KERNEL_HALF || l[i].arg[0] > CHARIOT_NO_ARG ||
-		    l[i].arg[1] > CHARIOT_NO_ARG ||
+		if (l[i].gva < CHARIOT_KERNEL_HALF || !arg_ok(l[i].arg[0]) ||
+		    !arg_ok(l[i].arg[1]) ||
 		    (l[i].release && l[i].release < CHARIOT_KERNEL_HALF) ||
 		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
 		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
@@ -34,8 +39,11 @@ int chariot_held_check(const struct chariot_lock *l, u32 nr)
 static u64 held_arg(const struct chariot_lock *lock, int i, const u64 args[6],
 		    u64 result)
 {
-	return lock->arg[i] < 6 ? args[lock->arg[i]] :
-	       lock->arg[i] == CHARIOT_RET ? result : 0;
+	u8 arg = lock->arg[i];
+
+	if (arg & CHARIOT_LOCK_CONST(0))
+		return arg & ~CHARIOT_LOCK_CONST(0);
+	return arg < 6 ? args[arg] : arg == CHARIOT_RET ? result : 0;
 }
 
 static struct chariot_held held_of(const struct chariot_lock *lock,

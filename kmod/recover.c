@@ -125,6 +125,11 @@ static u64 running_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 /* preempt_count(): NMI, hardirq, and serving a softirq. */
 #define IN_INTERRUPT	0x00ff0100
 
+static bool in_interrupt_of(const struct chariot_entry *e)
+{
+	return e->caller.preempt_count & IN_INTERRUPT;
+}
+
 static void save_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		      struct chariot_entry *e)
 {
@@ -134,8 +139,7 @@ static void save_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	if (!dom->failed)
 		return;
 	e->task = running_task(dom, vcpu, &flags);
-	e->in_task = !(e->caller.preempt_count & IN_INTERRUPT) &&
-		     !(flags & dom->recover.kthread);
+	e->in_task = !in_interrupt_of(e) && !(flags & dom->recover.kthread);
 }
 
 void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -168,7 +172,9 @@ bool chariot_recover_runs(const struct chariot_domain *dom,
 	if (!dom->stopping || !e->stopping)
 		return false;
 	/* Who cleans up, and what that may wait for. */
-	return e->in_task ? cleans_up(dom, e) : !dom->deaf;
+	if (e->in_task)
+		return cleans_up(dom, e);
+	return in_interrupt_of(e) ? !dom->deaf : !dom->broken;
 }
 
 static void note_down(struct chariot_domain *dom)
@@ -210,6 +216,18 @@ void chariot_recover_loaded(struct chariot_domain *dom)
 	}
 }
 
+/* The driver fails while it cleans up. */
+static void fail_stopping(struct chariot_domain *dom,
+			  const struct chariot_entry *e)
+{
+	if (!e || (e->gate && e->gate->flags & CHARIOT_GATE_REQUEST))
+		return;
+	if (cleans_up(dom, e))
+		dom->broken = true;
+	if (dom->broken || in_interrupt_of(e))
+		dom->deaf = true;
+}
+
 void chariot_recover_fail(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu, u32 why, u64 rip)
 {
@@ -221,11 +239,8 @@ void chariot_recover_fail(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	dom->stats.faults++;
 	if (dom->failed && !dom->stopping)
 		return;
-	if (dom->stopping) {
-		dom->deaf = true;
-		if (vs->entry && cleans_up(dom, vs->entry))
-			dom->broken = true;
-	}
+	if (dom->stopping)
+		fail_stopping(dom, vs->entry);
 	note_down(dom);
 	ev.u.violation.why = why;
 	ev.u.violation.rip = rip;

@@ -54,7 +54,7 @@ struct chariot_entry {
 	u32 ticks;		/* of the guest's clock, since it has last called */
 	/* Locks that it holds, the last one last. */
 	u32 nr_locks;
-	struct chariot_held locks[8];
+	struct chariot_held locks[32];
 	/* Objects that it got beside its arguments; the last ones. */
 	u32 nr_got;
 	struct {

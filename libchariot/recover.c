@@ -20,6 +20,8 @@
 #define NO		CHARIOT_NO_ARG
 #define RET		CHARIOT_RET
 
+#define BLK_STS_IOERR	10
+
 /*
  * A function that takes something and what gives it back, with which arguments of
  * the first; without the latter, it gives back.  A spin lock is given back without
@@ -93,6 +95,12 @@ static const struct lock_row {
 	TAKES_ARGS("rtnl_lock", "rtnl_unlock", NO, NO, ALWAYS, 0),
 	TAKES_ARGS("rtnl_trylock", "rtnl_unlock", NO, NO, TRUE, 0),
 	TAKES_ARGS("rtnl_unlock", NULL, NO, NO, ALWAYS, 0),
+	/* A request that the device is done with: whoever asked waits for its end. */
+	TAKES_ARGS("blk_mq_complete_request_remote", "blk_mq_end_request", 0,
+		   CHARIOT_LOCK_CONST(BLK_STS_IOERR), ZERO, 0),
+	GIVES("blk_mq_end_request", 0),
+	GIVES("nvme_complete_rq", 0),
+	GIVES("nvme_complete_batch_req", 0),
 
 	/* The compiler's and the kernel's own checks, which found something. */
 	GIVES("__stack_chk_fail", PANICS),
@@ -398,6 +406,9 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 		   btf_vlen(proto) == 2) {
 		in = STAND_IN_IRQ;
 	}
+	if (ret == RETURN_IOERR || ret == RETURN_SIGBUS ||
+	    ret == RETURN_AGAIN || in == STAND_IN_XMIT)
+		flags |= CHARIOT_GATE_REQUEST;
 	if (is_balanced(btf, proto, name))
 		flags |= CHARIOT_GATE_BALANCED;
 	if (is_remove(btf, proto, name))
@@ -427,7 +438,7 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 		r->flags |= CHARIOT_RECOVER_COMPLETE;
 	add_stand_ins(out, p);
 	r->returns[RETURN_ERROR] = -EIO;
-	r->returns[RETURN_IOERR] = 10;		/* BLK_STS_IOERR */
+	r->returns[RETURN_IOERR] = BLK_STS_IOERR;
 	r->returns[RETURN_SIGBUS] = 2;		/* VM_FAULT_SIGBUS */
 	r->returns[RETURN_AGAIN] = 1;		/* BLK_EH_, SCSI_EH_RESET_TIMER */
 	r->hold = chariot_profile__symbol(p, "msleep");

@@ -107,11 +107,12 @@ vm_start()
 	# no word from bash about its end
 	disown $pid
 	echo $pid >"$dir/pid"
-	# the sockets are there when QEMU has understood its arguments
-	while [ ! -S "$dir/events" ] && vm_alive "$name"; do
+	# QEMU makes those of QMP first, long before those of serial ports
+	until [ -S "$dir/cmd" ] && [ -S "$dir/events" ]; do
+		vm_alive "$name" || break
 		sleep 0.05
 	done
-	if [ -S "$dir/events" ] && vm_alive "$name"; then
+	if vm_alive "$name"; then
 		"$VM_SH" events "$dir/events" 100000 >"$OUT/$name.events" 2>&1 &
 		disown $!
 		return

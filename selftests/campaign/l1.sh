@@ -32,7 +32,12 @@ MEMCHECK=.build/selftests/memcheck
 GUEST_BAD='BUG:|Oops|general protection|divide error|invalid opcode|stack segment|Kernel panic|double fault|Bad page|soft lockup|detected stalls|blocked for more than'
 GUEST_WARN='WARNING:|list_(add|del) corruption|refcount_t|nobody cared'
 
-failed() { echo "FAILED $*" | tr "\n" "|"; echo; exec sleep 100000; }
+failed()
+{
+	{ echo "FAILED $*"; dmesg | tail -n 4; } | tr "\n" "|"
+	echo
+	exec sleep 100000
+}
 
 work() { vm_run a -t "$LIMIT" "sh /c/workload.sh $1 $CLASS $DRIVER"; }
 
@@ -179,8 +184,8 @@ wait_for_restart()
 	local i
 
 	for i in $(seq 60); do
-		stats >/dev/null
-		[ "$(counter faults)" -gt "$(counter recoveries)" ] || return
+		grep -aE 'failed at|loaded again|stays loaded' "$OUT/a.qemu" | tail -n 1 |
+			grep -q 'failed at' || return
 		sleep 1
 	done
 }

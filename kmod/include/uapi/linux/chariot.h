@@ -303,6 +303,8 @@ struct chariot_gate {
 						 * task may have of a driver that has failed */
 /* entry: what it returns when the driver has failed, chariot_recover.returns[n] */
 #define CHARIOT_GATE_RETURN(n)	((n) << 4)	/* 0..7 */
+#define CHARIOT_GATE_REQUEST	(1U << 7)	/* entry: is told of an error when it fails, and
+						 * cleans nothing up */
 /* entry: what is done in its place then, chariot_recover.stand_ins[n - 1] */
 #define CHARIOT_GATE_STAND_IN(n) ((n) << 8)	/* 1..15, 0: nothing */
 
@@ -346,7 +348,9 @@ struct chariot_lock {
 	__u64 gva;			/* kernel function that takes or gives back */
 	__u64 release;			/* what gives back what it takes; 0: it gives back */
 	__u8  arg[2];			/* of @release: CHARIOT_ARG(n), CHARIOT_RET of
-					 * the function that takes, or CHARIOT_NO_ARG */
+					 * the function that takes, CHARIOT_NO_ARG, or
+					 * CHARIOT_LOCK_CONST(n) */
+#define CHARIOT_LOCK_CONST(n)	(0x80 | (n))	/* 0..127 */
 	__u16 when;			/* CHARIOT_LOCK_* */
 	__u32 flags;			/* CHARIOT_LOCK_* */
 };
