@@ -373,13 +373,34 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 	return EMULATE;
 }
 
-/* It calls that with something else for a lock, which it would corrupt. */
-static bool is_no_lock(struct fault *f, const struct chariot_lock *lock)
+/*
+ * It calls that with something else for a lock, which it would corrupt, or gives
+ * back one that nobody has.  Who cleans up goes on without.  EMULATE: all is well.
+ */
+static enum action look_at_lock(struct fault *f, const struct chariot_lock *lock,
+				u64 ret, bool tail)
 {
-	return lock->flags & CHARIOT_LOCK_QUEUED &&
-	       f->vs->entry->caller.known &&
-	       !chariot_held_is_lock(f->dom, chariot_reg_read(f->vcpu,
-							      VCPU_REGS_RDI));
+	u64 gva = chariot_reg_read(f->vcpu, VCPU_REGS_RDI);
+
+	if (!(lock->flags & CHARIOT_LOCK_QUEUED) || !f->vs->entry->caller.known)
+		return EMULATE;
+	switch (chariot_held_look(f->dom, gva)) {
+	case CHARIOT_HELD_NO_LOCK:
+		violate(f, CHARIOT_WHY_WRITE, gva, 4);
+		return fail_driver(f, CHARIOT_WHY_WRITE);
+	case CHARIOT_HELD_FREE:
+		if (lock->release)
+			break;
+		if (!f->dom->stopping)
+			return stop_driver(f, CHARIOT_WHY_UNBALANCED, 0);
+		if (tail)
+			return leave_tail(f);
+		set_pc(f, ret, f->rsp + 8);
+		return RETRY;
+	default:
+		break;
+	}
+	return EMULATE;
 }
 
 /*
@@ -402,11 +423,9 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	if (lock && lock->flags & CHARIOT_LOCK_PANICS &&
 	    f->vs->entry->caller.known)
 		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
-	if (lock && is_no_lock(f, lock)) {
-		violate(f, CHARIOT_WHY_WRITE,
-			chariot_reg_read(f->vcpu, VCPU_REGS_RDI), 4);
-		return fail_driver(f, CHARIOT_WHY_WRITE);
-	}
+	a = lock ? look_at_lock(f, lock, ret, tail) : EMULATE;
+	if (a != EMULATE)
+		return a;
 	if (gate) {
 		read_values(f, &val);
 		if (!chariot_gate_check(f->dom, f->vs, gate, &val, &refusal)) {

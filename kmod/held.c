@@ -147,7 +147,7 @@ void chariot_held_returned(struct chariot_domain *dom, struct chariot_entry *e,
  * one), one bit for the first that waits, 16 bits for the last: its CPU + 1, and at
  * which of four depths it is.  While there are fewer than 16,000 CPUs.
  */
-bool chariot_held_is_lock(struct chariot_domain *dom, u64 gva)
+enum chariot_held_word chariot_held_look(struct chariot_domain *dom, u64 gva)
 {
 	u64 cpus = dom->kernel.nr_cpus;
 	u32 word;
@@ -155,7 +155,9 @@ bool chariot_held_is_lock(struct chariot_domain *dom, u64 gva)
 	/* What is not mapped the guest's own kernel will tell of. */
 	if (chariot_guest_read_va(dom->vm->kvm, dom->cr, gva, &word,
 				  sizeof(word)))
-		return true;
-	return ((word & 0xff) <= 1 || (word & 0xff) == 3) &&
-	       (word >> 8 & 0xff) <= 1 && (!cpus || word >> 18 <= cpus);
+		return CHARIOT_HELD_UNKNOWN;
+	if (((word & 0xff) > 1 && (word & 0xff) != 3) ||
+	    (word >> 8 & 0xff) > 1 || (cpus && word >> 18 > cpus))
+		return CHARIOT_HELD_NO_LOCK;
+	return word & 0xff ? CHARIOT_HELD_TAKEN : CHARIOT_HELD_FREE;
 }

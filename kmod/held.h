@@ -16,8 +16,14 @@ void chariot_held_call(struct chariot_domain *dom, struct chariot_entry *e,
 		       const struct chariot_lock *lock, const u64 args[6]);
 void chariot_held_returned(struct chariot_domain *dom, struct chariot_entry *e,
 			   const struct chariot_frame *frame, u64 result);
-/* May a struct qspinlock be there? */
-bool chariot_held_is_lock(struct chariot_domain *dom, u64 gva);
+/* The struct qspinlock at @gva. */
+enum chariot_held_word {
+	CHARIOT_HELD_UNKNOWN,		/* not mapped */
+	CHARIOT_HELD_NO_LOCK,		/* there cannot be one */
+	CHARIOT_HELD_FREE,
+	CHARIOT_HELD_TAKEN,
+};
+enum chariot_held_word chariot_held_look(struct chariot_domain *dom, u64 gva);
 void chariot_held_take_out(struct chariot_held *list, u32 *nr, u32 i);
 
 #endif
