@@ -374,15 +374,20 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 }
 
 /*
- * It calls that with something else for a lock, which it would corrupt, or gives
- * back one that nobody has.  Who cleans up goes on without.  EMULATE: all is well.
+ * The driver calls what ends the guest, or gives it something else for a lock, which
+ * it would corrupt, or gives back a lock that nobody has.  Without the latter who
+ * cleans up goes on.  EMULATE: all is well.
  */
 static enum action look_at_lock(struct fault *f, const struct chariot_lock *lock,
 				u64 ret, bool tail)
 {
 	u64 gva = chariot_reg_read(f->vcpu, VCPU_REGS_RDI);
 
-	if (!(lock->flags & CHARIOT_LOCK_QUEUED) || !f->vs->entry->caller.known)
+	if (!f->vs->entry->caller.known)
+		return EMULATE;
+	if (lock->flags & CHARIOT_LOCK_PANICS)
+		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
+	if (!(lock->flags & CHARIOT_LOCK_QUEUED))
 		return EMULATE;
 	switch (chariot_held_look(f->dom, gva)) {
 	case CHARIOT_HELD_NO_LOCK:
@@ -420,9 +425,6 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 
 	f->vs->entry->ticks = 0;
 	lock = chariot_held_row(f->dom, f->rip);
-	if (lock && lock->flags & CHARIOT_LOCK_PANICS &&
-	    f->vs->entry->caller.known)
-		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
 	a = lock ? look_at_lock(f, lock, ret, tail) : EMULATE;
 	if (a != EMULATE)
 		return a;
