@@ -227,6 +227,20 @@ static enum action leave_tail(struct fault *f)
 }
 
 #define MAX_TICKS	2000	/* 2 to 20 s, by the guest's HZ */
+#define MAX_ATOMIC	1000
+
+/* Where it must not sleep, calls are no sign of life. */
+static bool loops(const struct chariot_entry *e)
+{
+	return e->ticks > MAX_TICKS || e->atomic_ticks > MAX_ATOMIC;
+}
+
+static void count_tick(struct chariot_entry *e)
+{
+	e->ticks++;
+	if (e->caller.preempt_count & ~PREEMPT_NEED_RESCHED)
+		e->atomic_ticks++;
+}
 
 static enum action resume(struct fault *f, struct chariot_frame *frame)
 {
@@ -260,7 +274,7 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 	if (f->vs->entry && !chariot_recover_runs(dom, f->vs->entry))
 		return give_up(f);
 	/* Also when it cleans up. */
-	if (interrupt && f->vs->entry && f->vs->entry->ticks > MAX_TICKS)
+	if (interrupt && f->vs->entry && loops(f->vs->entry))
 		return stop_driver(f, CHARIOT_WHY_LOOP, 0);
 	if (tail)
 		return leave_tail(f);
@@ -627,7 +641,7 @@ static enum action suspend(struct fault *f, const char *why)
 	}
 	if (chariot_domain_text(f->dom, f->rip)) {
 		if (f->vs->entry->caller.known && is_tick(f))
-			f->vs->entry->ticks++;
+			count_tick(f->vs->entry);
 		if (!push(f, f->rip, f->rsp, true))
 			return fail(f, -ENOMEM, "no memory for a frame");
 		return to_view(f, 0, why);

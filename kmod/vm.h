@@ -52,6 +52,7 @@ struct chariot_entry {
 	bool in_task;		/* called by a task that is no thread of the kernel's */
 	u64 task;
 	u32 ticks;		/* of the guest's clock, since it has last called */
+	u32 atomic_ticks;	/* since it was called, where it must not sleep */
 	/* Locks that it holds, the last one last. */
 	u32 nr_locks;
 	struct chariot_held locks[32];

@@ -47,7 +47,7 @@ lines_of()
 # q PROGRAM [ARG...]: of the summary
 q()
 {
-	jq -r -L "$HERE" --slurpfile bench "$WORK/bench" "${@:2}" \
+	jq -r -L "$HERE" --slurpfile bench "$WORK/bench" --rawfile looked "$HERE/looked-at.tsv" "${@:2}" \
 		"include \"report\"; $1" "$WORK/summary" || die "the results could not be told"
 }
 
@@ -146,6 +146,8 @@ MARKDOWN='
 	def cell: tostring | gsub("\\|"; "\\|") | gsub("<"; "&lt;");
 	def code: "`" + (tostring | gsub("`"; "'"'"'") | gsub("\\|"; "\\|")) + "`";
 	def line: "| " + join(" | ") + " |";
+	def looked_at: . as $s | [$looked | split("\n")[] | split("\t") |
+		select(.[0] == $s.driver and .[1] == $s.guest and .[2] == "\($s.seed)")[3]][0];
 	def markdown(f; $left): [f] | (.[0] | map(cell) | line),
 		(.[0] | [range(length) | if . < $left then "---" else "---:" end] | line),
 		(.[1:][] | map(cell) | line);
@@ -214,6 +216,7 @@ not_contained()
 			("\(.function)+\(.offset)" | code) + ": \(.before | code) becomes \(.after | code)\n" +
 			"  - without Chariot: \(.without); with it: \(.with)\n" +
 			"  - why: \(.why | code)" +
+			(looked_at | if . then "\n  - cause: \(.)" else "" end) +
 			(if .event == "-" then "" else "\n  - told: \(.event | code)" end)))
 	end'
 }
@@ -362,7 +365,10 @@ limits()
 	  instructions of the host, which are no times.
 	- What is stopped are wrong writes of the CPU and wrong jumps out of the driver; with
 	  the verdict recover a driver is stopped, too, when the guest's kernel is about to
-	  die of an exception in it. DMA and endless loops are not stopped.
+	  die of an exception in it, or hangs in it in a way that design.rst lists. What a
+	  device writes by DMA, to an address that the driver made wrong, is not stopped.
+	- Recovery loads the same driver again, so a planted fault is gone then; but it is
+	  still there while the driver cleans up.
 	END
 }
 

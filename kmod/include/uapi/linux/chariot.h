@@ -626,8 +626,9 @@ enum {
 	CHARIOT_WHY_UNBALANCED,		/* a function that CHARIOT_GATE_BALANCED is about
 					 * returned with a lock held, or gave back one
 					 * that it did not take */
-	CHARIOT_WHY_LOOP,		/* it runs on and on, for thousands of ticks of the
-					 * guest's clock, and calls nothing; or its interrupt
+	CHARIOT_WHY_LOOP,		/* it runs on and on, for a thousand ticks of the
+					 * guest's clock and more, and calls nothing, or
+					 * must not sleep; or its interrupt
 					 * handler does not end the interrupt, and the guest
 					 * comes to nothing else */
 	CHARIOT_WHY_PANIC,		/* a call of a function that ends the guest */
