@@ -389,8 +389,8 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 
 /*
  * The driver calls what ends the guest, or gives it something else for a lock, which
- * it would corrupt, or gives back a lock that nobody has.  Without the latter who
- * cleans up goes on.  EMULATE: all is well.
+ * it would corrupt, or takes one that it has, or gives back one that nobody has.
+ * Without the latter who cleans up goes on.  EMULATE: all is well.
  */
 static enum action look_at_lock(struct fault *f, const struct chariot_lock *lock,
 				u64 ret, bool tail)
@@ -411,11 +411,16 @@ static enum action look_at_lock(struct fault *f, const struct chariot_lock *lock
 		if (lock->release)
 			break;
 		if (!f->dom->stopping)
-			return stop_driver(f, CHARIOT_WHY_UNBALANCED, 0);
+			return stop_driver(f, CHARIOT_WHY_UNBALANCED, gva);
 		if (tail)
 			return leave_tail(f);
 		set_pc(f, ret, f->rsp + 8);
 		return RETRY;
+	case CHARIOT_HELD_TAKEN:
+		if (!lock->release || lock->when != CHARIOT_LOCK_ALWAYS ||
+		    !chariot_held_has(f->vs->entry, gva))
+			break;
+		return stop_driver(f, CHARIOT_WHY_UNBALANCED, gva);
 	default:
 		break;
 	}

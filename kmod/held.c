@@ -161,3 +161,14 @@ enum chariot_held_word chariot_held_look(struct chariot_domain *dom, u64 gva)
 		return CHARIOT_HELD_NO_LOCK;
 	return word & 0xff ? CHARIOT_HELD_TAKEN : CHARIOT_HELD_FREE;
 }
+
+bool chariot_held_has(const struct chariot_entry *e, u64 gva)
+{
+	u32 i;
+
+	for (i = 0; i < e->nr_locks; i++)
+		if (e->locks[i].lock->flags & CHARIOT_LOCK_QUEUED &&
+		    e->locks[i].arg[0] == gva)
+			return true;
+	return false;
+}

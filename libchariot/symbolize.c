@@ -315,10 +315,16 @@ static void put_violation(struct chariot_vm *vm, struct text *t,
 		break;
 	case CHARIOT_WHY_LOOP:
 		put_addr(vm, t, ev->u.violation.rip);
-		put(t, " runs on and on, and calls nothing");
+		put(t, " runs on and on");
 		break;
 	case CHARIOT_WHY_UNBALANCED:
 		put_addr(vm, t, ev->u.violation.entry);
+		if (ev->u.violation.gva) {
+			put(t, " takes the lock ");
+			put_target(vm, t, ev);
+			put(t, " twice, or gives it back twice");
+			break;
+		}
 		put(t, " returned with another preempt count: a lock that it has not given back, or not taken");
 		break;
 	default:

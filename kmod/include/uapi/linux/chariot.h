@@ -625,7 +625,8 @@ enum {
 	CHARIOT_WHY_ENTRY,		/* the kernel came into the driver at a bad place */
 	CHARIOT_WHY_UNBALANCED,		/* a function that CHARIOT_GATE_BALANCED is about
 					 * returned with a lock held, or gave back one
-					 * that it did not take */
+					 * that it did not take; with a gva: a spin lock
+					 * there is taken or given back twice */
 	CHARIOT_WHY_LOOP,		/* it runs on and on, for a thousand ticks of the
 					 * guest's clock and more, and calls nothing, or
 					 * must not sleep; or its interrupt
