@@ -119,8 +119,8 @@ all_kinds_recover()
 	fails loop "$EIO"
 	fails smash "$EIO"
 	fails lose-stack "$EIO"
-	fails storm "$EIO"
 	# sooner or later than the write returns
+	fails storm "[dI]*"
 	fails timer "[dI]*"
 	fails work "[dI]*"
 	fails tasklet "[dI]*"
