@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "call.h"
+#include "recover.h"
 
 #include <linux/slab.h>
 
@@ -66,7 +67,7 @@ bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	u64 at = preempt_gva(dom, vcpu);
 	u32 now;
 
-	if (dom->verdict != CHARIOT_VERDICT_RECOVER || !e->caller.known ||
+	if (!chariot_recovers(dom) || !e->caller.known ||
 	    !at || !e->gate || !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
 	    (dom->stopping && !(e->gate->flags & CHARIOT_GATE_REQUEST)) ||
 	    chariot_guest_read_va(dom->vm->kvm, dom->cr, at, &now, sizeof(now)))

@@ -557,9 +557,9 @@ static enum action leave_for(struct fault *f)
 	return bad_fetch(f);
 }
 
-#define NR_EXCEPTIONS	32
-
 /* ---- the driver is interrupted -------------------------------------------- */
+
+#define NR_EXCEPTIONS	32
 
 static int read_idt(struct fault *f, int first, gate_desc *gates, int nr)
 {

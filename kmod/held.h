@@ -23,9 +23,9 @@ enum chariot_held_word {
 	CHARIOT_HELD_FREE,
 	CHARIOT_HELD_TAKEN,
 };
+enum chariot_held_word chariot_held_look(struct chariot_domain *dom, u64 gva);
 /* Is it @e that has it? */
 bool chariot_held_has(const struct chariot_entry *e, u64 gva);
-enum chariot_held_word chariot_held_look(struct chariot_domain *dom, u64 gva);
 void chariot_held_take_out(struct chariot_held *list, u32 *nr, u32 i);
 
 #endif

@@ -39,32 +39,20 @@ static const struct lock_row {
 #define TAKES_ARGS(fn, release, a, b, when, flags) \
 	{ fn, release, { a, b }, CHARIOT_LOCK_##when, flags }
 #define GIVES(fn, flags)	{ fn, NULL, { 0, NO }, CHARIOT_LOCK_ALWAYS, flags }
-	TAKES("_raw_spin_lock", "_raw_spin_unlock", ALWAYS, QUEUED),
-	TAKES("_raw_spin_lock_bh", "_raw_spin_unlock", ALWAYS, QUEUED),
-	TAKES("_raw_spin_lock_irq", "_raw_spin_unlock", ALWAYS, QUEUED),
-	TAKES("_raw_spin_lock_irqsave", "_raw_spin_unlock", ALWAYS, QUEUED),
+#define SPIN_ROWS(kind, flags)						\
+	TAKES("_raw_" kind "_lock", "_raw_" kind "_unlock", ALWAYS, flags), \
+	TAKES("_raw_" kind "_lock_bh", "_raw_" kind "_unlock", ALWAYS, flags), \
+	TAKES("_raw_" kind "_lock_irq", "_raw_" kind "_unlock", ALWAYS, flags), \
+	TAKES("_raw_" kind "_lock_irqsave", "_raw_" kind "_unlock", ALWAYS, flags), \
+	GIVES("_raw_" kind "_unlock", flags),				\
+	GIVES("_raw_" kind "_unlock_bh", flags),			\
+	GIVES("_raw_" kind "_unlock_irq", flags),			\
+	GIVES("_raw_" kind "_unlock_irqrestore", flags)
+	SPIN_ROWS("spin", QUEUED),
 	TAKES("_raw_spin_trylock", "_raw_spin_unlock", TRUE, QUEUED),
 	TAKES("_raw_spin_trylock_bh", "_raw_spin_unlock", TRUE, QUEUED),
-	GIVES("_raw_spin_unlock", QUEUED),
-	GIVES("_raw_spin_unlock_bh", QUEUED),
-	GIVES("_raw_spin_unlock_irq", QUEUED),
-	GIVES("_raw_spin_unlock_irqrestore", QUEUED),
-	TAKES("_raw_read_lock", "_raw_read_unlock", ALWAYS, SPINS),
-	TAKES("_raw_read_lock_bh", "_raw_read_unlock", ALWAYS, SPINS),
-	TAKES("_raw_read_lock_irq", "_raw_read_unlock", ALWAYS, SPINS),
-	TAKES("_raw_read_lock_irqsave", "_raw_read_unlock", ALWAYS, SPINS),
-	GIVES("_raw_read_unlock", SPINS),
-	GIVES("_raw_read_unlock_bh", SPINS),
-	GIVES("_raw_read_unlock_irq", SPINS),
-	GIVES("_raw_read_unlock_irqrestore", SPINS),
-	TAKES("_raw_write_lock", "_raw_write_unlock", ALWAYS, SPINS),
-	TAKES("_raw_write_lock_bh", "_raw_write_unlock", ALWAYS, SPINS),
-	TAKES("_raw_write_lock_irq", "_raw_write_unlock", ALWAYS, SPINS),
-	TAKES("_raw_write_lock_irqsave", "_raw_write_unlock", ALWAYS, SPINS),
-	GIVES("_raw_write_unlock", SPINS),
-	GIVES("_raw_write_unlock_bh", SPINS),
-	GIVES("_raw_write_unlock_irq", SPINS),
-	GIVES("_raw_write_unlock_irqrestore", SPINS),
+	SPIN_ROWS("read", SPINS),
+	SPIN_ROWS("write", SPINS),
 	TAKES_ARGS("__rcu_read_lock", "__rcu_read_unlock", NO, NO, ALWAYS, SPINS),
 	TAKES_ARGS("__rcu_read_unlock", NULL, NO, NO, ALWAYS, SPINS),
 	/* Who has it polls it; that is refused then. */
@@ -173,10 +161,13 @@ static int add_locks(struct recover *out, const struct chariot_profile *p,
 		     const struct chariot_driver *d)
 {
 	struct chariot_lock *l = calloc(ARRAY_SIZE(lock_rows), sizeof(*l));
-	uint32_t nr = 0;
+	uint32_t nr = 0, without = 0;
 
 	if (!l)
 		return -ENOMEM;
+	/* Others have spin locks of another kind. */
+	if (chariot_profile__type_size(p, "qspinlock") != 4)
+		without = CHARIOT_LOCK_QUEUED;
 	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++) {
 		const struct lock_row *row = &lock_rows[i];
 
@@ -185,11 +176,8 @@ static int add_locks(struct recover *out, const struct chariot_profile *p,
 			.release = row->release ? address_of(p, d, row->release) :
 						  0,
 			.arg = { row->arg[0], row->arg[1] },
-			.when = row->when, .flags = row->flags,
+			.when = row->when, .flags = row->flags & ~without,
 		};
-		/* Others have spin locks of another kind. */
-		if (chariot_profile__type_size(p, "qspinlock") != 4)
-			l[nr].flags &= ~CHARIOT_LOCK_QUEUED;
 		if (l[nr].gva && (l[nr].release || !row->release))
 			nr++;
 	}
@@ -319,6 +307,15 @@ static bool points_to(const struct btf *btf, const struct btf_type *proto,
 	return t && btf_is_ptr(t) && is_named(btf, t->type, name);
 }
 
+static bool points_to_one_of(const struct btf *btf, const struct btf_type *proto,
+			     const char *const types[], size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (points_to(btf, proto, 0, types[i]))
+			return true;
+	return false;
+}
+
 static int result(const struct btf *btf, const struct btf_type *proto)
 {
 	const struct btf_type *t = bare(btf, proto->type);
@@ -363,10 +360,7 @@ static bool is_balanced(const struct btf *btf, const struct btf_type *proto,
 	if (points_to(btf, proto, 0, "sk_buff") &&
 	    points_to(btf, proto, 1, "net_device"))
 		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (points_to(btf, proto, 0, types[i]))
-			return true;
-	return false;
+	return points_to_one_of(btf, proto, types, ARRAY_SIZE(types));
 }
 
 /* What a bus calls to take the driver from a device. */
@@ -381,10 +375,7 @@ static bool is_remove(const struct btf *btf, const struct btf_type *proto,
 	if (btf_vlen(proto) != 1 ||
 	    !(strstr(name, "remove") || strstr(name, "disconnect")))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (points_to(btf, proto, 0, types[i]))
-			return true;
-	return false;
+	return points_to_one_of(btf, proto, types, ARRAY_SIZE(types));
 }
 
 uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
