@@ -94,11 +94,15 @@ struct chariot_calls *chariot_calls_alloc(struct chariot_domain *dom,
 	return c;
 }
 
-void chariot_calls_add(struct chariot_calls *c, u64 fn, u64 arg0, u64 arg1)
+void chariot_calls_push(struct chariot_calls *c, const struct chariot_call *call)
 {
-	if (!fn || c->nr == CHARIOT_MAX_CALLS)
-		return;
-	c->list[c->nr++] = (struct chariot_call){ fn, { arg0, arg1 } };
+	if (call->fn && c->nr < CHARIOT_MAX_CALLS)
+		c->list[c->nr++] = *call;
+}
+
+void chariot_calls_add(struct chariot_calls *c, u64 fn, u64 arg)
+{
+	chariot_calls_push(c, &(struct chariot_call){ fn, { arg } });
 }
 
 static void set_rflags(struct kvm_vcpu *vcpu, u64 rflags)

@@ -41,7 +41,8 @@ struct chariot_calls *chariot_calls_alloc(struct chariot_domain *dom,
 					  struct kvm_vcpu *vcpu,
 					  const struct chariot_entry *e);
 /* @fn 0: nothing.  What is more than CHARIOT_MAX_CALLS is left out. */
-void chariot_calls_add(struct chariot_calls *c, u64 fn, u64 arg0, u64 arg1);
+void chariot_calls_add(struct chariot_calls *c, u64 fn, u64 arg);
+void chariot_calls_push(struct chariot_calls *c, const struct chariot_call *call);
 /* Begin; takes @c over.  -EFAULT: the stack is not mapped. */
 int chariot_calls_run(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		      struct chariot_calls *c);

@@ -12,9 +12,14 @@ static int lock_cmp(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool arg_ok(u8 arg)
+static bool args_ok(const u8 arg[3])
 {
-	return arg <= CHARIOT_NO_ARG || arg & CHARIOT_LOCK_CONST(0);
+	u32 i;
+
+	for (i = 0; i < 3; i++)
+		if (arg[i] > CHARIOT_NO_ARG && !(arg[i] & CHARIOT_LOCK_CONST(0)))
+			return false;
+	return true;
 }
 
 int chariot_held_check(const struct chariot_lock *l, u32 nr)
@@ -22,8 +27,7 @@ int chariot_held_check(const struct chariot_lock *l, u32 nr)
 	u32 i;
 
 	for (i = 0; i < nr; i++)
-		if (l[i].gva < CHARIOT_KERNEL_HALF || !arg_ok(l[i].arg[0]) ||
-		    !arg_ok(l[i].arg[1]) ||
+		if (l[i].gva < CHARIOT_KERNEL_HALF || !args_ok(l[i].arg) ||
 		    (l[i].release && l[i].release < CHARIOT_KERNEL_HALF) ||
 		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
 		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
@@ -51,20 +55,26 @@ static struct chariot_held held_of(const struct chariot_lock *lock,
 {
 	return (struct chariot_held){
 		lock, { held_arg(lock, 0, args, result),
-			held_arg(lock, 1, args, result) }
+			held_arg(lock, 1, args, result),
+			held_arg(lock, 2, args, result) }
 	};
 }
 
 /* What @by gives back: of locks not by which of its functions. */
 static bool gives(const struct chariot_held *by, const struct chariot_held *h)
 {
+	u32 i;
+
 	if (by->arg[0] != h->arg[0] ||
 	    (by->lock->flags ^ h->lock->flags) & CHARIOT_LOCK_SPINS)
 		return false;
-	return !(by->lock->flags & CHARIOT_LOCK_RESOURCE) ||
-	       (by->lock->gva == h->lock->release &&
-		(by->lock->arg[1] == CHARIOT_NO_ARG ||
-		 by->arg[1] == h->arg[1]));
+	if (!(by->lock->flags & CHARIOT_LOCK_RESOURCE))
+		return true;
+	for (i = 1; i < 3; i++)
+		if (by->lock->arg[i] != CHARIOT_NO_ARG &&
+		    by->arg[i] != h->arg[i])
+			return false;
+	return by->lock->gva == h->lock->release;
 }
 
 void chariot_held_take_out(struct chariot_held *list, u32 *nr, u32 i)
@@ -93,7 +103,7 @@ static void take_resource(struct chariot_domain *dom, struct chariot_held h)
 
 	for (i = 0; i < dom->nr_resources; i++)
 		if (list[i].lock->release == h.lock->release &&
-		    list[i].arg[0] == h.arg[0] && list[i].arg[1] == h.arg[1])
+		    !memcmp(list[i].arg, h.arg, sizeof(h.arg)))
 			return;
 	if (!list)
 		list = dom->resources = kcalloc(MAX_RESOURCES, sizeof(*list),

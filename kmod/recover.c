@@ -45,6 +45,8 @@ int chariot_recover_create(struct chariot_domain *dom,
 	    (r->hold && r->hold < CHARIOT_KERNEL_HALF) ||
 	    (r->irq_exit && r->irq_exit < CHARIOT_KERNEL_HALF) ||
 	    (r->restart.fn && r->restart.fn < CHARIOT_KERNEL_HALF) ||
+	    (r->replace[0].fn && r->replace[0].fn < CHARIOT_KERNEL_HALF) ||
+	    (r->replace[1].fn && r->replace[1].fn < CHARIOT_KERNEL_HALF) ||
 	    r->flags & ~CHARIOT_RECOVER_COMPLETE)
 		return -EINVAL;
 	if (r->nr_stand_ins > MAX_STAND_INS || r->nr_locks > CHARIOT_MAX_LOCKS)
@@ -286,7 +288,7 @@ static void stand_in(struct chariot_domain *dom, struct chariot_calls *c,
 		return;
 	if (s->flags & CHARIOT_STAND_IN_ONCE && was_done(dom, s, arg))
 		return;
-	chariot_calls_add(c, s->fn, arg, 0);
+	chariot_calls_add(c, s->fn, arg);
 }
 
 static bool is_idle(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
@@ -299,7 +301,8 @@ static bool is_idle(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 
 static void add_release(struct chariot_calls *c, const struct chariot_held *h)
 {
-	chariot_calls_add(c, h->lock->release, h->arg[0], h->arg[1]);
+	chariot_calls_push(c, &(struct chariot_call){
+		h->lock->release, { h->arg[0], h->arg[1], h->arg[2] } });
 }
 
 /* Those that spin first: they are the inner ones. */
@@ -316,22 +319,24 @@ static void add_locks(struct chariot_calls *c, const struct chariot_entry *e)
 			add_release(c, &e->locks[i]);
 }
 
+#define MAX_RELEASES	(CHARIOT_MAX_CALLS - 8)	/* others come behind them */
+
 /* All that has these @flags.  False: not all had room. */
 static bool add_resources(struct chariot_domain *dom, struct chariot_calls *c,
 			  u32 flags)
 {
 	u32 i;
 
-	for (i = dom->nr_resources; i-- && c->nr < CHARIOT_MAX_CALLS;) {
+	for (i = dom->nr_resources; i-- && c->nr < MAX_RELEASES;) {
 		if (flags & ~dom->resources[i].lock->flags)
 			continue;
 		add_release(c, &dom->resources[i]);
 		chariot_held_take_out(dom->resources, &dom->nr_resources, i);
 	}
-	return c->nr < CHARIOT_MAX_CALLS;
+	return c->nr < MAX_RELEASES;
 }
 
-static void tell_held(struct chariot_domain *dom)
+static void tell_held(struct chariot_domain *dom, bool replaced)
 {
 	struct chariot_event ev = {
 		.type = CHARIOT_EV_ERROR, .vcpu = ~0U, .domain = dom->nr,
@@ -339,13 +344,29 @@ static void tell_held(struct chariot_domain *dom)
 	};
 
 	snprintf(ev.u.error.text, sizeof(ev.u.error.text),
-		 "%s cannot clean up: it stays loaded, and stopped", dom->name);
+		 "%s cannot clean up: it stays loaded, and stopped%s", dom->name,
+		 replaced ? "; another one is loaded in its place" : "");
 	chariot_event_send(dom->vm, &ev, NULL);
+}
+
+/* Another one may be loaded: but for what is lost its device is free. */
+static bool replace(struct chariot_domain *dom, struct chariot_calls *c)
+{
+	const struct chariot_recover *r = &dom->recover;
+
+	if (!r->replace[0].fn || dom->lost_resource ||
+	    !add_resources(dom, c, CHARIOT_LOCK_RUNS))
+		return false;
+	chariot_calls_push(c, &r->replace[0]);
+	chariot_calls_push(c, &r->replace[1]);
+	chariot_calls_push(c, &r->restart);
+	return r->restart.fn;
 }
 
 /* The exit function ends, and has not cleaned up. */
 static void end_exit(struct chariot_domain *dom, struct chariot_calls *c)
 {
+	size_t len = strlen(dom->name);
 	u32 nr = c->nr;
 
 	if (dom->recover.flags & CHARIOT_RECOVER_COMPLETE &&
@@ -353,10 +374,11 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c)
 		c->drop = dom->nr;
 		return;
 	}
-	tell_held(dom);
 	c->nr = nr;
+	tell_held(dom, replace(dom, c));
+	strscpy(dom->name + len, "~held", sizeof(dom->name) - len);
 	c->hold = true;
-	chariot_calls_add(c, dom->recover.hold, U32_MAX, 0);
+	chariot_calls_add(c, dom->recover.hold, U32_MAX);
 	dom->stopping = false;
 }
 
@@ -372,14 +394,14 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		return -ENOMEM;
 	c->rax = e->gate ? dom->recover.returns[e->gate->flags >> 4 & 7] : 0;
 	if (irq_exit)
-		chariot_calls_add(c, dom->recover.irq_exit, 0, 0);
+		chariot_calls_add(c, dom->recover.irq_exit, 0);
 	add_locks(c, e);
 	stand_in(dom, c, e, ran);
 	/* It cannot clean up; what could still call it must not. */
 	if (dom->broken && cleans_up(dom, e))
 		add_resources(dom, c, CHARIOT_LOCK_RUNS);
-	if (!dom->failed && c->nr < CHARIOT_MAX_CALLS && dom->recover.restart.fn)
-		c->list[c->nr++] = dom->recover.restart;
+	if (!dom->failed)
+		chariot_calls_push(c, &dom->recover.restart);
 	dom->failed = true;
 	if (dom->broken && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
 		end_exit(dom, c);
@@ -411,7 +433,7 @@ static int undo_stand_ins(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	c->rip = e->rip;
 	c->rsp = e->slot;
 	for (i = 0; i < dom->nr_once; i++)
-		chariot_calls_add(c, dom->once[i].undo, dom->once[i].arg, 0);
+		chariot_calls_add(c, dom->once[i].undo, dom->once[i].arg);
 	dom->nr_once = 0;
 	return chariot_calls_run(dom->vm, vcpu, c);
 }

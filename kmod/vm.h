@@ -35,7 +35,7 @@ struct chariot_caller {
 /* What was taken and has to be given back. */
 struct chariot_held {
 	const struct chariot_lock *lock;
-	u64 arg[2];
+	u64 arg[3];
 };
 
 /* A call of a driver function by the kernel. */

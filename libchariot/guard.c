@@ -440,13 +440,15 @@ static bool can_unbind(const struct chariot_domain_create *c)
 }
 
 static void prepare_recovery(struct chariot_guard *g,
-			     struct chariot_domain_create *c)
+			     struct chariot_domain_create *c, uint64_t module)
 {
 	struct name *n = *find_name(g, c->name);
+	const struct recover_module m = {
+		.name = c->name, .module = module, .slot = slot_of(g, c->name),
+		.restart = !n || may_restart(g, n), .unbind = can_unbind(c),
+	};
 	int err = recover_prepare(&c->recover, g->vm->profile,
-				  chariot_vm__space(g->vm), c->name,
-				  slot_of(g, c->name), !n || may_restart(g, n),
-				  can_unbind(c));
+				  chariot_vm__space(g->vm), &m);
 
 	if (!err)
 		return;
@@ -458,13 +460,13 @@ static void prepare_recovery(struct chariot_guard *g,
 }
 
 static int create_domain(struct chariot_guard *g, struct chariot_tables *t,
-			 uint32_t verdict)
+			 uint64_t module, uint32_t verdict)
 {
 	struct chariot_domain_create c = *chariot_tables__create(t);
 	int nr;
 
 	c.verdict = verdict;
-	prepare_recovery(g, &c);
+	prepare_recovery(g, &c, module);
 	nr = vm_call(g->vm->fd, CHARIOT_DOMAIN_CREATE, &c);
 	/* A reset that came in between has not seen this domain. */
 	if (nr > 0 && was_reset(g))
@@ -490,7 +492,7 @@ static int isolate(struct chariot_guard *g, uint64_t module, uint32_t verdict,
 	err = t ? 0 : -errno ?: -EIO;
 	if (t) {
 		*what = "the module refused";
-		err = create_domain(g, t, verdict);
+		err = create_domain(g, t, module, verdict);
 	}
 	chariot_tables__free(t);
 	chariot_driver__free(d);

@@ -193,15 +193,22 @@ void recover_free(struct recover *r);
 /* CHARIOT_GATE_* of the entry @name with this prototype (may be NULL). */
 uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 		       const char *name);
+/* One that is loaded. */
+struct recover_module {
+	const char *name;
+	uint64_t module;	/* gva of its struct module */
+	unsigned int slot;	/* where what is for it is */
+	bool restart;
+	bool unbind;		/* before that, if it has to be */
+};
 /*
- * Unused kernel text, of which a few bytes become the trap and @slot's part holds
- * the arguments of the command that loads @driver anew, and before that, if it has
- * to and with @unbind, takes it from its devices.  Fills in trap and, with @restart,
- * restart.  -ENOSPC: there is none.
+ * Unused kernel text, of which a few bytes become the trap and the slot's part holds
+ * the arguments of the command that loads the driver anew.  Fills in trap and, with
+ * restart, restart and replace.  -ENOSPC: there is none.
  */
 int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
-		    const struct chariot_space *s, const char *driver,
-		    unsigned int slot, bool restart, bool unbind);
+		    const struct chariot_space *s,
+		    const struct recover_module *m);
 
 /* ---- driver.c ----------------------------------------------------------- */
 

@@ -30,15 +30,15 @@
  */
 static const struct lock_row {
 	const char *fn, *release;
-	uint8_t arg[2];
-	uint16_t when;
+	uint8_t arg[3], when;
 	uint32_t flags;
 } lock_rows[] = {
 #define TAKES(fn, release, when, flags) \
-	{ fn, release, { 0, NO }, CHARIOT_LOCK_##when, flags }
+	{ fn, release, { 0, NO, NO }, CHARIOT_LOCK_##when, flags }
 #define TAKES_ARGS(fn, release, a, b, when, flags) \
-	{ fn, release, { a, b }, CHARIOT_LOCK_##when, flags }
-#define GIVES(fn, flags)	{ fn, NULL, { 0, NO }, CHARIOT_LOCK_ALWAYS, flags }
+	{ fn, release, { a, b, NO }, CHARIOT_LOCK_##when, flags }
+#define GIVES(fn, flags) \
+	{ fn, NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, flags }
 #define SPIN_ROWS(kind, flags)						\
 	TAKES("_raw_" kind "_lock", "_raw_" kind "_unlock", ALWAYS, flags), \
 	TAKES("_raw_" kind "_lock_bh", "_raw_" kind "_unlock", ALWAYS, flags), \
@@ -99,6 +99,8 @@ static const struct lock_row {
 
 	TAKES_ARGS("request_threaded_irq", "free_irq", 0, 5, ZERO, RUNS),
 	TAKES_ARGS("free_irq", NULL, 0, 1, ALWAYS, RESOURCE),
+	{ "pci_request_irq", "pci_free_irq", { 0, 1, 4 }, CHARIOT_LOCK_ZERO, RUNS },
+	{ "pci_free_irq", NULL, { 0, 1, 2 }, CHARIOT_LOCK_ALWAYS, RESOURCE },
 	TAKES_ARGS("queue_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
 		   ALWAYS, RUNS),
 	TAKES_ARGS("mod_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
@@ -120,13 +122,17 @@ static const struct lock_row {
 	TAKES_ARGS("pci_ioremap_bar", "iounmap", RET, NO, TRUE, RESOURCE),
 	GIVES("iounmap", RESOURCE),
 	TAKES_ARGS("pci_request_selected_regions", "pci_release_selected_regions",
-		   0, 1, ZERO, RESOURCE),
+		   0, 1, ZERO, RUNS),
 	GIVES("pci_release_selected_regions", RESOURCE),
-	TAKES("pci_request_regions", "pci_release_regions", ZERO, RESOURCE),
+	TAKES("pci_request_regions", "pci_release_regions", ZERO, RUNS),
 	GIVES("pci_release_regions", RESOURCE),
-	TAKES("pci_enable_device", "pci_disable_device", ZERO, RESOURCE),
-	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, RESOURCE),
+	TAKES("pci_enable_device", "pci_disable_device", ZERO, RUNS),
+	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, RUNS),
 	GIVES("pci_disable_device", RESOURCE),
+	TAKES("pci_alloc_irq_vectors", "pci_free_irq_vectors", ALWAYS, RUNS),
+	TAKES("pci_alloc_irq_vectors_affinity", "pci_free_irq_vectors", ALWAYS,
+	      RUNS),
+	GIVES("pci_free_irq_vectors", RESOURCE),
 	TAKES("__pci_register_driver", "pci_unregister_driver", ZERO, RESOURCE),
 	GIVES("pci_unregister_driver", RESOURCE),
 	TAKES("__gameport_register_port", "gameport_unregister_port", ALWAYS,
@@ -175,7 +181,7 @@ static int add_locks(struct recover *out, const struct chariot_profile *p,
 			.gva = address_of(p, d, row->fn),
 			.release = row->release ? address_of(p, d, row->release) :
 						  0,
-			.arg = { row->arg[0], row->arg[1] },
+			.arg = { row->arg[0], row->arg[1], row->arg[2] },
 			.when = row->when, .flags = row->flags & ~without,
 		};
 		if (l[nr].gva && (l[nr].release || !row->release))
@@ -432,7 +438,7 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 	r->returns[RETURN_IOERR] = BLK_STS_IOERR;
 	r->returns[RETURN_SIGBUS] = 2;		/* VM_FAULT_SIGBUS */
 	r->returns[RETURN_AGAIN] = 1;		/* BLK_EH_, SCSI_EH_RESET_TIMER */
-	r->hold = chariot_profile__symbol(p, "msleep");
+	r->hold = chariot_profile__symbol(p, "schedule_timeout_idle");
 	r->oops = profile_nop(p, s, "oops_begin");
 	if (flags >= 0) {
 		r->irq_exit = chariot_profile__symbol(p, "ct_irq_exit");
@@ -511,10 +517,11 @@ static uint64_t add_text(struct command *c, uint64_t gva, size_t *used,
 /*
  * Users of the device may keep the module busy: they are told by errors, so it
  * is tried for a while.  Who waits for what the device will never do, with it
- * open, is told when the device is gone: what @unbind is for.
+ * open, is told when the device is gone: what unbind is for.  One that is held has
+ * another name: nothing to remove.
  */
-static void make_command(struct command *c, uint64_t gva, const char *driver,
-			 bool unbind)
+static size_t make_command(struct command *c, uint64_t gva,
+			   const struct recover_module *m)
 {
 	static const char remove[] =
 		"[ $i = 3 ]&&(for d in /sys/module/$m/drivers/*/*/driver;"
@@ -523,25 +530,50 @@ static void make_command(struct command *c, uint64_t gva, const char *driver,
 	size_t used = 0;
 
 	snprintf(script, sizeof(script),
-		 "m=%s;i=0;until rmmod $m||[ $i = 60 ];do %s sleep 1;i=$((i+1));done;"
-		 "grep -q \"^$m \" /proc/modules||modprobe $m", driver,
-		 unbind ? remove : "");
+		 "m=%s;i=0;l(){ grep -q \"^$m \" /proc/modules;};"
+		 "until ! l||rmmod $m||[ $i = 60 ];do %s sleep 1;i=$((i+1));done;"
+		 "l||modprobe $m", m->name, m->unbind ? remove : "");
 	c->argv[0] = add_text(c, gva, &used, "/bin/sh");
 	c->argv[1] = add_text(c, gva, &used, "-c");
 	c->argv[2] = add_text(c, gva, &used, script);
 	c->envp[0] = add_text(c, gva, &used, "HOME=/");
 	c->envp[1] = add_text(c, gva, &used,
 			      "PATH=/sbin:/usr/sbin:/bin:/usr/bin");
+	return used;
+}
+
+/* A module that must not be freed makes room for another one of its name. */
+static void make_replace(struct chariot_recover *r, struct command *c,
+			 uint64_t gva, size_t *used,
+			 const struct chariot_profile *p,
+			 const struct recover_module *m)
+{
+	uint64_t teardown = chariot_profile__symbol(p, "mod_sysfs_teardown");
+	uint64_t copy = chariot_profile__symbol(p, "__memcpy");
+	int64_t name = chariot_profile__member(p, "module", "name", NULL);
+	char held[CHARIOT_NAME_LEN];
+	uint64_t text;
+
+	/* Before 5.19 it was no function.  modprobe ends a name at a ".". */
+	if (!teardown || !copy || name < 0 ||
+	    snprintf(held, sizeof(held), "%s~held", m->name) >= (int)sizeof(held) ||
+	    *used + strlen(held) >= sizeof(c->text))
+		return;
+	text = add_text(c, gva, used, held);
+	r->replace[0] = (struct chariot_call){ teardown, { m->module } };
+	r->replace[1] = (struct chariot_call){ copy, {
+		m->module + name, text, strlen(held) + 1 } };
 }
 
 int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
-		    const struct chariot_space *s, const char *driver,
-		    unsigned int slot, bool restart, bool unbind)
+		    const struct chariot_space *s,
+		    const struct recover_module *m)
 {
 	uint64_t fn = chariot_profile__symbol(p, "call_usermodehelper");
 	struct command c = {};
 	uint8_t insn[4];
 	uint64_t at, gva;
+	size_t used;
 	int err;
 
 	trap_insn(insn);
@@ -552,10 +584,11 @@ int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 	if (err)
 		return err;
 	r->trap = at;
-	if (!restart || !fn)
+	if (!m->restart || !fn)
 		return 0;
-	gva = at + SLOT_SIZE * (1 + slot % NR_SLOTS);
-	make_command(&c, gva, driver, unbind);
+	gva = at + SLOT_SIZE * (1 + m->slot % NR_SLOTS);
+	used = make_command(&c, gva, m);
+	make_replace(r, &c, gva, &used, p, m);
 	err = chariot_space__write(s, gva, &c, sizeof(c));
 	if (err)
 		return err;

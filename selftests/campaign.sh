@@ -154,10 +154,24 @@ wait_for()
 	local i
 
 	for i in $(seq 200); do
+		kill -0 "$L1" 2>/dev/null || return
 		qmp "$1" "{\"execute\":\"$2\"}" | grep -q "\"status\": \"$3\"" && return
 		sleep 0.05
 	done
 	return 1
+}
+
+# QEMU does not take the state of a CPU that is in a guest of its own just then.
+state_is_good()
+{
+	local work status
+
+	work=$(mktemp -d) || return
+	restored "$work" 2>/dev/null
+	status=$?
+	end_l1
+	rm -rf "$work"
+	return $status
 }
 
 save()
@@ -171,9 +185,15 @@ save()
 		tail -n 20 "$SAVED/said" "$work/l1.log" >&2
 		return 1
 	fi
-	capable "$work" &&
+	capable "$work" || return
+	for _ in 1 2 3 4 5; do
 		qmp "$work" "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"exec:cat >$SAVED/state\"}}" >/dev/null &&
-		wait_for "$work" query-migrate completed
+			wait_for "$work" query-migrate completed || return
+		(state_is_good) && return
+		qmp "$work" '{"execute":"cont"}' >/dev/null
+		sleep 0.3
+	done
+	return 1
 }
 
 # Everything that goes into L1 is in its initramfs: that names what is saved.

@@ -347,19 +347,20 @@ struct chariot_stand_in {		/* call fn(arg, 0) */
 struct chariot_lock {
 	__u64 gva;			/* kernel function that takes or gives back */
 	__u64 release;			/* what gives back what it takes; 0: it gives back */
-	__u8  arg[2];			/* of @release: CHARIOT_ARG(n), CHARIOT_RET of
+	__u8  arg[3];			/* of @release: CHARIOT_ARG(n), CHARIOT_RET of
 					 * the function that takes, CHARIOT_NO_ARG, or
 					 * CHARIOT_LOCK_CONST(n) */
 #define CHARIOT_LOCK_CONST(n)	(0x80 | (n))	/* 0..127 */
-	__u16 when;			/* CHARIOT_LOCK_* */
+	__u8  when;			/* CHARIOT_LOCK_* */
 	__u32 flags;			/* CHARIOT_LOCK_* */
 };
 #define CHARIOT_NO_ARG		7
 #define CHARIOT_LOCK_SPINS	(1U << 0)	/* given back with interrupts off */
 #define CHARIOT_LOCK_RESOURCE	(1U << 1)	/* the driver's; given back when it could not
 						 * clean up */
-#define CHARIOT_LOCK_RUNS	(1U << 2)	/* and has the kernel call the driver: given
-						 * back as soon as that is known */
+#define CHARIOT_LOCK_RUNS	(1U << 2)	/* and has the kernel call the driver, or is
+						 * the device's, which another driver would
+						 * have: given back as soon as that is known */
 #define CHARIOT_LOCK_PANICS	(1U << 3)	/* neither: the guest's kernel ends there, and
 						 * the driver shall fail when it calls it */
 #define CHARIOT_LOCK_QUEUED	(1U << 4)	/* its first argument is a struct qspinlock *;
@@ -378,7 +379,11 @@ struct chariot_recover {
 					 * answer to an exception; 0: not looked at */
 	__u64 hold;			/* called, again and again, with UINT_MAX in place of
 					 * the return from an exit that went wrong, if not
-					 * COMPLETE: the module must not be freed; msleep() */
+					 * COMPLETE: the module must not be freed;
+					 * schedule_timeout_idle() */
+	/* Called before, and @restart after: what makes room for another module of
+	 * that name.  The domain is then called NAME~held.  fn 0: no room is made. */
+	struct chariot_call replace[2];
 	__s64 returns[8];
 	struct chariot_call restart;
 	__u64 stand_ins;		/* struct chariot_stand_in[] */
