@@ -357,6 +357,16 @@ static enum action bad_fetch(struct fault *f)
 	return to_view(f, 0, "bad fetch");
 }
 
+/* As if it had returned. */
+static enum action skip_call(struct fault *f, u64 ret, bool tail, u64 result)
+{
+	chariot_reg_write(f->vcpu, VCPU_REGS_RAX, result);
+	if (tail)
+		return leave_tail(f);
+	set_pc(f, ret, f->rsp + 8);
+	return RETRY;
+}
+
 /*
  * A CHECK found that the function would write where the driver may not.
  * EMULATE: go on with the call all the same.
@@ -367,11 +377,7 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 	switch (violate(f, CHARIOT_WHY_WRITE, r->gva,
 			min_t(u64, r->len, U32_MAX))) {
 	case CHARIOT_VERDICT_SKIP:
-		chariot_reg_write(f->vcpu, VCPU_REGS_RAX, r->result);
-		if (tail)
-			return leave_tail(f);
-		set_pc(f, ret, f->rsp + 8);
-		return RETRY;
+		return skip_call(f, ret, tail, r->result);
 	case CHARIOT_VERDICT_OOPS:
 		kvm_call(kvm_queue_exception_e)(f->vcpu, X86_TRAP_GP, 0);
 		if (tail)
@@ -447,8 +453,11 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	a = lock ? look_at_lock(f, lock, ret, tail) : EMULATE;
 	if (a != EMULATE)
 		return a;
-	if (gate) {
+	if (gate || lock)
 		read_values(f, &val);
+	if (lock && chariot_held_gone(f->dom, lock, val.v))
+		return skip_call(f, ret, tail, 0);
+	if (gate) {
 		if (!chariot_gate_check(f->dom, f->vs, gate, &val, &refusal)) {
 			a = refuse(f, &refusal, ret, tail);
 			if (a != EMULATE)
@@ -466,11 +475,8 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 			return fail(f, -EFAULT, "a stack is not mapped");
 		set_pc(f, f->rip, f->rsp);
 	}
-	if (lock) {
-		if (!gate)
-			read_values(f, &val);
+	if (lock)
 		chariot_held_call(f->dom, f->vs->entry, lock, val.v);
-	}
 	frame = push(f, ret, f->rsp + 8, false);
 	if (!frame)
 		return fail(f, -ENOMEM, "no memory for a frame");
@@ -530,6 +536,16 @@ static bool has_returned(struct fault *f)
 	       xa_load(&f->dom->exec, w.gpa >> PAGE_SHIFT);
 }
 
+/* What the kernel's linker has put between functions. */
+static bool is_fill(struct fault *f)
+{
+	u8 code[2];
+
+	return !chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rip, code,
+				      sizeof(code)) &&
+	       code[0] == INT3_INSN_OPCODE && code[1] == INT3_INSN_OPCODE;
+}
+
 /* The driver has left its text for (f->rip, f->rsp). */
 static enum action leave_for(struct fault *f)
 {
@@ -550,8 +566,9 @@ static enum action leave_for(struct fault *f)
 		gate = NULL;
 	if (chariot_domain_text(f->dom, top))
 		return call(f, gate, top, false);
+	/* It does not come back from there, so an oops would find nobody. */
 	if (f->rsp == e->slot && top == e->ret)
-		return jump(f, gate);
+		return is_fill(f) ? bad_fetch(f) : jump(f, gate);
 	if (chariot_find_caller(f->dom, e, f->rsp, &slot) || has_returned(f))
 		return suspend_caller(f, "beside");
 	return bad_fetch(f);

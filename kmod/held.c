@@ -32,7 +32,7 @@ int chariot_held_check(const struct chariot_lock *l, u32 nr)
 		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
 		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
 				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS |
-				   CHARIOT_LOCK_QUEUED) ||
+				   CHARIOT_LOCK_QUEUED | CHARIOT_LOCK_DEVICE) ||
 		    (i && l[i].gva <= l[i - 1].gva))
 			return -EINVAL;
 	return 0;
@@ -83,16 +83,33 @@ void chariot_held_take_out(struct chariot_held *list, u32 *nr, u32 i)
 	memmove(list + i, list + i + 1, (*nr - i) * sizeof(*list));
 }
 
+static int find(const struct chariot_held *list, u32 nr,
+		const struct chariot_held *by)
+{
+	int i;
+
+	for (i = nr - 1; i >= 0 && !gives(by, &list[i]); i--)
+		;
+	return i;
+}
+
 static void give(struct chariot_held *list, u32 *nr,
 		 const struct chariot_held *by)
 {
-	u32 i;
+	int i = find(list, *nr, by);
 
-	for (i = *nr; i--;)
-		if (gives(by, &list[i])) {
-			chariot_held_take_out(list, nr, i);
-			return;
-		}
+	if (i >= 0)
+		chariot_held_take_out(list, nr, i);
+}
+
+bool chariot_held_gone(struct chariot_domain *dom,
+		       const struct chariot_lock *lock, const u64 args[6])
+{
+	struct chariot_held by = held_of(lock, args, 0);
+
+	return dom->broken && lock->flags & CHARIOT_LOCK_RESOURCE &&
+	       !lock->release &&
+	       find(dom->resources, dom->nr_resources, &by) < 0;
 }
 
 /* Timers and work are taken again and again. */

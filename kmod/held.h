@@ -11,6 +11,9 @@
 int chariot_held_check(const struct chariot_lock *rows, u32 nr);
 /* The row of the kernel function @fn, if it takes or gives back. */
 const struct chariot_lock *chariot_held_row(struct chariot_domain *dom, u64 fn);
+/* Would it give back what was given back for it, when it could not clean up? */
+bool chariot_held_gone(struct chariot_domain *dom,
+		       const struct chariot_lock *lock, const u64 args[6]);
 /* The driver calls it; it has returned. */
 void chariot_held_call(struct chariot_domain *dom, struct chariot_entry *e,
 		       const struct chariot_lock *lock, const u64 args[6]);

@@ -23,7 +23,8 @@ static int check_stand_ins(const struct chariot_stand_in *s, u32 nr)
 		    s[i].flags & ~(CHARIOT_STAND_IN_TEST |
 				   CHARIOT_STAND_IN_RAN |
 				   CHARIOT_STAND_IN_ONCE |
-				   CHARIOT_STAND_IN_IRQ) ||
+				   CHARIOT_STAND_IN_IRQ |
+				   CHARIOT_STAND_IN_OFF) ||
 		    (s[i].undo && s[i].undo < CHARIOT_KERNEL_HALF))
 			return -EINVAL;
 	return 0;
@@ -218,13 +219,23 @@ void chariot_recover_loaded(struct chariot_domain *dom)
 	}
 }
 
+/* Does what cleans up wait for it? */
+static bool ends_requests(const struct chariot_domain *dom,
+			  const struct chariot_entry *e)
+{
+	const struct chariot_stand_in *s = chariot_stand_in_of(dom, e->gate);
+
+	return s && s->flags & CHARIOT_STAND_IN_OFF;
+}
+
 /* The driver fails while it cleans up. */
 static void fail_stopping(struct chariot_domain *dom,
 			  const struct chariot_entry *e)
 {
-	if (!e || (e->gate && e->gate->flags & CHARIOT_GATE_REQUEST))
+	if (!e || (e->gate && e->gate->flags & CHARIOT_GATE_REQUEST &&
+		   !ends_requests(dom, e)))
 		return;
-	if (cleans_up(dom, e))
+	if (cleans_up(dom, e) || ends_requests(dom, e))
 		dom->broken = true;
 	if (dom->broken || in_interrupt_of(e))
 		dom->deaf = true;
@@ -279,7 +290,8 @@ static void stand_in(struct chariot_domain *dom, struct chariot_calls *c,
 	if (!s)
 		return;
 	arg = e->args[s->arg];
-	if (ran && !(s->flags & CHARIOT_STAND_IN_RAN))
+	if ((ran && !(s->flags & CHARIOT_STAND_IN_RAN)) ||
+	    (!dom->off && s->flags & CHARIOT_STAND_IN_OFF))
 		return;
 	if (s->flags & CHARIOT_STAND_IN_TEST &&
 	    (chariot_guest_read_va(dom->vm->kvm, dom->cr, arg + s->test_off,
@@ -288,7 +300,7 @@ static void stand_in(struct chariot_domain *dom, struct chariot_calls *c,
 		return;
 	if (s->flags & CHARIOT_STAND_IN_ONCE && was_done(dom, s, arg))
 		return;
-	chariot_calls_add(c, s->fn, arg);
+	chariot_calls_push(c, &(struct chariot_call){ s->fn, { arg, s->value } });
 }
 
 static bool is_idle(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
@@ -331,6 +343,8 @@ static bool add_resources(struct chariot_domain *dom, struct chariot_calls *c,
 		if (flags & ~dom->resources[i].lock->flags)
 			continue;
 		add_release(c, &dom->resources[i]);
+		if (dom->resources[i].lock->flags & CHARIOT_LOCK_DEVICE)
+			dom->off = true;
 		chariot_held_take_out(dom->resources, &dom->nr_resources, i);
 	}
 	return c->nr < MAX_RELEASES;
@@ -396,10 +410,13 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	if (irq_exit)
 		chariot_calls_add(c, dom->recover.irq_exit, 0);
 	add_locks(c, e);
-	stand_in(dom, c, e, ran);
 	/* It cannot clean up; what could still call it must not. */
-	if (dom->broken && cleans_up(dom, e))
+	if (dom->broken && !dom->lost_resource &&
+	    (cleans_up(dom, e) || ends_requests(dom, e)))
 		add_resources(dom, c, CHARIOT_LOCK_RUNS);
+	stand_in(dom, c, e, ran);
+	if (dom->off && ends_requests(dom, e))
+		c->rax = 0;
 	if (!dom->failed)
 		chariot_calls_push(c, &dom->recover.restart);
 	dom->failed = true;

@@ -110,6 +110,7 @@ struct chariot_domain {
 	bool stopping;			/* but to clean up; */
 	bool deaf;			/* without interrupts; */
 	bool broken;			/* which went wrong */
+	bool off;			/* its device: CHARIOT_LOCK_DEVICE */
 	u64 exit_tasks[2];		/* that clean up: a device, all */
 	struct chariot_held *resources;	/* the last one last */
 	u32 nr_resources;

@@ -16,6 +16,7 @@
 #define QUEUED		(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_QUEUED)
 #define RESOURCE	CHARIOT_LOCK_RESOURCE
 #define RUNS		(CHARIOT_LOCK_RESOURCE | CHARIOT_LOCK_RUNS)
+#define DEVICE		(RUNS | CHARIOT_LOCK_DEVICE)
 #define PANICS		CHARIOT_LOCK_PANICS
 #define NO		CHARIOT_NO_ARG
 #define RET		CHARIOT_RET
@@ -126,8 +127,8 @@ static const struct lock_row {
 	GIVES("pci_release_selected_regions", RESOURCE),
 	TAKES("pci_request_regions", "pci_release_regions", ZERO, RUNS),
 	GIVES("pci_release_regions", RESOURCE),
-	TAKES("pci_enable_device", "pci_disable_device", ZERO, RUNS),
-	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, RUNS),
+	TAKES("pci_enable_device", "pci_disable_device", ZERO, DEVICE),
+	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, DEVICE),
 	GIVES("pci_disable_device", RESOURCE),
 	TAKES("pci_alloc_irq_vectors", "pci_free_irq_vectors", ALWAYS, RUNS),
 	TAKES("pci_alloc_irq_vectors_affinity", "pci_free_irq_vectors", ALWAYS,
@@ -245,13 +246,14 @@ static bool is_complete(const struct chariot_driver *d)
 /* ---- results and stand-ins ------------------------------------------------ */
 
 enum { RETURN_0, RETURN_ERROR, RETURN_IOERR, RETURN_SIGBUS, RETURN_AGAIN };
-enum { STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ };
+enum { STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ, STAND_IN_TIMEOUT };
 
 /* Without the function that stands in, nothing does. */
 static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
 {
 	struct chariot_stand_in *s = out->stand_ins;
 	int64_t state = chariot_profile__member(p, "napi_struct", "state", NULL);
+	int64_t rq = chariot_profile__member(p, "request", "state", NULL);
 
 	/* A poll that did nothing; else who closes the device waits for it. */
 	s[STAND_IN_NAPI - 1] = (struct chariot_stand_in){
@@ -270,10 +272,20 @@ static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
 		.flags = CHARIOT_STAND_IN_ONCE | CHARIOT_STAND_IN_IRQ,
 		.undo = chariot_profile__symbol(p, "enable_irq"),
 	};
+	/* A request that would never end. */
+	s[STAND_IN_TIMEOUT - 1] = (struct chariot_stand_in){
+		.fn = rq < 0 ? 0 : chariot_profile__symbol(p, "blk_mq_end_request"),
+		.value = BLK_STS_IOERR,
+		.flags = CHARIOT_STAND_IN_OFF | CHARIOT_STAND_IN_RAN |
+			 CHARIOT_STAND_IN_TEST,
+		.test_off = rq < 0 ? 0 : rq,
+		.test_mask = 1,			/* MQ_RQ_IN_FLIGHT */
+	};
 	if (state < 0 || !s[0].fn || !s[1].fn || !s[2].fn || !s[2].undo)
 		return;
 	out->r.stand_ins = (uintptr_t)s;
-	out->r.nr_stand_ins = ARRAY_SIZE(out->stand_ins);
+	out->r.nr_stand_ins = s[STAND_IN_TIMEOUT - 1].fn ? STAND_IN_TIMEOUT :
+							    STAND_IN_IRQ;
 }
 
 /* Is that what the type is called, or a typedef on the way to it? */
@@ -402,6 +414,9 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 	} else if (is_named(btf, proto->type, "irqreturn_t") &&
 		   btf_vlen(proto) == 2) {
 		in = STAND_IN_IRQ;
+	} else if (points_to(btf, proto, 0, "request") &&
+		   is_named(btf, proto->type, "blk_eh_timer_return")) {
+		in = STAND_IN_TIMEOUT;
 	}
 	if (ret == RETURN_IOERR || ret == RETURN_SIGBUS ||
 	    ret == RETURN_AGAIN || in == STAND_IN_XMIT)

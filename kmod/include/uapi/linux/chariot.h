@@ -328,8 +328,9 @@ struct chariot_call {
 	__u64 fn;			/* gva; 0: none */
 	__u64 arg[6];
 };
-struct chariot_stand_in {		/* call fn(arg, 0) */
+struct chariot_stand_in {		/* call fn(arg, value) */
 	__u64 fn;
+	__u64 value;
 	__u32 arg;			/* 0..5: of the function that it stands in for */
 	__u32 flags;			/* CHARIOT_STAND_IN_* */
 	__u32 test_off;			/* with TEST: only if *(u32 *)(arg + test_off) */
@@ -340,6 +341,9 @@ struct chariot_stand_in {		/* call fn(arg, 0) */
 #define CHARIOT_STAND_IN_RAN	(1U << 1)	/* also when the function has begun to run */
 #define CHARIOT_STAND_IN_ONCE	(1U << 2)	/* once for each value of the argument */
 #define CHARIOT_STAND_IN_IRQ	(1U << 3)	/* for an interrupt handler: CHARIOT_WHY_LOOP */
+#define CHARIOT_STAND_IN_OFF	(1U << 4)	/* once the device is off (CHARIOT_LOCK_DEVICE); the
+						 * function returns 0 then.  If it fails while the
+						 * driver cleans up, the driver cannot clean up */
 /*
  * What the driver takes by calling a function and gives back by another: locks,
  * which are its function's that is running, and resources, which are the driver's.
@@ -366,6 +370,8 @@ struct chariot_lock {
 #define CHARIOT_LOCK_QUEUED	(1U << 4)	/* its first argument is a struct qspinlock *;
 						 * where there cannot be one the driver fails
 						 * (CHARIOT_WHY_WRITE) */
+#define CHARIOT_LOCK_DEVICE	(1U << 5)	/* a resource: when it is given back the device
+						 * is off, and writes no memory any more */
 enum {
 	CHARIOT_LOCK_ALWAYS,
 	CHARIOT_LOCK_TRUE,		/* if it returns a (32-bit) value but 0 */
