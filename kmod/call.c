@@ -118,6 +118,8 @@ static void finish(struct kvm_vcpu *vcpu, struct chariot_calls *c)
 	restore_preempt_count(vcpu, c);
 	for (i = 0; i < 6; i++)
 		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
+	for (i = 0; c->enters && i < 6; i++)
+		chariot_reg_write(vcpu, arg_regs[i], c->args[i]);
 	chariot_reg_write(vcpu, VCPU_REGS_RAX, c->rax);
 	chariot_reg_write(vcpu, VCPU_REGS_RIP, c->rip);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->rsp);

@@ -28,6 +28,8 @@ struct chariot_calls {
 	/* then: */
 	struct chariot_caller caller;
 	u64 rip, rsp, rax;
+	bool enters;		/* the function that it is called for, with */
+	u64 args[6];
 };
 
 /* As a function is entered; has it, when it returns, kept the preempt count? */

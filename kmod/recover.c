@@ -39,6 +39,7 @@ int chariot_recover_create(struct chariot_domain *dom,
 			   const struct chariot_recover *r)
 {
 	void *p;
+	u32 i;
 
 	if (!memchr_inv(r, 0, sizeof(*r)))
 		return chariot_recovers(dom) ? -EOPNOTSUPP : 0;
@@ -46,10 +47,11 @@ int chariot_recover_create(struct chariot_domain *dom,
 	    (r->hold && r->hold < CHARIOT_KERNEL_HALF) ||
 	    (r->irq_exit && r->irq_exit < CHARIOT_KERNEL_HALF) ||
 	    (r->restart.fn && r->restart.fn < CHARIOT_KERNEL_HALF) ||
-	    (r->replace[0].fn && r->replace[0].fn < CHARIOT_KERNEL_HALF) ||
-	    (r->replace[1].fn && r->replace[1].fn < CHARIOT_KERNEL_HALF) ||
 	    r->flags & ~CHARIOT_RECOVER_COMPLETE)
 		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(r->replace); i++)
+		if (r->replace[i].fn && r->replace[i].fn < CHARIOT_KERNEL_HALF)
+			return -EINVAL;
 	if (r->nr_stand_ins > MAX_STAND_INS || r->nr_locks > CHARIOT_MAX_LOCKS)
 		return -E2BIG;
 	dom->recover = *r;
@@ -367,18 +369,23 @@ static void tell_held(struct chariot_domain *dom, bool replaced)
 static bool replace(struct chariot_domain *dom, struct chariot_calls *c)
 {
 	const struct chariot_recover *r = &dom->recover;
+	u32 i;
 
-	if (!r->replace[0].fn || dom->lost_resource ||
-	    !add_resources(dom, c, CHARIOT_LOCK_RUNS))
+	if (!memchr_inv(r->replace, 0, sizeof(r->replace)) ||
+	    dom->lost_resource || !add_resources(dom, c, CHARIOT_LOCK_RUNS))
 		return false;
-	chariot_calls_push(c, &r->replace[0]);
-	chariot_calls_push(c, &r->replace[1]);
+	for (i = 0; i < ARRAY_SIZE(r->replace); i++)
+		chariot_calls_push(c, &r->replace[i]);
 	chariot_calls_push(c, &r->restart);
 	return r->restart.fn;
 }
 
-/* The exit function ends, and has not cleaned up. */
-static void end_exit(struct chariot_domain *dom, struct chariot_calls *c)
+/*
+ * The exit function ends, and has not cleaned up.  If it has @returned it was not at
+ * fault itself: nothing else has the names that another one will register.
+ */
+static void end_exit(struct chariot_domain *dom, struct chariot_calls *c,
+		     bool returned)
 {
 	size_t len = strlen(dom->name);
 	u32 nr = c->nr;
@@ -389,7 +396,7 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c)
 		return;
 	}
 	c->nr = nr;
-	tell_held(dom, replace(dom, c));
+	tell_held(dom, returned && replace(dom, c));
 	strscpy(dom->name + len, "~held", sizeof(dom->name) - len);
 	c->hold = true;
 	chariot_calls_add(c, dom->recover.hold, U32_MAX);
@@ -421,7 +428,7 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		chariot_calls_push(c, &dom->recover.restart);
 	dom->failed = true;
 	if (dom->broken && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
-		end_exit(dom, c);
+		end_exit(dom, c, false);
 	return chariot_calls_run(dom->vm, vcpu, c);
 }
 
@@ -449,6 +456,8 @@ static int undo_stand_ins(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	c->slot = e->slot - 8;
 	c->rip = e->rip;
 	c->rsp = e->slot;
+	c->enters = true;
+	memcpy(c->args, e->args, sizeof(c->args));
 	for (i = 0; i < dom->nr_once; i++)
 		chariot_calls_add(c, dom->once[i].undo, dom->once[i].arg);
 	dom->nr_once = 0;
@@ -486,7 +495,7 @@ bool chariot_recover_exited(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
 		return false;
-	end_exit(dom, c);
+	end_exit(dom, c, true);
 	return !chariot_calls_run(dom->vm, vcpu, c);
 }
 

@@ -182,7 +182,7 @@ struct btf_type;
 /* What is done when a driver has failed. */
 struct recover {
 	struct chariot_recover r;
-	struct chariot_stand_in stand_ins[4];
+	struct chariot_stand_in stand_ins[5];
 	struct chariot_lock *locks;
 };
 struct chariot_driver;

@@ -246,7 +246,10 @@ static bool is_complete(const struct chariot_driver *d)
 /* ---- results and stand-ins ------------------------------------------------ */
 
 enum { RETURN_0, RETURN_ERROR, RETURN_IOERR, RETURN_SIGBUS, RETURN_AGAIN };
-enum { STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ, STAND_IN_TIMEOUT };
+enum {
+	STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ, STAND_IN_TIMEOUT,
+	STAND_IN_END_IO
+};
 
 /* Without the function that stands in, nothing does. */
 static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
@@ -281,11 +284,16 @@ static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
 		.test_off = rq < 0 ? 0 : rq,
 		.test_mask = 1,			/* MQ_RQ_IN_FLIGHT */
 	};
+	/* A request of the driver's own: who cleans up waits until it is gone. */
+	s[STAND_IN_END_IO - 1] = (struct chariot_stand_in){
+		.fn = chariot_profile__symbol(p, "blk_mq_free_request"),
+	};
 	if (state < 0 || !s[0].fn || !s[1].fn || !s[2].fn || !s[2].undo)
 		return;
 	out->r.stand_ins = (uintptr_t)s;
-	out->r.nr_stand_ins = s[STAND_IN_TIMEOUT - 1].fn ? STAND_IN_TIMEOUT :
-							    STAND_IN_IRQ;
+	out->r.nr_stand_ins = s[STAND_IN_TIMEOUT - 1].fn &&
+			      s[STAND_IN_END_IO - 1].fn ? STAND_IN_END_IO :
+							  STAND_IN_IRQ;
 }
 
 /* Is that what the type is called, or a typedef on the way to it? */
@@ -417,6 +425,9 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 	} else if (points_to(btf, proto, 0, "request") &&
 		   is_named(btf, proto->type, "blk_eh_timer_return")) {
 		in = STAND_IN_TIMEOUT;
+	} else if (points_to(btf, proto, 0, "request") && btf_vlen(proto) == 2 &&
+		   is_named(btf, btf_params(proto)[1].type, "blk_status_t")) {
+		in = STAND_IN_END_IO;
 	}
 	if (ret == RETURN_IOERR || ret == RETURN_SIGBUS ||
 	    ret == RETURN_AGAIN || in == STAND_IN_XMIT)
@@ -557,12 +568,19 @@ static size_t make_command(struct command *c, uint64_t gva,
 	return used;
 }
 
-/* A module that must not be freed makes room for another one of its name. */
+#define MODULE_STATE_GOING	2
+
+/*
+ * A module that must not be freed makes room for another one of its name, as
+ * delete_module(2) and free_module() do.
+ */
 static void make_replace(struct chariot_recover *r, struct command *c,
 			 uint64_t gva, size_t *used,
 			 const struct chariot_profile *p,
 			 const struct recover_module *m)
 {
+	uint64_t notify = chariot_profile__symbol(p, "blocking_notifier_call_chain");
+	uint64_t list = chariot_profile__symbol(p, "module_notify_list");
 	uint64_t teardown = chariot_profile__symbol(p, "mod_sysfs_teardown");
 	uint64_t copy = chariot_profile__symbol(p, "__memcpy");
 	int64_t name = chariot_profile__member(p, "module", "name", NULL);
@@ -575,8 +593,11 @@ static void make_replace(struct chariot_recover *r, struct command *c,
 	    *used + strlen(held) >= sizeof(c->text))
 		return;
 	text = add_text(c, gva, used, held);
-	r->replace[0] = (struct chariot_call){ teardown, { m->module } };
-	r->replace[1] = (struct chariot_call){ copy, {
+	if (notify && list)
+		r->replace[0] = (struct chariot_call){ notify, {
+			list, MODULE_STATE_GOING, m->module } };
+	r->replace[1] = (struct chariot_call){ teardown, { m->module } };
+	r->replace[2] = (struct chariot_call){ copy, {
 		m->module + name, text, strlen(held) + 1 } };
 }
 

@@ -125,35 +125,52 @@ static int lose_stack(void)
 #define EDU_RAISE	0x60
 #define EDU_ANSWER	0x64
 
-static struct pci_dev *edu;
 static void __iomem *edu_regs;
+static int (*fail_in_remove)(void);
 
 static irqreturn_t on_interrupt(int irq, void *data) { return IRQ_HANDLED; }
 
-static int storm(void)
+static int edu_probe(struct pci_dev *edu, const struct pci_device_id *id)
 {
-	int err = -ENODEV;
+	int err = pci_enable_device(edu);
 
-	edu = pci_get_device(0x1234, 0x11e8, NULL);
-	if (!edu || pci_enable_device(edu))
+	if (err)
 		return err;
 	edu_regs = pci_ioremap_bar(edu, 0);
-	if (edu_regs)
-		err = request_irq(edu->irq, on_interrupt, 0, "chariot_faulty", edu);
+	err = edu_regs ? request_irq(edu->irq, on_interrupt, 0, "chariot_faulty",
+				     edu) : -ENOMEM;
 	if (!err)
-		writel(1, edu_regs + EDU_RAISE);
+		return 0;
+	if (edu_regs)
+		iounmap(edu_regs);
+	edu_regs = NULL;
+	pci_disable_device(edu);
 	return err;
 }
 
-static void end_storm(void)
+static void edu_remove(struct pci_dev *edu)
 {
-	if (!edu_regs)
-		return;
+	if (fail_in_remove)
+		fail_in_remove();
 	writel(~0, edu_regs + EDU_ANSWER);
 	free_irq(edu->irq, edu);
 	iounmap(edu_regs);
 	pci_disable_device(edu);
-	pci_dev_put(edu);
+}
+
+static const struct pci_device_id edu_ids[] = { { PCI_DEVICE(0x1234, 0x11e8) }, {} };
+
+static struct pci_driver edu_driver = {
+	.name = "chariot_faulty", .id_table = edu_ids,
+	.probe = edu_probe, .remove = edu_remove,
+};
+
+static int storm(void)
+{
+	if (!edu_regs)
+		return -ENODEV;
+	writel(1, edu_regs + EDU_RAISE);
+	return 0;
 }
 
 static struct timer_list timer;
@@ -193,6 +210,8 @@ static int (*fail_in_exit)(void);
 
 static int later(void) { fail_in_exit = write_null; return 0; }
 
+static int later_in_remove(void) { fail_in_remove = write_null; return 0; }
+
 static const struct {
 	const char *name;
 	int (*fn)(void);
@@ -207,6 +226,7 @@ static const struct {
 	{ "storm", storm }, { "timer", in_timer },
 	{ "work", in_work }, { "tasklet", in_tasklet },
 	{ "sleep", sleep_then }, { "exit", later },
+	{ "remove", later_in_remove },
 };
 
 static ssize_t faulty_write(struct file *file, const char __user *ubuf,
@@ -236,10 +256,17 @@ static const struct proc_ops ops = {
 
 static int __init faulty_init(void)
 {
+	int err;
+
 	timer_setup(&timer, on_timer, 0);
 	INIT_WORK(&work, on_work);
 	tasklet_setup(&tasklet, on_tasklet);
-	return proc_create("chariot_faulty", 0644, NULL, &ops) ? 0 : -ENOMEM;
+	if (!proc_create("chariot_faulty", 0644, NULL, &ops))
+		return -ENOMEM;
+	err = pci_register_driver(&edu_driver);
+	if (err)
+		remove_proc_entry("chariot_faulty", NULL);
+	return err;
 }
 
 static void __exit faulty_exit(void)
@@ -247,7 +274,7 @@ static void __exit faulty_exit(void)
 	if (fail_in_exit)
 		fail_in_exit();
 	remove_proc_entry("chariot_faulty", NULL);
-	end_storm();
+	pci_unregister_driver(&edu_driver);
 	del_timer_sync(&timer);
 	cancel_work_sync(&work);
 	tasklet_kill(&tasklet);

@@ -388,8 +388,9 @@ struct chariot_recover {
 					 * COMPLETE: the module must not be freed;
 					 * schedule_timeout_idle() */
 	/* Called before, and @restart after: what makes room for another module of
-	 * that name.  The domain is then called NAME~held.  fn 0: no room is made. */
-	struct chariot_call replace[2];
+	 * that name; a fn may be 0, but for all: no room is made.  The domain is then
+	 * called NAME~held. */
+	struct chariot_call replace[3];
 	__s64 returns[8];
 	struct chariot_call restart;
 	__u64 stand_ins;		/* struct chariot_stand_in[] */
