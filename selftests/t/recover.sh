@@ -141,6 +141,7 @@ cleanup_fails()
 	faulty_files
 	iso_start d chariot_faulty recover -device edu || return
 	is "the faulty driver works" "$(load_faulty d)" well
+	vm_run d 'dmesg -c' >/dev/null
 	# what cannot let go of its device stays; another one gets the device
 	vm_run d -t 5 'echo remove >/proc/chariot_faulty; echo wild >/proc/chariot_faulty' >/dev/null 2>&1
 	check "a fault as it leaves its device, too: another one is loaded beside it" \
@@ -150,7 +151,7 @@ cleanup_fails()
 	is "the first is held" "$(vm_run d 'cut -d" " -f1 /proc/modules | grep faulty | xargs')" \
 		"chariot_faulty chariot_faulty~held"
 	is "no lock is" "$(vm_run d -t 20 'cat /proc/fault_locks')" "irqs on"
-	is "and the kernel has no complaint" "$(vm_run d 'dmesg | grep -E "\] (WARNING|BUG|Oops)|duplicate"')" ""
+	is "and the kernel has no complaint" "$(vm_run d 'dmesg | grep -E "WARNING|BUG|Oops|duplicate"')" ""
 	# what cannot clean up stays, and stays stopped: its module must not be freed
 	vm_run d -t 5 'echo exit >/proc/chariot_faulty; echo wild >/proc/chariot_faulty' >/dev/null 2>&1
 	check "a fault in exit, too: the operator is told" wait_event d 'cannot clean up'
