@@ -80,15 +80,24 @@ static void print_decoded(const char *s, size_t n, int compressed)
 	free(data);
 }
 
+#define LISTEN_MS	1000	/* QEMU's socket is there a moment before it listens */
+
 static void chan_open(struct chan *c, const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int64_t deadline = now_ms() + LISTEN_MS;
+	int err;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		die("path too long: %s", path);
 	strcpy(sa.sun_path, path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)))
+	if (c->fd < 0)
+		die("%s: %s", path, strerror(errno));
+	while ((err = connect(c->fd, (struct sockaddr *)&sa, sizeof(sa))) &&
+	       errno == ECONNREFUSED && now_ms() < deadline)
+		usleep(20000);
+	if (err)
 		die("%s: %s", path, strerror(errno));
 }
 
