@@ -118,7 +118,7 @@ mask_memory()
 		ask_memcheck mask /tmp/mem /tmp/mask
 		golden 1
 		MEM_NOW=$(ask_memcheck compare /tmp/mem /tmp/mask)
-		[ "$MEM_NOW" != "mem ok" ] || return 0
+		[ "$MEM_NOW" = "mem ok" ] && return
 	done
 	return 1
 }
@@ -130,7 +130,7 @@ prepare()
 	insmod "$MODULE" || failed "load $MODULE"
 	mkdir -p /tmp/campaign
 	serve_all
-	start_guest || failed "start the guest: $(tail -n 3 "$OUT/a.qemu" "$(vm_log a)" 2>&1)"
+	start_guest || failed "start the guest"
 	vm_run a 'insmod /c/canary.ko' || failed "load canary.ko"
 	LIMIT=120
 	work setup || failed "set the driver up"

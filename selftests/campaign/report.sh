@@ -47,7 +47,7 @@ lines_of()
 # q PROGRAM [ARG...]: of the summary
 q()
 {
-	jq -r -L "$HERE" --slurpfile bench "$WORK/bench" --rawfile looked "$HERE/looked-at.tsv" "${@:2}" \
+	jq -r -L "$HERE" --slurpfile bench "$WORK/bench" "${@:2}" \
 		"include \"report\"; $1" "$WORK/summary" || die "the results could not be told"
 }
 
@@ -146,8 +146,6 @@ MARKDOWN='
 	def cell: tostring | gsub("\\|"; "\\|") | gsub("<"; "&lt;");
 	def code: "`" + (tostring | gsub("`"; "'"'"'") | gsub("\\|"; "\\|")) + "`";
 	def line: "| " + join(" | ") + " |";
-	def looked_at: . as $s | [$looked | split("\n")[] | split("\t") |
-		select(.[0] == $s.driver and .[1] == $s.guest and .[2] == "\($s.seed)")[3]][0];
 	def markdown(f; $left): [f] | (.[0] | map(cell) | line),
 		(.[0] | [range(length) | if . < $left then "---" else "---:" end] | line),
 		(.[1:][] | map(cell) | line);
@@ -206,6 +204,8 @@ results()
 not_contained()
 {
 	doc '
+	def looked_at: . as $s | [$looked | split("\n")[] | split("\t") |
+		select(.[0] == $s.driver and .[1] == $s.guest and .[2] == "\($s.seed)")[3]][0];
 	if .configs == [] then "not run"
 	elif (.failures | length) == 0 then "None."
 	else
@@ -218,7 +218,7 @@ not_contained()
 			"  - why: \(.why | code)" +
 			(looked_at | if . then "\n  - cause: \(.)" else "" end) +
 			(if .event == "-" then "" else "\n  - told: \(.event | code)" end)))
-	end'
+	end' --rawfile looked "$HERE/looked-at.tsv"
 }
 
 price()
