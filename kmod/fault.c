@@ -198,17 +198,16 @@ static enum action leave(struct fault *f)
 {
 	const struct chariot_gate *gate = f->vs->entry->gate;
 	s64 result = (s32)chariot_reg_read(f->vcpu, VCPU_REGS_RAX);
-	bool held;
+	bool more;
 
 	if (!chariot_caller_balanced(f->dom, f->vcpu, f->vs->entry))
 		return stop_driver(f, CHARIOT_WHY_UNBALANCED, 0);
 	chariot_storm_leave(f->vs, f->vs->entry);
 	f->dom->stats.returns++;
-	held = gate && gate->flags & CHARIOT_GATE_EXIT &&
-	       chariot_recover_exited(f->dom, f->vcpu, f->vs->entry);
+	more = chariot_recover_returned(f->dom, f->vcpu, f->vs->entry);
 	end_entry(f);
-	to_view(f, 0, held ? "held" : "return");
-	if (held)
+	to_view(f, 0, more ? "held" : "return");
+	if (more)
 		return RETRY;
 	if (gate && gate->flags & CHARIOT_GATE_INIT)
 		chariot_domain_init_done(f->dom, result);
@@ -449,6 +448,8 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	int err;
 
 	f->vs->entry->ticks = 0;
+	if (gate && !gate->nr_ops)
+		gate = NULL;
 	lock = chariot_held_row(f->dom, f->rip);
 	a = lock ? look_at_lock(f, lock, ret, tail) : EMULATE;
 	if (a != EMULATE)
@@ -489,13 +490,16 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 	return to_view(f, 0, "call");
 }
 
-/* The driver's function ends in a jump to a kernel function. */
+/*
+ * The driver's function ends in a jump to a kernel function.  Who jumps to what it
+ * does not import may be lost: if that oopses somebody has to be found.
+ */
 static enum action jump(struct fault *f, const struct chariot_gate *gate)
 {
 	struct chariot_entry *e = f->vs->entry;
 
 	if (f->dom->ret &&
-	    (gate || chariot_held_row(f->dom, f->rip) ||
+	    (!gate || gate->nr_ops || chariot_held_row(f->dom, f->rip) ||
 	     (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					   CHARIOT_GATE_EXIT))))
 		return call(f, gate, f->dom->ret, true);
@@ -536,16 +540,6 @@ static bool has_returned(struct fault *f)
 	       xa_load(&f->dom->exec, w.gpa >> PAGE_SHIFT);
 }
 
-/* What the kernel's linker has put between functions. */
-static bool is_fill(struct fault *f)
-{
-	u8 code[2];
-
-	return !chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rip, code,
-				      sizeof(code)) &&
-	       code[0] == INT3_INSN_OPCODE && code[1] == INT3_INSN_OPCODE;
-}
-
 /* The driver has left its text for (f->rip, f->rsp). */
 static enum action leave_for(struct fault *f)
 {
@@ -562,13 +556,10 @@ static enum action leave_for(struct fault *f)
 				  sizeof(top)))
 		return bad_fetch(f);
 	gate = chariot_gate_find(f->dom->gates, f->dom->nr_gates, f->rip);
-	if (gate && !gate->nr_ops)
-		gate = NULL;
 	if (chariot_domain_text(f->dom, top))
 		return call(f, gate, top, false);
-	/* It does not come back from there, so an oops would find nobody. */
 	if (f->rsp == e->slot && top == e->ret)
-		return is_fill(f) ? bad_fetch(f) : jump(f, gate);
+		return jump(f, gate);
 	if (chariot_find_caller(f->dom, e, f->rsp, &slot) || has_returned(f))
 		return suspend_caller(f, "beside");
 	return bad_fetch(f);

@@ -32,7 +32,8 @@ int chariot_held_check(const struct chariot_lock *l, u32 nr)
 		    l[i].when >= CHARIOT_NR_LOCK_WHENS ||
 		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
 				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS |
-				   CHARIOT_LOCK_QUEUED | CHARIOT_LOCK_DEVICE) ||
+				   CHARIOT_LOCK_QUEUED | CHARIOT_LOCK_DEVICE |
+				   CHARIOT_LOCK_POWER) ||
 		    (i && l[i].gva <= l[i - 1].gva))
 			return -EINVAL;
 	return 0;
@@ -93,6 +94,16 @@ static int find(const struct chariot_held *list, u32 nr,
 	return i;
 }
 
+bool chariot_held_off(const struct chariot_domain *dom)
+{
+	u32 i;
+
+	for (i = 0; i < dom->nr_resources; i++)
+		if (dom->resources[i].lock->flags & CHARIOT_LOCK_POWER)
+			return false;
+	return dom->powered;
+}
+
 static void give(struct chariot_held *list, u32 *nr,
 		 const struct chariot_held *by)
 {
@@ -118,6 +129,8 @@ static void take_resource(struct chariot_domain *dom, struct chariot_held h)
 	struct chariot_held *list = dom->resources;
 	u32 i;
 
+	if (h.lock->flags & CHARIOT_LOCK_POWER)
+		dom->powered = true;
 	for (i = 0; i < dom->nr_resources; i++)
 		if (list[i].lock->release == h.lock->release &&
 		    !memcmp(list[i].arg, h.arg, sizeof(h.arg)))

@@ -19,6 +19,8 @@ void chariot_held_call(struct chariot_domain *dom, struct chariot_entry *e,
 		       const struct chariot_lock *lock, const u64 args[6]);
 void chariot_held_returned(struct chariot_domain *dom, struct chariot_entry *e,
 			   const struct chariot_frame *frame, u64 result);
+/* Has it, or have we for it, switched its devices off? */
+bool chariot_held_off(const struct chariot_domain *dom);
 /* The struct qspinlock at @gva. */
 enum chariot_held_word {
 	CHARIOT_HELD_UNKNOWN,		/* not mapped */

@@ -293,7 +293,7 @@ static void stand_in(struct chariot_domain *dom, struct chariot_calls *c,
 		return;
 	arg = e->args[s->arg];
 	if ((ran && !(s->flags & CHARIOT_STAND_IN_RAN)) ||
-	    (!dom->off && s->flags & CHARIOT_STAND_IN_OFF))
+	    (s->flags & CHARIOT_STAND_IN_OFF && !chariot_held_off(dom)))
 		return;
 	if (s->flags & CHARIOT_STAND_IN_TEST &&
 	    (chariot_guest_read_va(dom->vm->kvm, dom->cr, arg + s->test_off,
@@ -335,18 +335,24 @@ static void add_locks(struct chariot_calls *c, const struct chariot_entry *e)
 
 #define MAX_RELEASES	(CHARIOT_MAX_CALLS - 8)	/* others come behind them */
 
-/* All that has these @flags.  False: not all had room. */
+/*
+ * All that has these @flags, of @device if not 0.  What is a device's must be asked
+ * for: after it was taken from the driver the kernel has no place for it.
+ * False: not all had room.
+ */
 static bool add_resources(struct chariot_domain *dom, struct chariot_calls *c,
-			  u32 flags)
+			  u32 flags, u64 device)
 {
-	u32 i;
+	u32 i, has;
 
+	if (dom->lost_resource)
+		return false;
 	for (i = dom->nr_resources; i-- && c->nr < MAX_RELEASES;) {
-		if (flags & ~dom->resources[i].lock->flags)
+		has = dom->resources[i].lock->flags;
+		if (flags & ~has || (has & ~flags & CHARIOT_LOCK_DEVICE) ||
+		    (device && dom->resources[i].arg[0] != device))
 			continue;
 		add_release(c, &dom->resources[i]);
-		if (dom->resources[i].lock->flags & CHARIOT_LOCK_DEVICE)
-			dom->off = true;
 		chariot_held_take_out(dom->resources, &dom->nr_resources, i);
 	}
 	return c->nr < MAX_RELEASES;
@@ -372,7 +378,7 @@ static bool replace(struct chariot_domain *dom, struct chariot_calls *c)
 	u32 i;
 
 	if (!memchr_inv(r->replace, 0, sizeof(r->replace)) ||
-	    dom->lost_resource || !add_resources(dom, c, CHARIOT_LOCK_RUNS))
+	    !add_resources(dom, c, CHARIOT_LOCK_RUNS, 0))
 		return false;
 	for (i = 0; i < ARRAY_SIZE(r->replace); i++)
 		chariot_calls_push(c, &r->replace[i]);
@@ -391,7 +397,7 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c,
 	u32 nr = c->nr;
 
 	if (dom->recover.flags & CHARIOT_RECOVER_COMPLETE &&
-	    !dom->lost_resource && add_resources(dom, c, 0)) {
+	    add_resources(dom, c, 0, 0)) {
 		c->drop = dom->nr;
 		return;
 	}
@@ -418,11 +424,14 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		chariot_calls_add(c, dom->recover.irq_exit, 0);
 	add_locks(c, e);
 	/* It cannot clean up; what could still call it must not. */
-	if (dom->broken && !dom->lost_resource &&
-	    (cleans_up(dom, e) || ends_requests(dom, e)))
-		add_resources(dom, c, CHARIOT_LOCK_RUNS);
+	if (dom->broken && cleans_up(dom, e))
+		add_resources(dom, c, CHARIOT_LOCK_RUNS, 0);
+	if (dom->broken && ends_requests(dom, e))
+		add_resources(dom, c, CHARIOT_LOCK_DEVICE, 0);
+	if (e->gate && e->gate->flags & CHARIOT_GATE_REMOVE)
+		add_resources(dom, c, CHARIOT_LOCK_DEVICE, e->args[0]);
 	stand_in(dom, c, e, ran);
-	if (dom->off && ends_requests(dom, e))
+	if (ends_requests(dom, e) && chariot_held_off(dom))
 		c->rax = 0;
 	if (!dom->failed)
 		chariot_calls_push(c, &dom->recover.restart);
@@ -485,17 +494,27 @@ int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	return err ?: 1;
 }
 
-bool chariot_recover_exited(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
-			    const struct chariot_entry *e)
+bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			      const struct chariot_entry *e)
 {
+	u16 flags = e->gate ? e->gate->flags : 0;
 	struct chariot_calls *c;
 
-	if (!dom->broken)
+	if (!dom->failed || !(flags & (CHARIOT_GATE_EXIT | CHARIOT_GATE_REMOVE)))
 		return false;
 	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
 		return false;
-	end_exit(dom, c, true);
+	c->rax = chariot_reg_read(vcpu, VCPU_REGS_RAX);
+	/* What a function that did not come to its end has had. */
+	if (flags & CHARIOT_GATE_REMOVE)
+		add_resources(dom, c, CHARIOT_LOCK_DEVICE, e->args[0]);
+	else if (dom->broken)
+		end_exit(dom, c, true);
+	if (!c->nr) {
+		kfree(c);
+		return false;
+	}
 	return !chariot_calls_run(dom->vm, vcpu, c);
 }
 

@@ -50,9 +50,9 @@ int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
  * be entered again; or -errno. */
 int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			 struct chariot_entry *e);
-/* It has returned, @e, and something is called before it may.  False: it may. */
-bool chariot_recover_exited(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
-			    const struct chariot_entry *e);
+/* @e has returned, and something is called before it may.  False: it may. */
+bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			      const struct chariot_entry *e);
 /* init has returned. */
 void chariot_recover_loaded(struct chariot_domain *dom);
 

@@ -74,9 +74,10 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	lockdep_assert_held(&dom->vm->lock);
 	if (verdict == CHARIOT_VERDICT_PAUSE && v->no_pause)
 		verdict = CHARIOT_VERDICT_SKIP;
-	/* Nothing to go back to, or it is being cleaned up. */
+	/* Nothing to go back to, or it cleans up, and can go on doing so. */
 	if (verdict == CHARIOT_VERDICT_RECOVER &&
-	    (v->no_pause || dom->stopping || !vs->entry ||
+	    (v->no_pause || !vs->entry ||
+	     (dom->stopping && v->why == CHARIOT_WHY_WRITE) ||
 	     !vs->entry->caller.known))
 		verdict = CHARIOT_VERDICT_SKIP;
 	if (verdict == CHARIOT_VERDICT_OOPS && oops_would_panic(dom, vcpu))

@@ -110,11 +110,11 @@ struct chariot_domain {
 	bool stopping;			/* but to clean up; */
 	bool deaf;			/* without interrupts; */
 	bool broken;			/* which went wrong */
-	bool off;			/* its device: CHARIOT_LOCK_DEVICE */
 	u64 exit_tasks[2];		/* that clean up: a device, all */
 	struct chariot_held *resources;	/* the last one last */
 	u32 nr_resources;
 	bool lost_resource;		/* there was no room */
+	bool powered;			/* it has taken one that is CHARIOT_LOCK_POWER */
 	u32 nr_once;
 	struct {
 		u64 fn, arg, undo;

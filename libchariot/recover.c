@@ -16,7 +16,8 @@
 #define QUEUED		(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_QUEUED)
 #define RESOURCE	CHARIOT_LOCK_RESOURCE
 #define RUNS		(CHARIOT_LOCK_RESOURCE | CHARIOT_LOCK_RUNS)
-#define DEVICE		(RUNS | CHARIOT_LOCK_DEVICE)
+#define DEVICE		(RESOURCE | CHARIOT_LOCK_DEVICE)
+#define POWER		(DEVICE | CHARIOT_LOCK_POWER)
 #define PANICS		CHARIOT_LOCK_PANICS
 #define NO		CHARIOT_NO_ARG
 #define RET		CHARIOT_RET
@@ -100,7 +101,8 @@ static const struct lock_row {
 
 	TAKES_ARGS("request_threaded_irq", "free_irq", 0, 5, ZERO, RUNS),
 	TAKES_ARGS("free_irq", NULL, 0, 1, ALWAYS, RESOURCE),
-	{ "pci_request_irq", "pci_free_irq", { 0, 1, 4 }, CHARIOT_LOCK_ZERO, RUNS },
+	{ "pci_request_irq", "pci_free_irq", { 0, 1, 4 }, CHARIOT_LOCK_ZERO,
+	  DEVICE },
 	{ "pci_free_irq", NULL, { 0, 1, 2 }, CHARIOT_LOCK_ALWAYS, RESOURCE },
 	TAKES_ARGS("queue_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
 		   ALWAYS, RUNS),
@@ -123,16 +125,16 @@ static const struct lock_row {
 	TAKES_ARGS("pci_ioremap_bar", "iounmap", RET, NO, TRUE, RESOURCE),
 	GIVES("iounmap", RESOURCE),
 	TAKES_ARGS("pci_request_selected_regions", "pci_release_selected_regions",
-		   0, 1, ZERO, RUNS),
+		   0, 1, ZERO, DEVICE),
 	GIVES("pci_release_selected_regions", RESOURCE),
-	TAKES("pci_request_regions", "pci_release_regions", ZERO, RUNS),
+	TAKES("pci_request_regions", "pci_release_regions", ZERO, DEVICE),
 	GIVES("pci_release_regions", RESOURCE),
-	TAKES("pci_enable_device", "pci_disable_device", ZERO, DEVICE),
-	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, DEVICE),
+	TAKES("pci_enable_device", "pci_disable_device", ZERO, POWER),
+	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, POWER),
 	GIVES("pci_disable_device", RESOURCE),
-	TAKES("pci_alloc_irq_vectors", "pci_free_irq_vectors", ALWAYS, RUNS),
+	TAKES("pci_alloc_irq_vectors", "pci_free_irq_vectors", ALWAYS, DEVICE),
 	TAKES("pci_alloc_irq_vectors_affinity", "pci_free_irq_vectors", ALWAYS,
-	      RUNS),
+	      DEVICE),
 	GIVES("pci_free_irq_vectors", RESOURCE),
 	TAKES("__pci_register_driver", "pci_unregister_driver", ZERO, RESOURCE),
 	GIVES("pci_unregister_driver", RESOURCE),
@@ -164,6 +166,21 @@ static uint64_t address_of(const struct chariot_profile *p,
 	return gva;
 }
 
+/* What pci_request_regions() takes is given back for a device that is managed. */
+static bool is_managed(const struct chariot_driver *d, const struct lock_row *row)
+{
+	const struct chariot_symbol *v;
+	size_t nr;
+
+	if (!row->release || strncmp(row->release, "pci_release_", 12))
+		return false;
+	v = chariot_driver__imports(d, &nr);
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(v[i].name, "pcim_enable_device"))
+			return true;
+	return false;
+}
+
 static int add_locks(struct recover *out, const struct chariot_profile *p,
 		     const struct chariot_driver *d)
 {
@@ -185,7 +202,8 @@ static int add_locks(struct recover *out, const struct chariot_profile *p,
 			.arg = { row->arg[0], row->arg[1], row->arg[2] },
 			.when = row->when, .flags = row->flags & ~without,
 		};
-		if (l[nr].gva && (l[nr].release || !row->release))
+		if (l[nr].gva && (l[nr].release || !row->release) &&
+		    !is_managed(d, row))
 			nr++;
 	}
 	qsort(l, nr, sizeof(*l), lock_cmp);

@@ -341,7 +341,7 @@ struct chariot_stand_in {		/* call fn(arg, value) */
 #define CHARIOT_STAND_IN_RAN	(1U << 1)	/* also when the function has begun to run */
 #define CHARIOT_STAND_IN_ONCE	(1U << 2)	/* once for each value of the argument */
 #define CHARIOT_STAND_IN_IRQ	(1U << 3)	/* for an interrupt handler: CHARIOT_WHY_LOOP */
-#define CHARIOT_STAND_IN_OFF	(1U << 4)	/* once the device is off (CHARIOT_LOCK_DEVICE); the
+#define CHARIOT_STAND_IN_OFF	(1U << 4)	/* once the device is off (CHARIOT_LOCK_POWER); the
 						 * function returns 0 then.  If it fails while the
 						 * driver cleans up, the driver cannot clean up */
 /*
@@ -362,16 +362,18 @@ struct chariot_lock {
 #define CHARIOT_LOCK_SPINS	(1U << 0)	/* given back with interrupts off */
 #define CHARIOT_LOCK_RESOURCE	(1U << 1)	/* the driver's; given back when it could not
 						 * clean up */
-#define CHARIOT_LOCK_RUNS	(1U << 2)	/* and has the kernel call the driver, or is
-						 * the device's, which another driver would
-						 * have: given back as soon as that is known */
+#define CHARIOT_LOCK_RUNS	(1U << 2)	/* and has the kernel call the driver: given
+						 * back as soon as that is known */
 #define CHARIOT_LOCK_PANICS	(1U << 3)	/* neither: the guest's kernel ends there, and
 						 * the driver shall fail when it calls it */
 #define CHARIOT_LOCK_QUEUED	(1U << 4)	/* its first argument is a struct qspinlock *;
 						 * where there cannot be one the driver fails
 						 * (CHARIOT_WHY_WRITE) */
-#define CHARIOT_LOCK_DEVICE	(1U << 5)	/* a resource: when it is given back the device
-						 * is off, and writes no memory any more */
+#define CHARIOT_LOCK_DEVICE	(1U << 5)	/* a resource, that of the device that is the first
+						 * argument: given back when the device is taken
+						 * from a driver that has failed (REMOVE) */
+#define CHARIOT_LOCK_POWER	(1U << 6)	/* and without it the device is off, and writes no
+						 * memory any more */
 enum {
 	CHARIOT_LOCK_ALWAYS,
 	CHARIOT_LOCK_TRUE,		/* if it returns a (32-bit) value but 0 */
