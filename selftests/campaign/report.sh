@@ -368,7 +368,8 @@ limits()
 	  die of an exception in it, or hangs in it in a way that design.rst lists. What a
 	  device writes by DMA, to an address that the driver made wrong, is not stopped.
 	- Recovery loads the same driver again, so a planted fault is gone then; but it is
-	  still there while the driver cleans up.
+	  still there while the driver cleans up. If it fails once more in that, it may be
+	  kept, stopped, and be loaded a second time beside: that counts as recovered.
 	END
 }
 
