@@ -89,6 +89,7 @@ struct chariot_calls *chariot_calls_alloc(struct chariot_domain *dom,
 	c->cr = dom->cr;
 	c->preempt_gva = preempt_gva(dom, vcpu);
 	c->caller = e->caller;
+	memcpy(c->args, e->args, sizeof(c->args));
 	c->rip = e->ret;
 	c->rsp = e->slot + 8;
 	return c;
@@ -116,10 +117,10 @@ static void finish(struct kvm_vcpu *vcpu, struct chariot_calls *c)
 	int i;
 
 	restore_preempt_count(vcpu, c);
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < 6; i++) {
 		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
-	for (i = 0; c->enters && i < 6; i++)
 		chariot_reg_write(vcpu, arg_regs[i], c->args[i]);
+	}
 	chariot_reg_write(vcpu, VCPU_REGS_RAX, c->rax);
 	chariot_reg_write(vcpu, VCPU_REGS_RIP, c->rip);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->rsp);

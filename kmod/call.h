@@ -28,8 +28,7 @@ struct chariot_calls {
 	/* then: */
 	struct chariot_caller caller;
 	u64 rip, rsp, rax;
-	bool enters;		/* the function that it is called for, with */
-	u64 args[6];
+	u64 args[6];		/* if that is the function's beginning, it wants them */
 };
 
 /* As a function is entered; has it, when it returns, kept the preempt count? */

@@ -116,11 +116,13 @@ static void give(struct chariot_held *list, u32 *nr,
 bool chariot_held_gone(struct chariot_domain *dom,
 		       const struct chariot_lock *lock, const u64 args[6])
 {
-	struct chariot_held by = held_of(lock, args, 0);
+	struct chariot_held by;
 
-	return dom->broken && lock->flags & CHARIOT_LOCK_RESOURCE &&
-	       !lock->release &&
-	       find(dom->resources, dom->nr_resources, &by) < 0;
+	if (!dom->broken || lock->release ||
+	    !(lock->flags & CHARIOT_LOCK_RESOURCE))
+		return false;
+	by = held_of(lock, args, 0);
+	return find(dom->resources, dom->nr_resources, &by) < 0;
 }
 
 /* Timers and work are taken again and again. */

@@ -465,8 +465,6 @@ static int undo_stand_ins(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	c->slot = e->slot - 8;
 	c->rip = e->rip;
 	c->rsp = e->slot;
-	c->enters = true;
-	memcpy(c->args, e->args, sizeof(c->args));
 	for (i = 0; i < dom->nr_once; i++)
 		chariot_calls_add(c, dom->once[i].undo, dom->once[i].arg);
 	dom->nr_once = 0;

@@ -151,34 +151,34 @@ static int lock_cmp(const void *x, const void *y)
 	return a < b ? -1 : a > b;
 }
 
+static const struct chariot_symbol *import_of(const struct chariot_driver *d,
+					      const char *name)
+{
+	const struct chariot_symbol *v;
+	size_t nr;
+
+	v = chariot_driver__imports(d, &nr);
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(v[i].name, name))
+			return &v[i];
+	return NULL;
+}
+
 /* The kernel's, or another module's, which the driver names. */
 static uint64_t address_of(const struct chariot_profile *p,
 			   const struct chariot_driver *d, const char *name)
 {
 	uint64_t gva = chariot_profile__symbol(p, name);
-	const struct chariot_symbol *v;
-	size_t nr;
+	const struct chariot_symbol *import = gva ? NULL : import_of(d, name);
 
-	v = chariot_driver__imports(d, &nr);
-	for (size_t i = 0; !gva && i < nr; i++)
-		if (!strcmp(v[i].name, name))
-			gva = v[i].gva;
-	return gva;
+	return import ? import->gva : gva;
 }
 
 /* What pci_request_regions() takes is given back for a device that is managed. */
 static bool is_managed(const struct chariot_driver *d, const struct lock_row *row)
 {
-	const struct chariot_symbol *v;
-	size_t nr;
-
-	if (!row->release || strncmp(row->release, "pci_release_", 12))
-		return false;
-	v = chariot_driver__imports(d, &nr);
-	for (size_t i = 0; i < nr; i++)
-		if (!strcmp(v[i].name, "pcim_enable_device"))
-			return true;
-	return false;
+	return row->release && !strncmp(row->release, "pci_release_", 12) &&
+	       import_of(d, "pcim_enable_device");
 }
 
 static int add_locks(struct recover *out, const struct chariot_profile *p,
@@ -547,14 +547,18 @@ struct command {
 	uint64_t argv[4], envp[3];
 	char text[SLOT_SIZE - 7 * 8];
 };
+struct slot {
+	struct command command;
+	uint64_t gva;
+	size_t used;		/* of text */
+};
 
-static uint64_t add_text(struct command *c, uint64_t gva, size_t *used,
-			 const char *text)
+static uint64_t add_text(struct slot *s, const char *text)
 {
-	uint64_t at = gva + offsetof(struct command, text) + *used;
+	uint64_t at = s->gva + offsetof(struct command, text) + s->used;
 
-	strcpy(c->text + *used, text);
-	*used += strlen(text) + 1;
+	strcpy(s->command.text + s->used, text);
+	s->used += strlen(text) + 1;
 	return at;
 }
 
@@ -564,26 +568,23 @@ static uint64_t add_text(struct command *c, uint64_t gva, size_t *used,
  * open, is told when the device is gone: what unbind is for.  One that is held has
  * another name: nothing to remove.
  */
-static size_t make_command(struct command *c, uint64_t gva,
-			   const struct recover_module *m)
+static void make_command(struct slot *s, const struct recover_module *m)
 {
 	static const char remove[] =
 		"[ $i = 3 ]&&(for d in /sys/module/$m/drivers/*/*/driver;"
 		"do n=${d%/*};echo ${n##*/}>$d/unbind;done)&";
+	struct command *c = &s->command;
 	char script[sizeof(c->text) - 80];
-	size_t used = 0;
 
 	snprintf(script, sizeof(script),
 		 "m=%s;i=0;l(){ grep -q \"^$m \" /proc/modules;};"
 		 "until ! l||rmmod $m||[ $i = 60 ];do %s sleep 1;i=$((i+1));done;"
 		 "l||modprobe $m", m->name, m->unbind ? remove : "");
-	c->argv[0] = add_text(c, gva, &used, "/bin/sh");
-	c->argv[1] = add_text(c, gva, &used, "-c");
-	c->argv[2] = add_text(c, gva, &used, script);
-	c->envp[0] = add_text(c, gva, &used, "HOME=/");
-	c->envp[1] = add_text(c, gva, &used,
-			      "PATH=/sbin:/usr/sbin:/bin:/usr/bin");
-	return used;
+	c->argv[0] = add_text(s, "/bin/sh");
+	c->argv[1] = add_text(s, "-c");
+	c->argv[2] = add_text(s, script);
+	c->envp[0] = add_text(s, "HOME=/");
+	c->envp[1] = add_text(s, "PATH=/sbin:/usr/sbin:/bin:/usr/bin");
 }
 
 #define MODULE_STATE_GOING	2
@@ -592,8 +593,7 @@ static size_t make_command(struct command *c, uint64_t gva,
  * A module that must not be freed makes room for another one of its name, as
  * delete_module(2) and free_module() do.
  */
-static void make_replace(struct chariot_recover *r, struct command *c,
-			 uint64_t gva, size_t *used,
+static void make_replace(struct chariot_recover *r, struct slot *s,
 			 const struct chariot_profile *p,
 			 const struct recover_module *m)
 {
@@ -608,9 +608,9 @@ static void make_replace(struct chariot_recover *r, struct command *c,
 	/* Before 5.19 it was no function.  modprobe ends a name at a ".". */
 	if (!teardown || !copy || name < 0 ||
 	    snprintf(held, sizeof(held), "%s~held", m->name) >= (int)sizeof(held) ||
-	    *used + strlen(held) >= sizeof(c->text))
+	    s->used + strlen(held) >= sizeof(s->command.text))
 		return;
-	text = add_text(c, gva, used, held);
+	text = add_text(s, held);
 	if (notify && list)
 		r->replace[0] = (struct chariot_call){ notify, {
 			list, MODULE_STATE_GOING, m->module } };
@@ -624,10 +624,9 @@ int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 		    const struct recover_module *m)
 {
 	uint64_t fn = chariot_profile__symbol(p, "call_usermodehelper");
-	struct command c = {};
+	struct slot slot = {};
 	uint8_t insn[4];
-	uint64_t at, gva;
-	size_t used;
+	uint64_t at;
 	int err;
 
 	trap_insn(insn);
@@ -640,15 +639,17 @@ int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 	r->trap = at;
 	if (!m->restart || !fn)
 		return 0;
-	gva = at + SLOT_SIZE * (1 + m->slot % NR_SLOTS);
-	used = make_command(&c, gva, m);
-	make_replace(r, &c, gva, &used, p, m);
-	err = chariot_space__write(s, gva, &c, sizeof(c));
+	slot.gva = at + SLOT_SIZE * (1 + m->slot % NR_SLOTS);
+	make_command(&slot, m);
+	make_replace(r, &slot, p, m);
+	err = chariot_space__write(s, slot.gva, &slot.command,
+				   sizeof(slot.command));
 	if (err)
 		return err;
 	/* Not waited for: it may be called in any context. */
 	r->restart = (struct chariot_call){ fn, {
-		c.argv[0], gva + offsetof(struct command, argv),
-		gva + offsetof(struct command, envp), 0 } };
+		slot.command.argv[0],
+		slot.gva + offsetof(struct command, argv),
+		slot.gva + offsetof(struct command, envp), 0 } };
 	return 0;
 }
