@@ -26,20 +26,25 @@ static u64 preempt_gva(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 	       dom->kernel.preempt_count : 0;
 }
 
+static bool read_preempt_count(struct chariot_domain *dom,
+			       struct kvm_vcpu *vcpu, u32 *count)
+{
+	u64 at = preempt_gva(dom, vcpu);
+
+	return at && !chariot_guest_read_va(dom->vm->kvm, dom->cr, at, count,
+					    sizeof(*count));
+}
+
 void chariot_caller_save(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			struct chariot_caller *c)
 {
-	u64 at = preempt_gva(dom, vcpu);
 	int i;
 
 	for (i = 0; i < 6; i++)
 		c->regs[i] = chariot_reg_read(vcpu, callee_saved[i]);
 	c->rflags = kvm_call(kvm_get_rflags)(vcpu);
 	c->known = true;
-	c->preempt_count = 0;
-	if (at && chariot_guest_read_va(dom->vm->kvm, dom->cr, at,
-					&c->preempt_count,
-					sizeof(c->preempt_count)))
+	if (!read_preempt_count(dom, vcpu, &c->preempt_count))
 		c->preempt_count = 0;
 }
 
@@ -61,16 +66,23 @@ static void restore_preempt_count(struct kvm_vcpu *vcpu,
 	c->preempt_gva = 0;
 }
 
+bool chariot_atomic(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
+{
+	u32 now;
+
+	return read_preempt_count(dom, vcpu, &now) &&
+	       now & ~PREEMPT_NEED_RESCHED;
+}
+
 bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			      const struct chariot_entry *e)
 {
-	u64 at = preempt_gva(dom, vcpu);
 	u32 now;
 
 	if (!chariot_recovers(dom) || !e->caller.known ||
-	    !at || !e->gate || !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
+	    !e->gate || !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
 	    (dom->stopping && !(e->gate->flags & CHARIOT_GATE_REQUEST)) ||
-	    chariot_guest_read_va(dom->vm->kvm, dom->cr, at, &now, sizeof(now)))
+	    !read_preempt_count(dom, vcpu, &now))
 		return true;
 	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);
 }

@@ -31,6 +31,8 @@ struct chariot_calls {
 	u64 args[6];		/* if that is the function's beginning, it wants them */
 };
 
+/* Of the CPU: must nothing sleep now? */
+bool chariot_atomic(struct chariot_domain *dom, struct kvm_vcpu *vcpu);
 /* As a function is entered; has it, when it returns, kept the preempt count? */
 void chariot_caller_save(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			 struct chariot_caller *c);

@@ -105,6 +105,9 @@ static int check_op(const struct chariot_op *op, u32 nr_ops)
 		return -EINVAL;
 	if (op->map == CHARIOT_MAP_OBJECT && op->op != CHARIOT_OP_REVOKE)
 		return -EINVAL;
+	if (op->op == CHARIOT_OP_REVOKE && (op->len_kind || op->len_add) &&
+	    (op->phase || op->map > CHARIOT_MAP_PAGE))
+		return -EINVAL;
 	if (op->op == CHARIOT_OP_REACH && op->phase != CHARIOT_PHASE_POST)
 		return -EINVAL;
 	if (op->op == CHARIOT_OP_WALK || op->op == CHARIOT_OP_REACH ?

@@ -393,8 +393,8 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 }
 
 /*
- * The driver calls what ends the guest, or gives it something else for a lock, which
- * it would corrupt, or takes one that it has, or gives back one that nobody has.
+ * The driver calls what ends the guest, or what sleeps where that must not be, or
+ * gives it something else for a lock, which it would corrupt, or takes one that it has, or gives back one that nobody has.
  * Without the latter who cleans up goes on.  EMULATE: all is well.
  */
 static enum action look_at_lock(struct fault *f, const struct chariot_lock *lock,
@@ -406,6 +406,9 @@ static enum action look_at_lock(struct fault *f, const struct chariot_lock *lock
 		return EMULATE;
 	if (lock->flags & CHARIOT_LOCK_PANICS)
 		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
+	if (lock->flags & CHARIOT_LOCK_SLEEPS &&
+	    chariot_atomic(f->dom, f->vcpu))
+		return stop_driver(f, CHARIOT_WHY_ATOMIC, f->rip);
 	if (!(lock->flags & CHARIOT_LOCK_QUEUED))
 		return EMULATE;
 	switch (chariot_held_look(f->dom, gva)) {

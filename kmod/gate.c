@@ -290,6 +290,34 @@ static bool check_refuses(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	return true;
 }
 
+/* What the function gives back has more pages than the driver has got there. */
+static bool revoke_refuses(struct chariot_domain *dom,
+			   const struct chariot_op *op,
+			   const struct chariot_values *val,
+			   struct chariot_refusal *refusal)
+{
+	struct chariot_obj *obj;
+	u64 base, len;
+	int err;
+
+	if (!(op->len_kind || op->len_add) || !op_base(dom, op, val, &base))
+		return false;
+	err = op_length(dom, op, val, &len);
+	if (err == -EOVERFLOW)
+		len = U64_MAX - base;
+	else if (err || !len)
+		return false;
+	obj = chariot_act_prev(&dom->act, base + 1);
+	if (!obj || obj->start != base || obj->source != CHARIOT_SRC_ALLOCATION ||
+	    len <= obj->last - base + 1 ||
+	    (len - 1 + offset_in_page(base)) >> PAGE_SHIFT < obj->nr)
+		return false;
+	refusal->gva = obj->last + 1;
+	refusal->len = base + len - refusal->gva;
+	refusal->result = 0;
+	return true;
+}
+
 bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			const struct chariot_gate *gate,
 			const struct chariot_values *val,
@@ -300,8 +328,10 @@ bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 
 	lockdep_assert_held(&dom->vm->lock);
 	for (; op < end; op++)
-		if (op->op == CHARIOT_OP_CHECK &&
-		    check_refuses(dom, vs, op, val, refusal))
+		if ((op->op == CHARIOT_OP_CHECK &&
+		     check_refuses(dom, vs, op, val, refusal)) ||
+		    (op->op == CHARIOT_OP_REVOKE &&
+		     revoke_refuses(dom, op, val, refusal)))
 			return false;
 	return true;
 }

@@ -13,7 +13,7 @@ struct chariot_values {
 	u64 v[9];
 };
 
-/* Where a CHECK refused. */
+/* Where a CHECK refused, or a REVOKE with a length. */
 struct chariot_refusal {
 	u64 gva, len;
 	u64 result;		/* what the function returns if it is not run */
@@ -28,7 +28,7 @@ enum chariot_may {
 	CHARIOT_MAY_DEVICE,	/* no memory */
 };
 
-/* May the driver call the function?  False: a CHECK refuses. */
+/* May the driver call the function?  False: an op refuses. */
 bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			const struct chariot_gate *gate,
 			const struct chariot_values *val,

@@ -33,7 +33,7 @@ int chariot_held_check(const struct chariot_lock *l, u32 nr)
 		    l[i].flags & ~(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_RESOURCE |
 				   CHARIOT_LOCK_RUNS | CHARIOT_LOCK_PANICS |
 				   CHARIOT_LOCK_QUEUED | CHARIOT_LOCK_DEVICE |
-				   CHARIOT_LOCK_POWER) ||
+				   CHARIOT_LOCK_POWER | CHARIOT_LOCK_SLEEPS) ||
 		    (i && l[i].gva <= l[i - 1].gva))
 			return -EINVAL;
 	return 0;
@@ -161,7 +161,7 @@ void chariot_held_call(struct chariot_domain *dom, struct chariot_entry *e,
 {
 	struct chariot_held by;
 
-	if (lock->release)
+	if (lock->release || lock->flags & CHARIOT_LOCK_SLEEPS)
 		return;
 	by = held_of(lock, args, 0);
 	if (lock->flags & CHARIOT_LOCK_RESOURCE)

@@ -437,6 +437,9 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 			return refuse(c, "check: a length of one member at most");
 		op->deref[1] = a->instead;
 	}
+	if (op->op == CHARIOT_OP_REVOKE && (op->len_kind || op->len_add) &&
+	    (op->phase || op->map > CHARIOT_MAP_PAGE))
+		return refuse(c, "a length of what is revoked: before the call, no object() or percpu()");
 	if (op->len_mul > CHARIOT_MAX_OBJECT ||
 	    op->len_add > CHARIOT_MAX_OBJECT)
 		return refuse(c, "length too large");
@@ -555,6 +558,8 @@ int compile_object(struct compiler *c, const struct stmt *st, const char *type,
 			continue;
 		if (!c->entry)
 			row.op = op;
+		if (row.op == CHARIOT_OP_REVOKE)
+			row.len = NULL;
 		err = row.as ? compile_walk(c, &row, &sc) :
 			       compile_action(c, &row, base, type);
 		if (err == -ENOENT || (err == -EINVAL && c->lenient))
@@ -585,7 +590,7 @@ int compile_action(struct compiler *c, const struct action *a,
 					     a->as, a->base, a->op, a->phase);
 	}
 	err = compile_address(c, &sc, a->base, &op);
-	if (!err && a->len && a->op != CHARIOT_OP_REVOKE) {
+	if (!err && a->len) {
 		err = compile_len(c, &sc, a->len, &len);
 		err = err ?: set_len(c, &op, &len);
 	}

@@ -464,7 +464,8 @@ static void parse_operands(struct parser *s, struct action *a)
 			next(s);
 			a->list = take_word(s, "a member");
 		}
-	} else if (a->op != CHARIOT_OP_REVOKE) {
+	} else if (a->op != CHARIOT_OP_REVOKE ||
+		   (s->tok != T_NEWLINE && s->tok != ';' && s->tok != '}')) {
 		a->len = parse_expr(s);
 	}
 	a->instead = CHARIOT_RET;

@@ -19,6 +19,7 @@
 #define DEVICE		(RESOURCE | CHARIOT_LOCK_DEVICE)
 #define POWER		(DEVICE | CHARIOT_LOCK_POWER)
 #define PANICS		CHARIOT_LOCK_PANICS
+#define SLEEPS		CHARIOT_LOCK_SLEEPS
 #define NO		CHARIOT_NO_ARG
 #define RET		CHARIOT_RET
 
@@ -98,6 +99,19 @@ static const struct lock_row {
 	GIVES("__fortify_panic", PANICS),
 	GIVES("panic", PANICS),
 	GIVES("nmi_panic", PANICS),
+
+	/* What also comes back without having slept is none of these. */
+	GIVES("schedule", SLEEPS),
+	GIVES("schedule_timeout", SLEEPS),
+	GIVES("schedule_timeout_interruptible", SLEEPS),
+	GIVES("schedule_timeout_killable", SLEEPS),
+	GIVES("schedule_timeout_uninterruptible", SLEEPS),
+	GIVES("msleep", SLEEPS),
+	GIVES("msleep_interruptible", SLEEPS),
+	GIVES("usleep_range", SLEEPS),
+	GIVES("usleep_range_state", SLEEPS),
+	GIVES("synchronize_rcu", SLEEPS),
+	GIVES("synchronize_net", SLEEPS),
 
 	TAKES_ARGS("request_threaded_irq", "free_irq", 0, 5, ZERO, RUNS),
 	TAKES_ARGS("free_irq", NULL, 0, 1, ALWAYS, RESOURCE),

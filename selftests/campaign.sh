@@ -11,10 +11,14 @@
 #	CONFIGS	with Chariot: strict, fast, deferN (strict)
 #	VERDICT	of the isolated driver (recover)
 #	HOST, GUEST	kernels (6.1)
+#	IOMMU	1: the guest has an IOMMU (Intel's), without lazy unmapping: what a
+#		device is told to write where the driver has not mapped it is stopped by
+#		that, without Chariot, too
 #	SHARD	I/N: only each Nth seed, from the Ith on; put results together
 #		with cat
 #	RESULTS	the file of results, one JSON object a line, which is added to:
-#		what is in it is not run again (.cache/campaign/DRIVER-GUEST-HOST.json)
+#		what is in it is not run again (.cache/campaign/DRIVER-GUEST-HOST.json,
+#		DRIVER-GUEST-HOST-iommu.json)
 #	JOBS	runs at the same time (as many as there are CPUs)
 #
 # A nested host with a booted guest in it, whose driver has done its work a few
@@ -23,7 +27,7 @@
 # takes 0.1 s. A seed is run without Chariot; if that did damage, with each of
 # CONFIGS. What the golden runs never execute is not run: "inactive".
 #
-# A line of results: driver class guest host config verdict seed type function
+# A line of results: driver class guest host iommu config verdict seed type function
 # offset address old new before after outcome why violations recoveries service
 # exits seconds. At the end there is a table of them (campaign/report.sh, which has
 # more). outcome is one of
@@ -53,10 +57,12 @@ die() { echo "campaign: error: $*" >&2; exit 1; }
 
 export DRIVER=${DRIVER:-e1000} TYPES=${TYPES:-all} SEEDS=${SEEDS:-1-100}
 export CONFIGS=${CONFIGS-strict} VERDICT=${VERDICT:-recover}
-export HOST=${HOST:-6.1} GUEST=${GUEST:-6.1} VCPUS=1
+export HOST=${HOST:-6.1} GUEST=${GUEST:-6.1} VCPUS=1 IOMMU=${IOMMU:-}
 [ "$TYPES" != all ] || TYPES=random
+[ "$IOMMU" != 0 ] || IOMMU=
 BASE=$TOP/.cache/campaign
-export RESULTS=${RESULTS:-$BASE/$DRIVER-$GUEST-$HOST.json}
+NAME=$DRIVER-$GUEST-$HOST${IOMMU:+-iommu}
+export RESULTS=${RESULTS:-$BASE/$NAME.json}
 
 # ---- the saved machines -------------------------------------------------------
 
@@ -208,12 +214,12 @@ saved()
 	make_initrd "$work/initrd" || die "no initramfs for L1"
 	key=$({ cat "$work/initrd"; declare -f l1; echo $MB; qemu-system-x86_64 --version; } |
 		sha256sum | cut -c1-12)
-	SAVED=$BASE/saved/$DRIVER-$GUEST-$HOST-$CONFIG-$key
+	SAVED=$BASE/saved/$NAME-$CONFIG-$key
 	if [ -f "$SAVED/state" ]; then
 		rm -rf "$work"
 		return
 	fi
-	rm -rf "$BASE/saved/$DRIVER-$GUEST-$HOST-$CONFIG-"*
+	rm -rf "$BASE/saved/$NAME-$CONFIG-"*
 	SAVED=$work
 	echo "# $DRIVER, $CONFIG: saving a host with its guest" >&2
 	save "$work"
@@ -224,7 +230,7 @@ saved()
 		return 1
 	fi
 	rm -f "$work"/line.* "$work/qmp"
-	SAVED=$BASE/saved/$DRIVER-$GUEST-$HOST-$CONFIG-$key
+	SAVED=$BASE/saved/$NAME-$CONFIG-$key
 	mv "$work" "$SAVED"
 }
 
@@ -397,7 +403,8 @@ record()
 	judge "$2" >"$2.verdict"
 	{ read -r verdict; } <"$2.verdict"
 	jq -c --arg driver "$DRIVER" --arg class "$CLASS" --arg guest "$GUEST" \
-		--arg host "$HOST" --arg config "$CONFIG" --arg verdict "$VERDICT" \
+		--arg host "$HOST" --arg iommu "$IOMMU" --arg config "$CONFIG" \
+		--arg verdict "$VERDICT" \
 		--arg outcome "$verdict" --arg why "$(tail -n +2 "$2.verdict" | paste -sd'|')" \
 		--arg event "$(sed -n 's/^event //p' "$2" | head -n 2 | paste -sd'|')" \
 		--arg service "$(sed -n 's/^service //p' "$2")" \
@@ -405,7 +412,8 @@ record()
 		--arg recoveries "$(stat_of "$2" recoveries)" --arg exits "$(stat_of "$2" exits)" \
 		--arg steps "$(grep -cE '^step [^ ]* wrong' "$2")" --arg seconds "$3" \
 		'def n: if . == "" then null else tonumber end;
-		 {driver: $driver, class: $class, guest: $guest, host: $host, config: $config}
+		 {driver: $driver, class: $class, guest: $guest, host: $host}
+		 + (if $iommu == "" then {} else {iommu: true} end) + {config: $config}
 		 + (if $config == "none" then {} else {verdict: $verdict} end)
 		 + {seed, type, function, offset, address, old, new, before, after, asked}
 		 + {outcome: $outcome, why: $why, wrong_steps: ($steps | n), seconds: ($seconds | n)}
@@ -470,6 +478,8 @@ row()
 	while IFS=$'\t' read -r driver class args before append; do
 		[ "$driver" = "$DRIVER" ] || continue
 		CLASS=$class ARGS=$args BEFORE=${before#-} APPEND=${append#-}
+		[ -z "$IOMMU" ] || ARGS="-M q35 -device intel-iommu,intremap=off $ARGS" \
+			APPEND="intel_iommu=on iommu.strict=1 $APPEND"
 		return
 	done <"$ST/campaign/drivers.tsv"
 	die "campaign/drivers.tsv has no $DRIVER"
@@ -479,8 +489,9 @@ row()
 note_inactive()
 {
 	jq -c --arg driver "$DRIVER" --arg class "$CLASS" --arg guest "$GUEST" --arg host "$HOST" \
-		'select(.active | not) | {driver: $driver, class: $class, guest: $guest, host: $host,
-		config: "none", seed, type, function, offset, address, old, new, before, after,
+		--arg iommu "$IOMMU" 'select(.active | not) |
+		{driver: $driver, class: $class, guest: $guest, host: $host} +
+		(if $iommu == "" then {} else {iommu: true} end) + {config: "none", seed, type, function, offset, address, old, new, before, after,
 		asked, outcome: "inactive"}' "$BASE/plan/$PLAN" |
 	jq -c --slurpfile have "$RESULTS" '. as $f | select($have | map(select(.config == "none" and
 		.seed == $f.seed and .asked == $f.asked)) | length == 0)' >"$RESULTS.new"
@@ -516,7 +527,7 @@ main()
 	mkdir -p "$BASE/plan" "${RESULTS%/*}"
 	touch "$RESULTS"
 	row
-	PLAN=$DRIVER-$GUEST-$HOST.$$
+	PLAN=$NAME.$$
 	export PLAN CLASS ARGS BEFORE APPEND
 	for config in none $CONFIGS; do
 		saved "$config" || die "$config: nothing was saved"

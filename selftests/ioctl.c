@@ -267,6 +267,10 @@ static void test_create(int fd)
 				  .phase = CHARIOT_PHASE_CALLBACK };
 	CREATE(EINVAL, "revoke in a callback", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_REVOKE, .len_add = 8,
+				  .phase = CHARIOT_PHASE_POST };
+	CREATE(EINVAL, "revoke of a length after the call", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
 	op = (struct chariot_op){ .op = CHARIOT_OP_CHECK,
 				  .phase = CHARIOT_PHASE_POST };
 	CREATE(EINVAL, "check after the call", .nr_ops = 1,

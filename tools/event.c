@@ -121,6 +121,7 @@ static void put_violation(struct json_object *o, struct chariot_vm *vm,
 		[CHARIOT_WHY_LOOP] = "loop",
 		[CHARIOT_WHY_UNBALANCED] = "unbalanced",
 		[CHARIOT_WHY_OOPS] = "oops",
+		[CHARIOT_WHY_ATOMIC] = "atomic",
 	};
 	uint32_t len = ev->u.violation.len;
 

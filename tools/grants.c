@@ -146,7 +146,7 @@ static void put_ops(struct text *t, const struct names *n, uint32_t first,
 	for (uint32_t i = 0; i < nr; i++, op++) {
 		put(t, "%s%s ", i ? "; " : "", verbs[op->op]);
 		put_address(t, op);
-		if (op->op == CHARIOT_OP_REVOKE)
+		if (op->op == CHARIOT_OP_REVOKE && !op->len_kind && !op->len_add)
 			continue;
 		if (op->op != CHARIOT_OP_REACH)
 			put_length(t, op);

@@ -198,6 +198,10 @@ static void test_ops(void)
 	op = one_op("gate g { revoke percpu(arg2) }", &nr);
 	tap_ok(op.op == CHARIOT_OP_REVOKE && op.phase == CHARIOT_PHASE_PRE &&
 	       op.map == CHARIOT_MAP_PERCPU && op.base == 2, "revoke");
+	op = one_op("gate g { revoke page(arg2) 4096 << arg1 }", &nr);
+	tap_ok(nr == 1 && op.op == CHARIOT_OP_REVOKE && op.len_mul == 4096 &&
+	       op.len_kind == CHARIOT_LEN_ORDER && op.map == CHARIOT_MAP_PAGE,
+	       "revoke with a length");
 	op = one_op("gate g { check arg0 + 8 arg2 * 2 else arg3 }", &nr);
 	tap_ok(op.op == CHARIOT_OP_CHECK && op.offset == 8 &&
 	       op.deref[1] == 3 && op.len_mul == 2, "check");

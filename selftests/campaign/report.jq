@@ -36,6 +36,11 @@ def lines:
 	[inputs | select(test("[^ \t\r]")) | parse as $r |
 	 if $r then {r: $r} else {broken: 1, r: ((last_record | parse) // null)} end];
 
+# A guest with an IOMMU is another one.
+def with_iommu: if .iommu then
+	.guest += " with IOMMU" | if .config != "none" then .config += "+iommu" else . end
+	else . end;
+
 def fault_key: [.driver, .guest, .host, (.asked // .type), .seed];
 def run_key: [.config, (.verdict // "")];
 def same_fault($r): [.type, .function, .offset] == ($r | [.type, .function, .offset]);
@@ -46,10 +51,11 @@ def known: if .outcome | is_outcome then . else
 # One object for each fault: base, and runs with Chariot. state tells if a run
 # counts.
 def faults:
-	map(known) | group_by(fault_key) | map(
+	map(known | with_iommu) | group_by(fault_key) | map(
 		(map(select(.config == "none")) | last) as $base |
 		{key: (.[0] | fault_key), driver: .[0].driver, guest: .[0].guest,
-		 host: .[0].host, class: .[0].class, asked: (.[0].asked // .[0].type),
+		 host: .[0].host, class: .[0].class, iommu: (.[0].iommu // false),
+		 asked: (.[0].asked // .[0].type),
 		 base: $base, type: ($base // .[0]).type,
 		 damage: ($base != null and ($base.outcome | is_damage)),
 		 runs: (map(select(.config != "none")) | group_by(run_key) | map(last |
@@ -59,7 +65,7 @@ def faults:
 
 # ---- counting -----------------------------------------------------------------
 
-def config_order: .[0] as $c | [
+def config_order: (.[0] | rtrimstr("+iommu")) as $c | [(.[0] != $c),
 	({strict: 0, fast: 1}[$c] // (if $c | test("^defer[0-9]+$") then 2 else 3 end)),
 	(if $c | test("^defer[0-9]+$") then $c[5:] | tonumber else 0 end), .];
 
@@ -88,7 +94,7 @@ def outcomes:
 def row($type; $configs):
 	. as $f | {type: $type, without: without, with: [$configs[] as $c |
 		[$f[].runs[] | select(run_key == $c)] | outcomes |
-		.damage = ([$f[] | select(.damage)] | length)]};
+		.damage = ([$f[] | select(.damage and .iommu == ($c[0] | endswith("+iommu")))] | length)]};
 
 def rows($configs):
 	(group_by(.type) | map(row(.[0].type; $configs))) + [row("total"; $configs)];
@@ -228,7 +234,8 @@ def interval($k; $n):
 def config_name($configs): . as $c |
 	if [$configs[] | select(.[0] == $c[0])] | length > 1 then "\($c[0]) (\($c[1]))" else $c[0] end;
 
-def config_long: .[0] + (if .[1] == "" then "" else ", verdict \(.[1])" end);
+def config_long: (.[0] | sub("\\+iommu$"; ", guest with IOMMU")) +
+	(if .[1] == "" then "" else ", verdict \(.[1])" end);
 
 def missing: [.configs[][0]] as $have |
 	(("strict", "fast") | select(IN($have[]) | not)),

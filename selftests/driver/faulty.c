@@ -99,6 +99,44 @@ static int leak_lock(void) { spin_lock(&fault_spin); return 0; }
 
 static int give_too_much(void) { preempt_enable(); return 0; }
 
+static int sleep_locked(void)
+{
+	spin_lock(&fault_spin);
+	msleep(10);
+	spin_unlock(&fault_spin);
+	return 0;
+}
+
+/*
+ * Give back a page as if it were two.  The other one is the driver's, too, so that it
+ * can tell: the next that asks for two pages gets it.
+ */
+static int free_more(void)
+{
+	static unsigned long page[256];
+	unsigned long two, other = 0;
+	int i, k, err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(page) && !other; i++) {
+		page[i] = __get_free_page(GFP_KERNEL);
+		for (k = 0; k < i && !other; k++)
+			if ((page[k] ^ page[i]) == PAGE_SIZE)
+				other = max(page[k], page[i]);
+	}
+	if (!other)
+		return -ENOMEM;
+	memset((void *)other, 'x', PAGE_SIZE);
+	free_pages(other - PAGE_SIZE, 1);
+	two = __get_free_pages(GFP_KERNEL | __GFP_ZERO, 1);
+	if (!memchr((void *)other, 'x', PAGE_SIZE))
+		err = -EIO;
+	free_pages(two, 1);
+	while (i--)
+		if (page[i] != other && page[i] != other - PAGE_SIZE)
+			free_page(page[i]);
+	return err;
+}
+
 static int smash(void)
 {
 	char buf[16];
@@ -222,6 +260,7 @@ static const struct {
 	{ "free-wild", free_wild }, { "locked", locked },
 	{ "half-locked", half_locked }, { "leak-lock", leak_lock },
 	{ "give-too-much", give_too_much }, { "loop", loop },
+	{ "sleep-locked", sleep_locked }, { "free-more", free_more },
 	{ "smash", smash }, { "lose-stack", lose_stack },
 	{ "storm", storm }, { "timer", in_timer },
 	{ "work", in_work }, { "tasklet", in_tasklet },

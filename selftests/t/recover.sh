@@ -117,6 +117,8 @@ all_kinds_recover()
 	fails half-locked "$EIO"
 	fails leak-lock "$EIO"
 	fails give-too-much "$EIO"
+	fails sleep-locked "$EIO"
+	fails free-more "$EIO"
 	fails loop "$EIO"
 	fails smash "$EIO"
 	fails lose-stack "$EIO"
@@ -199,6 +201,13 @@ without()
 	faulty_files
 	vm_start c -device edu && vm_wait c || return
 	vm_run c 'depmod && modprobe chariot_faulty' >/dev/null
+	vm_run c -t 10 'echo sleep-locked >/proc/chariot_faulty' >/dev/null 2>&1
+	check "without Chariot the kernel tells of who sleeps with a lock" \
+		grep -qa 'BUG: scheduling while atomic' "$(vm_log c)"
+	# some kernels look at the pages: then they tell, and do not free them
+	vm_run c -t 10 'echo free-more >/proc/chariot_faulty' >"$OUT/free" 2>&1
+	check "and a page of another's is given back" \
+		eval 'grep -qa "BUG: Bad page state" "$(vm_log c)" || grep -q Invalid "$OUT/free"'
 	vm_run c -t 10 'echo locked >/proc/chariot_faulty' >/dev/null 2>&1
 	check "without Chariot the same fault is an oops" \
 		grep -qaE 'BUG: kernel NULL' "$(vm_log c)"

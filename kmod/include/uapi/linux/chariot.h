@@ -224,7 +224,10 @@ struct chariot_op {
 enum {
 	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
 	CHARIOT_OP_REVOKE,		/* the object that starts at base is gone; POST:
-					 * unless the function returns NULL or an error */
+					 * unless the function returns NULL or an error.
+					 * With a length (PRE, MAP_NONE or MAP_PAGE) the
+					 * function gives back so many bytes: as CHECK,
+					 * not more pages than were allocated. */
 	CHARIOT_OP_CHECK,		/* the function writes [base, base + len) for the
 					 * driver: all of it must be granted.  PRE only, at
 					 * most one deref.  Where the verdict skips, the
@@ -374,6 +377,9 @@ struct chariot_lock {
 						 * from a driver that has failed (REMOVE) */
 #define CHARIOT_LOCK_POWER	(1U << 6)	/* and without it the device is off, and writes no
 						 * memory any more */
+#define CHARIOT_LOCK_SLEEPS	(1U << 7)	/* the function sleeps, each time: where that must
+						 * not be the driver fails (CHARIOT_WHY_ATOMIC).
+						 * Without @release: it gives nothing back */
 enum {
 	CHARIOT_LOCK_ALWAYS,
 	CHARIOT_LOCK_TRUE,		/* if it returns a (32-bit) value but 0 */
@@ -649,6 +655,8 @@ enum {
 	CHARIOT_WHY_PANIC,		/* a call of a function that ends the guest */
 	CHARIOT_WHY_OOPS,		/* an exception, in the driver or in a function that
 					 * it has called; rip: where the driver was */
+	CHARIOT_WHY_ATOMIC,		/* a call of a function that sleeps (gva), with a
+					 * spin lock held or in an interrupt */
 	CHARIOT_NR_WHYS
 };
 
