@@ -21,7 +21,8 @@ static const char *const type_names[FAULT_NR_TYPES + 1] = {
 	[FAULT_TEXT] = "text", [FAULT_NOP] = "nop", [FAULT_INIT] = "init",
 	[FAULT_IRQ] = "irq", [FAULT_FREE] = "free", [FAULT_ALLOC] = "alloc",
 	[FAULT_OVERRUN] = "overrun", [FAULT_OFF_BY_ONE] = "off-by-one",
-	[FAULT_LOCK] = "lock", [FAULT_RANDOM] = "random",
+	[FAULT_LOCK] = "lock", [FAULT_EARLY] = "free-early",
+	[FAULT_RANDOM] = "random",
 };
 
 const char *fault_type_name(enum fault_type type)
@@ -599,20 +600,20 @@ static bool fit_irq(const struct code *c, size_t i, struct fault *f)
 
 struct callee {
 	const char *pattern;
-	int size_arg;		/* number of the argument, -1: none */
+	int size_arg;		/* number of the argument, -1: none; of frees: the object */
 };
 
 static const struct callee frees[] = {
 	{ "kfree" }, { "kfree_*" }, { "kvfree" }, { "kvfree_*" }, { "vfree*" },
-	{ "dma_free_*" }, { "dmam_free_*" }, { "dma_pool_free" },
+	{ "dma_free_*", -1 }, { "dmam_free_*", -1 }, { "dma_pool_free", -1 },
 	{ "free_pages" }, { "free_pages_exact" }, { "__free_pages" },
 	{ "__folio_put" }, { "page_frag_free" }, { "skb_free_frag" },
-	{ "__page_frag_cache_drain" }, { "kmem_cache_free*" },
-	{ "mempool_free*" }, { "consume_skb" }, { "napi_consume_skb" },
+	{ "__page_frag_cache_drain" }, { "kmem_cache_free*", -1 },
+	{ "mempool_free*", -1 }, { "consume_skb" }, { "napi_consume_skb" },
 	{ "dev_kfree_skb*" }, { "__dev_kfree_skb*" }, { "__kfree_skb" },
 	{ "free_netdev" }, { "free_percpu" }, { "bitmap_free" },
-	{ "devm_kfree" }, { "devm_free_pages" }, { "sk_free" }, { "bio_put" },
-	{ "blk_mq_free_request" }, { "usb_free_urb" }, { "usb_free_coherent" },
+	{ "devm_kfree", -1 }, { "devm_free_pages", -1 }, { "sk_free" }, { "bio_put" },
+	{ "blk_mq_free_request" }, { "usb_free_urb" }, { "usb_free_coherent", -1 },
 	{ "input_free_device" }, { "mdiobus_free" }, { "snd_dma_free_pages" },
 	{}
 };
@@ -711,6 +712,66 @@ static bool fit_free(const struct code *c, size_t i, struct fault *f)
 {
 	return find_callee(c, &c->insn[i], frees) &&
 	       replace_call(c, &c->insn[i], "", "memory not freed", f);
+}
+
+static bool is_saved(unsigned int reg)
+{
+	return reg == X86_REG_RBX || reg == X86_REG_RBP ||
+	       (reg >= X86_REG_R12 && reg <= X86_REG_R15);
+}
+
+/* Where the first argument of the call @i is, if that outlives calls; or NULL. */
+static const cs_x86_op *object_of(const struct code *c, size_t i)
+{
+	const cs_x86_op *op;
+
+	for (size_t n = 0; n < NEAR && i > 0; n++) {
+		if (c->target[i])
+			return NULL;
+		i--;
+		if (ends_block(c, &c->insn[i]))
+			return NULL;
+		if (!(arguments_written(c, &c->insn[i]) & 1))
+			continue;
+		op = x86(&c->insn[i])->operands;
+		return c->insn[i].id == X86_INS_MOV &&
+		       op[0].type == X86_OP_REG && op[0].reg == X86_REG_RDI &&
+		       (is_local(c, &op[1]) || (op[1].type == X86_OP_REG &&
+						is_saved(op[1].reg))) ?
+		       &op[1] : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * Who gets an object that the function frees further on frees it instead: so it is
+ * used after that, and freed twice.
+ */
+static bool fit_early(const struct code *c, size_t i, struct fault *f)
+{
+	const cs_insn *insn = &c->insn[i];
+	const cs_x86_op *object, *freed;
+	const struct callee *callee;
+	int32_t to;
+
+	if (c->d->unlinked || insn->id != X86_INS_CALL || !is_direct(insn) ||
+	    is_entry_hook(c, i) || find_callee(c, insn, frees))
+		return false;
+	object = object_of(c, i);
+	for (size_t k = i + 1; object && k < c->nr; k++) {
+		callee = find_callee(c, &c->insn[k], frees);
+		if (!callee || callee->size_arg)
+			continue;
+		freed = object_of(c, k);
+		if (!freed || !same_operand(object, freed))
+			continue;
+		begin(c, insn, "an object freed before its use", f);
+		to = x86(&c->insn[k])->operands[0].imm - insn->address -
+		     insn->size;
+		memcpy(f->new + f->len - sizeof(to), &to, sizeof(to));
+		return true;
+	}
+	return false;
 }
 
 /* On one CPU the kernel makes %ds of a lock prefix. */
@@ -847,7 +908,7 @@ static const fit_fn fits[FAULT_NR_TYPES] = {
 	[FAULT_NOP] = fit_nop, [FAULT_INIT] = fit_init, [FAULT_IRQ] = fit_irq,
 	[FAULT_FREE] = fit_free, [FAULT_ALLOC] = fit_alloc,
 	[FAULT_OVERRUN] = fit_overrun, [FAULT_OFF_BY_ONE] = fit_off_by_one,
-	[FAULT_LOCK] = fit_lock,
+	[FAULT_LOCK] = fit_lock, [FAULT_EARLY] = fit_early,
 };
 
 /* Any bit of the instruction's word at @at, which may make another of it. */
@@ -1012,12 +1073,12 @@ static int pick(struct code *c, struct fault *f, enum fault_type type,
 static int pick_any(struct code *c, struct fault *f, uint64_t seed)
 {
 	struct rng rng = rng_of(seed, FAULT_RANDOM);
-	enum fault_type types[FAULT_NR_TYPES];
+	enum fault_type types[FAULT_NR_RANDOM];
 	int err = -ENOENT;
 
-	for (size_t i = 0; i < FAULT_NR_TYPES; i++)
+	for (size_t i = 0; i < FAULT_NR_RANDOM; i++)
 		types[i] = i;
-	for (size_t left = FAULT_NR_TYPES; left && err == -ENOENT; left--) {
+	for (size_t left = FAULT_NR_RANDOM; left && err == -ENOENT; left--) {
 		size_t i = rng_below(&rng, left);
 
 		err = pick(c, f, types[i], seed);

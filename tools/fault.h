@@ -16,8 +16,10 @@ enum fault_type {
 	FAULT_SOURCE, FAULT_DESTINATION, FAULT_POINTER, FAULT_INTERFACE,
 	FAULT_BRANCH, FAULT_LOOP, FAULT_TEXT, FAULT_NOP, FAULT_INIT, FAULT_IRQ,
 	FAULT_FREE, FAULT_ALLOC, FAULT_OVERRUN, FAULT_OFF_BY_ONE, FAULT_LOCK,
+	FAULT_NR_RANDOM,		/* seeds are for good: no more of them */
+	FAULT_EARLY = FAULT_NR_RANDOM,
 	FAULT_NR_TYPES,
-	FAULT_RANDOM = FAULT_NR_TYPES,	/* one of them, by the seed */
+	FAULT_RANDOM = FAULT_NR_TYPES,	/* one of the first, by the seed */
 };
 
 struct fault_function {
@@ -38,6 +40,7 @@ typedef const char *(*fault_name_fn)(void *ctx, uint64_t field,
 struct fault_driver {
 	const struct fault_function *functions;
 	size_t nr;
+	bool unlinked;			/* calls do not go yet where they will */
 	fault_name_fn name;
 	void *ctx;
 };

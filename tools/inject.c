@@ -839,7 +839,7 @@ const struct object inject_object = {
 "  --nth N              the function's Nth store as --list counts them\n"
 "  --type TYPE          a fault of that type: source, destination, pointer,\n"
 "                       interface, branch, loop, text, nop, init, irq, free,\n"
-"                       alloc, overrun, off-by-one, lock, or random\n"
+"                       free-early, alloc, overrun, off-by-one, lock, or random\n"
 "  --seed N             which one; the same N is the same fault; N-M: a list\n"
 "  --file DRIVER.ko     only show what it would be in this file\n"
 "  --dry-run            find and print, write nothing\n"

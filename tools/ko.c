@@ -225,6 +225,7 @@ static int read_functions(struct ko *ko)
 			add_function(ko, &sym);
 	ko->faults.nr = functions_sort(ko->functions, ko->faults.nr);
 	ko->faults.functions = ko->functions;
+	ko->faults.unlinked = true;
 	ko->faults.name = name_by_file;
 	ko->faults.ctx = ko;
 	return 0;

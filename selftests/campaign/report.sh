@@ -294,11 +294,12 @@ method()
 	| init | the store of a constant to a local variable is left out |
 	| irq | cli, sti, pushf or popf is left out |
 	| free | memory is not freed |
+	| free-early | who is given an object that the function frees further on frees it |
 	| alloc | an allocation returns NULL, or is too small |
 	| overrun | the length of a copy grows: by 8 bytes (50 %), 2 to 1024 bytes (44 %), 2 to 4 pages (6 %) |
 	| off-by-one | a condition is true for equals, too, or no longer (jl and jle, jb and jbe, ...) |
 	| lock | an instruction with a lock prefix, or the call that locks or unlocks, is left out |
-	| random | one of these, by the seed |
+	| random | one of these, by the seed; not free-early |
 
 	**Work.** Each class of drivers has its round. Network: data received and sent with
 	their checksums, pings of several sizes, MAC address, filters, MTU, ethtool's

@@ -49,7 +49,7 @@ static int pick(const char *hex, const char *callee, enum fault_type type,
 {
 	static uint8_t code[128];
 	static struct fault_function fn = { "f", HERE, code, 0 };
-	struct fault_driver d = { &fn, 1, name_it, (void *)callee };
+	struct fault_driver d = { &fn, 1, false, name_it, (void *)callee };
 
 	memset(code, 0xcc, sizeof(code));
 	fn.len = parse(hex, code);
@@ -184,6 +184,50 @@ static void test_exact(void)
 			 fault_type_name(t->type), t->what);
 		ok(good, what);
 	}
+}
+
+/* At HERE + 0x1000 and + 0x2000 */
+static const char *use_or_free(void *ctx, uint64_t field, uint64_t target,
+			       char *buf, size_t size)
+{
+	(void)ctx;
+	(void)field;
+	snprintf(buf, size, "%s", target == HERE + 0x2000 ? "kfree" : "use");
+	return buf;
+}
+
+static int early(const char *hex, bool unlinked, struct fault *f)
+{
+	static uint8_t code[128];
+	struct fault_function fn = { "f", HERE, code, parse(hex, code) };
+	struct fault_driver d = { &fn, 1, unlinked, use_or_free, NULL };
+
+	return fault_pick(&d, FAULT_EARLY, 1, f);
+}
+
+#define USE(arg)  arg " e8 f8 0f 00 00 "
+#define FREE(arg) arg " e8 f0 1f 00 00 c3"
+#define RBX	  "48 89 df"		/* mov %rbx,%rdi */
+
+static void test_early(void)
+{
+	static const uint8_t new[] = { 0xe8, 0xf8, 0x1f, 0, 0 };
+	struct fault f;
+
+	ok(!early(USE(RBX) FREE(RBX), false, &f) && f.offset == 3 &&
+	   f.len == 5 && !memcmp(f.new, new, 5) &&
+	   !strcmp(f.before, "call use") && !strcmp(f.after, "call kfree"),
+	   "free-early: who gets what is freed later");
+	ok(early(USE(RBX) FREE("4c 89 e7"), false, &f) == -ENOENT,
+	   "free-early: not another object");
+	ok(early(USE("48 89 c7") FREE("48 89 c7"), false, &f) == -ENOENT,
+	   "free-early: not one that the call may change");
+	ok(early(USE("89 df 90") FREE("89 df 90"), false, &f) == -ENOENT,
+	   "free-early: not half a pointer");
+	ok(early(USE(RBX) FREE("eb 08 90"), false, &f) == -ENOENT,
+	   "free-early: not what came from elsewhere");
+	ok(early(USE(RBX) FREE(RBX), true, &f) == -ENOENT,
+	   "free-early: not in a file");
 }
 
 /* ---- several ways -------------------------------------------------------- */
@@ -493,6 +537,7 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	test_exact();
+	test_early();
 	test_flips();
 	test_alloc();
 	test_overrun();
