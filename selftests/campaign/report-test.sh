@@ -95,6 +95,31 @@ known()
 	result snd-ens1370 fast 5 nop oops '"violations":0,"why":"log [ 9.1] general protection fault|log [ 9.2] RIP: 0010:memcpy+0x1/0x2"'
 }
 
+# A guest with an IOMMU is another one, and so is the mode.
+test_iommu()
+{
+	{
+		known
+		result e1000 none 5 nop crash '"iommu":true'
+		result e1000 none 6 nop wrong '"iommu":true'
+		result e1000 strict 5 nop hang '"iommu":true,"violations":1'
+		result e1000 strict 6 nop crash '"iommu":true,"violations":1'
+	} >"$DIR/iommu.json"
+	report table "$DIR/iommu.json" >"$DIR/table"
+	part "$DIR/table" "WITHOUT CHARIOT" >"$DIR/none"
+	is "IOMMU: without Chariot" "$(row "$DIR/none" e1000 6.1 with IOMMU on 6.12 total)" \
+		"2 0 0 1 0 1 0 0 0 1 0 0"
+	part "$DIR/table" "WITH CHARIOT: strict, guest with IOMMU, verdict recover" >"$DIR/iommu"
+	is "IOMMU: with Chariot" "$(row "$DIR/iommu" all all total)" \
+		"1 1 0 0.0 0.0-79.3 0 0 - - 0 0"
+	part "$DIR/table" "WITH CHARIOT: strict, verdict recover" >"$DIR/strict"
+	is "IOMMU: not counted with those that have none" "$(row "$DIR/strict" all all total)" \
+		"7 6 3 50.0 18.8-81.2 1 2 66.7 20.8-93.9 1 0"
+	report document "$DIR/iommu.json" >"$DIR/document"
+	has "IOMMU: in the document" "$DIR/document" \
+		"- strict, guest with IOMMU, verdict recover: 0 of 1 faults"
+}
+
 test_table()
 {
 	known >"$R"
@@ -347,4 +372,5 @@ test_failures
 test_document
 test_plot
 test_long
+test_iommu
 exit $failed

@@ -317,6 +317,10 @@ method()
 	sees what another one has left. With each mode of Chariot there is a guest that was
 	isolated from the driver's first instruction on.
 
+	**IOMMU.** Groups *with IOMMU* are of a guest that has one (Intel's, as QEMU makes it,
+	with iommu.strict=1), without Chariot, too: the device cannot write where the driver
+	has not mapped memory for it.
+
 	**What is looked at.** Whether the guest answers, and a program that has nothing to
 	do with the driver works; its kernel's log; its kernel's text, read-only data,
 	descriptor tables and page tables, read from outside; patterns in memory between the
@@ -367,7 +371,8 @@ limits()
 	- What is stopped are wrong writes of the CPU and wrong jumps out of the driver; with
 	  the verdict recover a driver is stopped, too, when the guest's kernel is about to
 	  die of an exception in it, or hangs in it in a way that design.rst lists. What a
-	  device writes by DMA, to an address that the driver made wrong, is not stopped.
+	  device writes by DMA, to an address that the driver made wrong, is for an IOMMU in
+	  the guest to stop (qemu.rst), which *guest with IOMMU* has.
 	- Recovery loads the same driver again, so a planted fault is gone then; but it is
 	  still there while the driver cleans up. If it fails once more in that, it may be
 	  kept, stopped, and be loaded a second time beside: that counts as recovered.
