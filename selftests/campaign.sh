@@ -529,10 +529,14 @@ main()
 	row
 	PLAN=$NAME.$$
 	export PLAN CLASS ARGS BEFORE APPEND
+	# of several at a time one saves, the others find it
+	exec 9>"$BASE/lock"
+	flock 9
 	for config in none $CONFIGS; do
 		saved "$config" || die "$config: nothing was saved"
 		echo "$SAVED" >"$BASE/plan/$PLAN.$config"
 	done
+	flock -u 9
 	SAVED=$(cat "$BASE/plan/$PLAN.none")
 	echo "# $DRIVER: which instructions the workload executes" >&2
 	make_plan >"$BASE/plan/$PLAN" || die "no plan"

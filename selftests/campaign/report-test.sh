@@ -116,6 +116,8 @@ test_iommu()
 	is "IOMMU: not counted with those that have none" "$(row "$DIR/strict" all all total)" \
 		"7 6 3 50.0 18.8-81.2 1 2 66.7 20.8-93.9 1 0"
 	report document "$DIR/iommu.json" >"$DIR/document"
+	has "IOMMU: how to make it again" "$DIR/document" \
+		"    make campaign DRIVER=e1000 GUEST=6.1 HOST=6.12 IOMMU=1 TYPES=all SEEDS=5-6 CONFIGS=strict VERDICT=recover"
 	has "IOMMU: in the document" "$DIR/document" \
 		"- strict, guest with IOMMU, verdict recover: 0 of 1 faults"
 }
@@ -295,6 +297,8 @@ test_document()
 	has "document: not run" "$DIR/doc" "- defer: not run"
 	has "document: faults that all modes were run with" "$DIR/doc" "| strict, verdict recover | 5 | 3 | 60.0 |"
 	has "document: provenance" "$DIR/doc" "| e1000 | net | 6.1 | 6.12 | random | 11 | 11 |"
+	has "document: how to make it again" "$DIR/doc" \
+		"    make campaign DRIVER=e1000 GUEST=6.1 HOST=6.12 TYPES=all SEEDS=1-11 CONFIGS='strict fast' VERDICT=recover"
 	has "document: others" "$DIR/doc" "| Nooks |"
 	has "document: what was not contained" "$DIR/doc" 'snd-ens1370, 6.1 on 6.12, strict, verdict recover, random seed 5, nop: `f+0x5`'
 	is "document: tables have as many cells as their heads" "$(awk -F' [|] ' '

@@ -6,7 +6,8 @@
 #	read		records, repeated, broken, saved, unmatched, undamaged
 #	configs		[CONFIG, VERDICT] of all runs with Chariot, in order
 #	groups		of a driver, guest and host: driver, guest, host, class, asked,
-#			distinct (different faults), rows
+#			distinct (different faults), rows, iommu, seeds (first, last),
+#			runs (those of configs that it has)
 #	all		rows over all groups
 #	common		config and counts, of the faults that all were run with
 #	failures	what was not contained, in classes
@@ -205,7 +206,9 @@ def summary:
 	 configs: $configs,
 	 groups: ($f | group_by([.driver, .guest, .host]) | map(
 		{driver: .[0].driver, guest: .[0].guest, host: .[0].host, class: .[0].class,
-		 asked: ([.[].asked] | unique), distinct: distinct, rows: rows($configs)})),
+		 asked: ([.[].asked] | unique), distinct: distinct, rows: rows($configs),
+		 iommu: .[0].iommu, seeds: ([.[].base // .[].runs[0] | .seed] | [min, max]),
+		 runs: ([.[].runs[] | run_key] | unique | sort_by(config_order))})),
 	 all: ($f | rows($configs)),
 	 common: ($f | common),
 	 failures: ($f | failures)};

@@ -184,6 +184,24 @@ provenance()
 	([notes] | select(length > 0) | "", "Of the input: \(join("; ")).")'
 }
 
+# What makes such lines, in a clone of this repository.
+commands()
+{
+	doc '
+	def set: select(.[1] != "") | "\(.[0])=\(.[1] | if test(" ") then "\u0027\(.)\u0027" else . end)";
+	def verdicts: [.runs[][1]] | unique | if . == [] then [""] else . end | .[];
+	.groups[] | verdicts as $v | ["make campaign", ([["DRIVER", .driver],
+		["GUEST", (.guest | rtrimstr(" with IOMMU"))], ["HOST", .host],
+		["IOMMU", if .iommu then "1" else "" end],
+		["TYPES", (.asked | if . == ["random"] then "all" else join(" ") end)],
+		["SEEDS", (.seeds | map(tostring) | unique | join("-"))],
+		["CONFIGS", ([.runs[] | select(.[1] == $v)[0] | rtrimstr("+iommu")] | join(" "))],
+		["VERDICT", $v]][] | set)] | join(" ")'
+	echo "make bench"
+	echo "bash selftests/campaign/report.sh document .cache/campaign/*.json >Documentation/containment.md"
+	echo "bash selftests/campaign/report.sh plot .cache/campaign/*.json >Documentation/containment.svg"
+}
+
 results()
 {
 	doc '
@@ -400,6 +418,8 @@ document()
 	method
 	printf '## Input\n\n'
 	provenance
+	printf '\nThis makes it all again, from a clone, as root (hours; SHARD=I/N has machines share it):\n\n'
+	commands | sed 's/^/    /'
 	printf '\n## Results\n\nPer cent are of the faults in the column before; `95 %%` is its interval.\n\n'
 	results
 	printf '\n## What was not contained\n\n'
