@@ -176,6 +176,8 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 	if (!err && !chariot_recover_runs(f->dom, e))
 		err = chariot_recover_return(f->dom, f->vcpu, e, false) ?: 1;
 	if (err) {
+		trace_chariot_gate(f->vcpu->vcpu_idx, f->dom->nr, "refused",
+				   f->rip, f->rsp);
 		kfree(e);
 		return err < 0 ? fail(f, err, "a driver that failed was called") :
 				 RETRY;

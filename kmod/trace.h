@@ -79,10 +79,13 @@ TRACE_EVENT(chariot_violation,
 	TP_printk("domain %u rip %llx gva %llx len %u %s: %s",
 		  __entry->domain, __entry->rip, __entry->gva, __entry->len,
 		  __print_symbolic(__entry->why, { 0, "write" },
-				   { 1, "fetch" }, { 2, "entry" }),
+				   { 1, "fetch" }, { 2, "entry" },
+				   { 3, "unbalanced" }, { 4, "loop" },
+				   { 5, "panic" }, { 6, "oops" },
+				   { 7, "atomic" }),
 		  __print_symbolic(__entry->verdict, { 0, "report" },
 				   { 1, "skip" }, { 2, "oops" },
-				   { 3, "pause" }))
+				   { 3, "pause" }, { 4, "recover" }))
 );
 
 #endif
