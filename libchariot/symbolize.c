@@ -309,15 +309,12 @@ static void put_violation(struct chariot_vm *vm, struct text *t,
 		put(t, ": no function begins there");
 		break;
 	case CHARIOT_WHY_PANIC:
-		put_addr(vm, t, ev->u.violation.entry);
-		put(t, " called ");
-		put_target(vm, t, ev);
-		break;
 	case CHARIOT_WHY_ATOMIC:
 		put_addr(vm, t, ev->u.violation.entry);
 		put(t, " called ");
 		put_target(vm, t, ev);
-		put(t, ", which sleeps, with a spin lock held or in an interrupt");
+		if (ev->u.violation.why == CHARIOT_WHY_ATOMIC)
+			put(t, ", which sleeps, with a lock held or in an interrupt");
 		break;
 	case CHARIOT_WHY_LOOP:
 		put_addr(vm, t, ev->u.violation.rip);
