@@ -639,6 +639,20 @@ static enum action park(struct fault *f, const char *why)
 
 #define INTERRUPT_FRAME	64	/* error code rip cs rflags rsp ss, aligned */
 
+/*
+ * The stack pointer was in somebody's object, which the driver may write.  What was
+ * there is lost; but 0 is what code looks for, and not where the driver was.
+ */
+static void clear_frame(struct fault *f)
+{
+	static const u64 zero[INTERRUPT_FRAME / sizeof(u64)];
+	u64 at = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);
+	u64 len = f->frame + 5 * sizeof(u64) - at;
+
+	if (f->frame && len <= sizeof(zero))
+		chariot_guest_write_va(f->vm->kvm, f->dom->cr, at, zero, len);
+}
+
 /* No room on the driver's stack: what comes is a double fault, and a dead guest. */
 static bool stack_is_lost(struct fault *f)
 {
@@ -654,6 +668,7 @@ static enum action suspend(struct fault *f, const char *why)
 {
 	f->dom->stats.interrupts++;
 	if (stack_is_lost(f)) {
+		clear_frame(f);
 		f->vcpu->arch.exception.injected = false;
 		return fail_driver(f, CHARIOT_WHY_OOPS);
 	}

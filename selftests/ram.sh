@@ -39,27 +39,31 @@ system_files()
 	done
 }
 
-# The project's files, to stdout. cpio wants a directory before what is in it.
+# archive DIR FILE...: to stdout, a function of what is in them: who keeps what it
+# has made of an archive knows it again. cpio wants a directory before what is in it.
+archive()
+{
+	(cd "$1" && shift && find "$@" -depth -exec touch -hd @0 {} + &&
+		find "$@" | LC_ALL=C sort |
+			cpio -o -H newc -R 0:0 --reproducible --quiet)
+}
+
+# The project's files
 project_archive()
 {
 	local list=("$TOP/selftests" "${PROGRAMS[@]}"
 		"$TOP/.build/kmod/$HOST/kvm_chariot.ko"
-		"$TOP/.cache/kernels/$GUEST/vmlinuz") p dir
+		"$TOP/.cache/kernels/$GUEST/vmlinuz") root status
 
-	(cd / && for p in "${list[@]}"; do
-		dir=${p%/*}
-		while [ -n "$dir" ]; do
-			echo "${dir#/}"
-			dir=${dir%/*}
-		done
-		find "${p#/}"
-	done | sort -u | cpio -o -L -H newc -R 0:0 --quiet)
+	root=$(mktemp -d) || return
+	(cd / && cp -rL --parents -t "$root" "${list[@]#/}") &&
+		archive "$root" .
+	status=$?
+	rm -rf "$root"
+	return $status
 }
 
-ram_files()
-{
-	(cd "$1" && shift && printf '%s\n' "$@" | cpio -o -H newc -R 0:0 --quiet)
-}
+ram_files() { archive "$@"; }
 
 # By the functions that make it in L1
 ram_guest()
