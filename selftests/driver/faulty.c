@@ -6,6 +6,7 @@
 #include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/module.h>
+#include <linux/objtool.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/proc_fs.h>
@@ -159,6 +160,19 @@ static int lose_stack(void)
 	return 0;
 }
 
+/* There is room, in what it may write: nobody sees the push of the exception. */
+static int stack_in_object(void)
+{
+	unsigned long page = __get_free_page(GFP_KERNEL);
+
+	if (!page)
+		return -ENOMEM;
+	asm volatile("movq %0, %%rsp; movl $1, 0"
+		     : : "r" (page + PAGE_SIZE / 2) : "memory");
+	return 0;
+}
+STACK_FRAME_NON_STANDARD(stack_in_object);
+
 /* QEMU's device "edu": it asks until it is answered. */
 #define EDU_RAISE	0x60
 #define EDU_ANSWER	0x64
@@ -262,6 +276,7 @@ static const struct {
 	{ "give-too-much", give_too_much }, { "loop", loop },
 	{ "sleep-locked", sleep_locked }, { "free-more", free_more },
 	{ "smash", smash }, { "lose-stack", lose_stack },
+	{ "stack-in-object", stack_in_object },
 	{ "storm", storm }, { "timer", in_timer },
 	{ "work", in_work }, { "tasklet", in_tasklet },
 	{ "sleep", sleep_then }, { "exit", later },

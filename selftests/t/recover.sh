@@ -122,6 +122,7 @@ all_kinds_recover()
 	fails loop "$EIO"
 	fails smash "$EIO"
 	fails lose-stack "$EIO"
+	fails stack-in-object "$EIO"
 	# sooner or later than the write returns
 	fails storm "[dI]*"
 	fails timer "[dI]*"
