@@ -545,6 +545,15 @@ static bool has_returned(struct fault *f)
 	       xa_load(&f->dom->exec, w.gpa >> PAGE_SHIFT);
 }
 
+/* What the driver called may be executable in its view, beside an inherit function. */
+static bool ends_guest(struct fault *f)
+{
+	const struct chariot_lock *lock = chariot_held_row(f->dom, f->rip);
+
+	return lock && lock->flags & CHARIOT_LOCK_PANICS &&
+	       f->vs->entry->caller.known;
+}
+
 /* The driver has left its text for (f->rip, f->rsp). */
 static enum action leave_for(struct fault *f)
 {
@@ -565,6 +574,8 @@ static enum action leave_for(struct fault *f)
 		return call(f, gate, top, false);
 	if (f->rsp == e->slot && top == e->ret)
 		return jump(f, gate);
+	if (ends_guest(f))
+		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
 	if (chariot_find_caller(f->dom, e, f->rsp, &slot) || has_returned(f))
 		return suspend_caller(f, "beside");
 	return bad_fetch(f);

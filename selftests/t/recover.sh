@@ -1,4 +1,5 @@
 # A driver that fails is stopped, and loaded anew by the guest's own means.
+# VM_MODE	of what all kinds of faults are tried in: strict, or fast
 serve 200000
 
 # Until the counter of VM is at least N
@@ -102,7 +103,7 @@ all_kinds_recover()
 {
 	faulty_files
 	faults=0 recoveries=0
-	echo "restart 16 1" >/tmp/recover.policy
+	printf 'restart 16 1\nmode %s\n' "${VM_MODE:-strict}" >/tmp/recover.policy
 	VM_POLICY=/tmp/recover.policy iso_start b chariot_faulty recover -device edu || return
 	is "the faulty driver works" "$(load_faulty b)" well
 	fails read-null "$EIO"
