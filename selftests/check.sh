@@ -65,7 +65,7 @@ else
 	VM_VERDICT=oops nested 6.12 6.1 1 1 conform &
 	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform
 	wait
-	VM_MODE=fast nested 6.1 6.1 2 1 fast conform &
+	VM_MODE=fast VM_RECOVER=all_kinds_recover nested 6.1 6.1 2 1 fast recover conform &
 	nested 6.12 6.12 1 1 machine defer
 	wait
 	part campaign bash selftests/campaign/check.sh

@@ -1,5 +1,6 @@
 # A driver that fails is stopped, and loaded anew by the guest's own means.
 # VM_MODE	of what all kinds of faults are tried in: strict, or fast
+# VM_RECOVER	only this part of it (all)
 serve 200000
 
 # Until the counter of VM is at least N
@@ -223,8 +224,8 @@ without()
 	vm_kill c
 }
 
-case ${RECOVER:-all} in
+case ${VM_RECOVER:-all} in
 all)	net_recovers; without; all_kinds_recover; cleanup_fails; block_recovers ;;
-*)	$RECOVER ;;
+*)	$VM_RECOVER ;;
 esac
 unserve
