@@ -150,6 +150,9 @@ static int compile_base(struct compiler *c, const struct scope *sc,
 
 	switch (e->kind) {
 	case EXPR_VALUE:
+		if (op->phase != CHARIOT_PHASE_CALLBACK &&
+		    c->missing >> e->num & 1)
+			return -ENOENT;
 		op->base = e->num;
 		return 0;
 	case EXPR_THIS:

@@ -110,6 +110,7 @@ struct compiler {
 	bool lenient;		/* rows that are not possible here are left out */
 	bool in_const;		/* of an object only what it points to */
 	uint8_t narrow;		/* bit n: the gate's arg<n> has 32 bits */
+	uint8_t missing;	/* bit n: in this kernel it has no arg<n> */
 	/*
 	 * Index of the ops for an object of a type, which WALK runs: put in
 	 * chariot_op.sub, where tables.c replaces it.  NULL: there are none.

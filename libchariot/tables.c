@@ -153,13 +153,27 @@ static uint8_t narrow_proto(const struct btf *btf, const struct btf_type *proto)
 	return narrow;
 }
 
-static uint8_t narrow_args(struct builder *b, const char *name)
+/* Of functions in assembler that is not known, nor what "..." is. */
+static uint8_t missing_args(const struct btf_type *proto)
+{
+	uint32_t nr = btf_vlen(proto);
+
+	if ((!nr && !proto->type) || (nr && !btf_params(proto)[nr - 1].type))
+		return 0;
+	return nr < 6 ? 0x3f & 0x3f << nr : 0;
+}
+
+static void know_args(struct compiler *c, struct builder *b, const char *name)
 {
 	const struct btf *btf = profile_btf(b->p);
 	int32_t id = profile_type_id(b->p, name, BTF_KIND_FUNC);
+	const struct btf_type *proto;
 
-	return id < 0 ? 0 :
-	       narrow_proto(btf, btf__type_by_id(btf, btf__type_by_id(btf, id)->type));
+	if (id < 0)
+		return;
+	proto = btf__type_by_id(btf, btf__type_by_id(btf, id)->type);
+	c->narrow = narrow_proto(btf, proto);
+	c->missing = missing_args(proto);
 }
 
 /* @st NULL: nothing is known of it. */
@@ -172,7 +186,7 @@ static void add_gate(struct builder *b, uint64_t gva, const char *name,
 	int err = 0;
 
 	if (st) {
-		c.narrow = narrow_args(b, name);
+		know_args(&c, b, name);
 		err = compile_actions(&c, st->actions, NULL, NULL);
 	}
 	if (err == -ENOMEM)
