@@ -115,7 +115,10 @@ test_iommu()
 	part "$DIR/table" "WITH CHARIOT: strict, verdict recover" >"$DIR/strict"
 	is "IOMMU: not counted with those that have none" "$(row "$DIR/strict" all all total)" \
 		"7 6 3 50.0 18.8-81.2 1 2 66.7 20.8-93.9 1 0"
+	is "IOMMU: no others beside it" "$(row "$DIR/iommu" snd-ens1370)" ""
 	report document "$DIR/iommu.json" >"$DIR/document"
+	has "IOMMU: the others have their faults in common" "$DIR/document" \
+		"| strict, verdict recover | 5 | 3 | 60.0 |"
 	has "IOMMU: how to make it again" "$DIR/document" \
 		"    make campaign DRIVER=e1000 GUEST=6.1 HOST=6.12 IOMMU=1 TYPES=all SEEDS=5-6 CONFIGS=strict VERDICT=recover"
 	has "IOMMU: in the document" "$DIR/document" \

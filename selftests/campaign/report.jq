@@ -103,7 +103,7 @@ def rows($configs):
 def distinct: [.[] | .base // .runs[0] | [.type, .function, .offset, .after]] | unique | length;
 
 def common:
-	([.[].runs[] | select(.state == "counts") | run_key] | unique | sort_by(config_order)) as $configs |
+	map(select(.iommu | not)) | ([.[].runs[] | select(.state == "counts") | run_key] | unique | sort_by(config_order)) as $configs |
 	[.[] | select(.damage) | [.runs[] | select(.state == "counts")] |
 	 select(length == ($configs | length))] as $f |
 	[$configs[] as $c | {config: $c} + ([$f[][] | select(run_key == $c)] | outcomes)];
@@ -251,7 +251,7 @@ def outcome_names: ["seeds", "inactive", "benign", "wrong", "warn", "damage"] + 
 
 # [[driver, guest, type], row] of all groups, and over all
 def named_rows:
-	(.groups[] as $g | $g.rows[] | {name: [$g.driver, "\($g.guest) on \($g.host)", .type], row: .}),
+	(.groups[] as $g | $g.rows[] | {name: [$g.driver, "\($g.guest) on \($g.host)", .type], iommu: $g.iommu, row: .}),
 	(if (.groups | length) > 1 then .all[] | {name: ["all", "all", .type], row: .}
 	 else empty end);
 
@@ -267,7 +267,9 @@ def with_cells:
 def with_table($i):
 	["driver", "guest", "type", "damage", "run", "contained", "%", "95 %", "idle",
 	 "recovered", "%", "95 %", "unjudged", "host"],
-	(named_rows | select(.row.type == "total" or (.row.with[$i] | .damage + .unjudged + .host > 0)) |
+	(.configs[$i][0] | endswith("+iommu")) as $iommu |
+	(named_rows | select(.iommu == null or .iommu == $iommu) |
+	 select(.row.type == "total" or (.row.with[$i] | .damage + .unjudged + .host > 0)) |
 	 .name + (.row.with[$i] | with_cells));
 
 def any_run($i): .all[-1].with[$i] | .run + .unjudged + .host > 0;
