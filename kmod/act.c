@@ -378,6 +378,17 @@ struct chariot_obj *chariot_act_next(struct chariot_act *act, u64 gva)
 	return best;
 }
 
+bool chariot_act_apart(struct chariot_act *act, u64 gva, u64 at, u64 len)
+{
+	struct chariot_obj *first = obj_iter_first(&act->objects, gva, gva), *o;
+
+	for (o = first; o; o = obj_iter_next(o, gva, gva))
+		if (at >= o->start && at <= o->last &&
+		    len - 1 <= o->last - at)
+			return false;
+	return first;
+}
+
 struct chariot_obj *chariot_act_prev(struct chariot_act *act, u64 gva)
 {
 	struct rb_node *n = act->objects.rb_root.rb_node;

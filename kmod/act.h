@@ -63,6 +63,8 @@ bool chariot_act_full(struct chariot_act *act, u64 gfn);
 bool chariot_act_some(struct chariot_act *act, u64 gfn);
 bool chariot_act_covers(struct chariot_act *act, u64 gfn, unsigned int offset,
 			unsigned int len);
+/* Is there an object with @gva in it, and none that has [at, at + len) as well? */
+bool chariot_act_apart(struct chariot_act *act, u64 gva, u64 at, u64 len);
 /* First object that starts at or after @gva; last one that starts below. */
 struct chariot_obj *chariot_act_next(struct chariot_act *act, u64 gva);
 struct chariot_obj *chariot_act_prev(struct chariot_act *act, u64 gva);

@@ -81,6 +81,18 @@ static int check_range(const struct chariot_range *r)
 	return 0;
 }
 
+static bool flags_ok(const struct chariot_op *op)
+{
+	switch (op->op) {
+	case CHARIOT_OP_WALK:
+		return !(op->flags & ~CHARIOT_WALK_NOW);
+	case CHARIOT_OP_CHECK:
+		return !(op->flags & 15) && op->flags <= CHARIOT_CHECK_IN(5);
+	default:
+		return !op->flags;
+	}
+}
+
 static int check_op(const struct chariot_op *op, u32 nr_ops)
 {
 	if (op->op >= CHARIOT_NR_OPS || op->phase >= CHARIOT_NR_PHASES ||
@@ -88,8 +100,7 @@ static int check_op(const struct chariot_op *op, u32 nr_ops)
 	    op->map >= CHARIOT_NR_MAPS || op->len_kind >= CHARIOT_NR_LENS ||
 	    op->len_a > CHARIOT_THIS || op->len_mul > CHARIOT_MAX_OBJECT ||
 	    op->len_add > CHARIOT_MAX_OBJECT || op->len_shift > 63 ||
-	    (op->flags && (op->op != CHARIOT_OP_WALK ||
-			   op->flags != CHARIOT_WALK_NOW)))
+	    !flags_ok(op))
 		return -EINVAL;
 	if ((op->len_kind == CHARIOT_LEN_FIELD_SUM ||
 	     op->len_kind == CHARIOT_LEN_FIELD_AT) && op->nr_deref > 1)

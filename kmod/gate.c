@@ -281,7 +281,11 @@ static bool check_refuses(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	else if (err || !len)
 		return false;
 	/* A length that was negative is refused, whatever is there. */
-	if (len <= CHARIOT_MAX_OBJECT && chariot_may_write(dom, vs, base, len))
+	if (len <= CHARIOT_MAX_OBJECT &&
+	    chariot_may_write(dom, vs, base, len) &&
+	    !(op->flags && chariot_act_apart(&dom->act,
+					     val->v[(op->flags >> 4) - 1],
+					     base, len)))
 		return false;
 	refusal->gva = base;
 	refusal->len = len;

@@ -439,6 +439,8 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 		if (len_has_deref(op))
 			return refuse(c, "check: a length of one member at most");
 		op->deref[1] = a->instead;
+		if (a->in != CHARIOT_RET)
+			op->flags = CHARIOT_CHECK_IN(a->in);
 	}
 	if (op->op == CHARIOT_OP_REVOKE && (op->len_kind || op->len_add) &&
 	    (op->phase || op->map > CHARIOT_MAP_PAGE))

@@ -449,10 +449,24 @@ static void free_actions(struct action *a)
 	}
 }
 
-static void parse_operands(struct parser *s, struct action *a)
+/* "WORD argN" of a check, or CHARIOT_RET */
+static int parse_option(struct parser *s, const struct action *a,
+			const char *word)
 {
 	int v;
 
+	if (a->op != CHARIOT_OP_CHECK || !is(s, word))
+		return CHARIOT_RET;
+	next(s);
+	v = s->tok == T_WORD ? value_index(s->word) : -1;
+	if (v < 0 || v >= CHARIOT_RET)
+		expected(s, "arg0 .. arg5");
+	next(s);
+	return v;
+}
+
+static void parse_operands(struct parser *s, struct action *a)
+{
 	a->base = parse_expr(s);
 	if (is(s, "as")) {
 		next(s);
@@ -468,15 +482,8 @@ static void parse_operands(struct parser *s, struct action *a)
 		   (s->tok != T_NEWLINE && s->tok != ';' && s->tok != '}')) {
 		a->len = parse_expr(s);
 	}
-	a->instead = CHARIOT_RET;
-	if (a->op == CHARIOT_OP_CHECK && is(s, "else")) {
-		next(s);
-		v = s->tok == T_WORD ? value_index(s->word) : -1;
-		if (v < 0 || v >= CHARIOT_RET)
-			expected(s, "arg0 .. arg5");
-		a->instead = v;
-		next(s);
-	}
+	a->in = parse_option(s, a, "in");
+	a->instead = parse_option(s, a, "else");
 }
 
 static struct action *parse_action(struct parser *s)

@@ -43,6 +43,7 @@ struct action {
 	uint8_t op;		/* CHARIOT_OP_* */
 	uint8_t phase;		/* CHARIOT_PHASE_* */
 	uint8_t instead;	/* CHECK: value[] that is returned */
+	uint8_t in;		/* CHECK: value[] in whose object it is; RET: any */
 	struct expr *base;
 	struct expr *len;	/* NULL: REVOKE, or @as is set */
 	char *as;		/* name of an object type, or NULL */

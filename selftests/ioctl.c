@@ -280,6 +280,10 @@ static void test_create(int fd)
 				  .len_b = 4 };
 	CREATE(EINVAL, "check of a length of two members", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_CHECK, .deref[1] = CHARIOT_RET,
+				  .flags = CHARIOT_CHECK_IN(6) };
+	CREATE(EINVAL, "check in no argument", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
 	CREATE(EINVAL, "defer too much", .defer = CHARIOT_MAX_DEFER + 1);
 	CREATE(EINVAL, "an unknown flag", .flags = CHARIOT_DOMAIN_FAST << 1);
 	op = (struct chariot_op){ .len_mul = CHARIOT_MAX_OBJECT + 1 };

@@ -38,6 +38,8 @@ static const struct {
 	{ "gate a {\n\n frob ret\n}", "x:3: expected grant, hand, lend, revoke or check" },
 	{ "gate a { grant ret }", "x:1: expected an expression, not '}'" },
 	{ "gate a { grant ret arg0 arg1 }", "x:1: expected ';', '}' or end" },
+	{ "gate a { check arg0 8 in ret }", "x:1: expected arg0 .. arg5" },
+	{ "gate a { check arg0 8 in }", "x:1: expected arg0 .. arg5" },
 	{ "gate a { pre grant ret 8 }", "x:1: ret is not known before" },
 	{ "gate a { revoke ret }", "x:1: ret is not known before" },
 	{ "gate a { grant ret ret }", "x:1: only arguments are lengths" },
@@ -205,6 +207,10 @@ static void test_ops(void)
 	op = one_op("gate g { check arg0 + 8 arg2 * 2 else arg3 }", &nr);
 	tap_ok(op.op == CHARIOT_OP_CHECK && op.offset == 8 &&
 	       op.deref[1] == 3 && op.len_mul == 2, "check");
+	op = one_op("gate g { check *arg3 32 in arg2 }", &nr);
+	tap_ok(op.op == CHARIOT_OP_CHECK && op.nr_deref == 1 &&
+	       op.flags == CHARIOT_CHECK_IN(2) && op.deref[1] == CHARIOT_RET,
+	       "check, in an object");
 	op = one_op("gate g { grant *(ret + 16) + 4 1 << 4 }", &nr);
 	tap_ok(op.nr_deref == 1 && op.deref[0] == 16 && op.offset == 4 &&
 	       op.len_add == 16 && !op.len_kind, "dereference");
