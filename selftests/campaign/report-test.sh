@@ -298,6 +298,10 @@ test_document()
 	has "document: a price without runs" "$DIR/doc" "| defer1 | not measured | not measured | 4.10 | 0.200 | not run |"
 	has "document: share" "$DIR/doc" "**3 of 6 contained: 50.0 %** (18.8-81.2 %)"
 	has "document: not run" "$DIR/doc" "- defer: not run"
+	{ known; result e1000 none 5 free-early crash '"asked":"free-early"'
+	  result e1000 strict 5 free-early crash '"asked":"free-early"'; } >"$DIR/early.json"
+	report document "$DIR/early.json" >"$DIR/early"
+	has "document: by what was asked for" "$DIR/early" ": free-early 0 of 1, random 3 of 6"
 	has "document: faults that all modes were run with" "$DIR/doc" "| strict, verdict recover | 5 | 3 | 60.0 |"
 	has "document: provenance" "$DIR/doc" "| e1000 | net | 6.1 | 6.12 | random | 11 | 11 |"
 	has "document: how to make it again" "$DIR/doc" \

@@ -9,6 +9,7 @@
 #			distinct (different faults), rows, iommu, seeds (first, last),
 #			runs (those of configs that it has)
 #	all		rows over all groups
+#	by_asked	a row for each of the types that were asked for, which it has
 #	common		config and counts, of the faults that all were run with
 #	failures	what was not contained, in classes
 #
@@ -210,6 +211,7 @@ def summary:
 		 iommu: .[0].iommu, seeds: ([.[].base // .[].runs[0] | .seed] | [min, max]),
 		 runs: ([.[].runs[] | run_key] | unique | sort_by(config_order))})),
 	 all: ($f | rows($configs)),
+	 by_asked: ($f | group_by(.asked) | map({asked: .[0].asked} + row("total"; $configs))),
 	 common: ($f | common),
 	 failures: ($f | failures)};
 

@@ -412,7 +412,10 @@ document()
 	else . as $s | range(.configs | length) as $i | $s | .configs[$i] as $c | total($i) |
 		"- \($c | config_long): " + (if .run == 0 then "not run" else
 		"\(.contained) of \(.run) faults that do damage are contained, " +
-		"\(percent(.contained; .run)) % (95 %: \(interval(.contained; .run)) %)" end) end,
+		"\(percent(.contained; .run)) % (95 %: \(interval(.contained; .run)) %)" +
+		([$s.by_asked[] | .with[$i] + {asked} | select(.run > 0) |
+			"\(.asked) \(.contained) of \(.run)"] |
+		 if length > 1 then ": " + join(", ") else "" end) end) end,
 	(missing | "- \(.): not run"), "",
 	"![Damage contained against speed](containment.svg)", ""'
 	method
