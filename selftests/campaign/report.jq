@@ -6,8 +6,8 @@
 #	read		records, repeated, broken, saved, unmatched, undamaged
 #	configs		[CONFIG, VERDICT] of all runs with Chariot, in order
 #	groups		of a driver, guest and host: driver, guest, host, class, asked,
-#			distinct (different faults), rows, iommu, seeds (first, last),
-#			runs (those of configs that it has)
+#			distinct (different faults), rows, iommu, loads (of each of asked:
+#			the first and last of seeds, runs: those of configs that it has)
 #	all		rows over all groups
 #	by_asked	a row for each of the types that were asked for, which it has
 #	common		config and counts, of the faults that all were run with
@@ -208,8 +208,9 @@ def summary:
 	 groups: ($f | group_by([.driver, .guest, .host]) | map(
 		{driver: .[0].driver, guest: .[0].guest, host: .[0].host, class: .[0].class,
 		 asked: ([.[].asked] | unique), distinct: distinct, rows: rows($configs),
-		 iommu: .[0].iommu, seeds: ([.[].base // .[].runs[0] | .seed] | [min, max]),
-		 runs: ([.[].runs[] | run_key] | unique | sort_by(config_order))})),
+		 iommu: .[0].iommu, loads: (group_by(.asked) | map({asked: .[0].asked,
+			seeds: ([.[] | .base // .runs[0] | .seed] | [min, max]),
+			runs: ([.[].runs[] | run_key] | unique | sort_by(config_order))}))})),
 	 all: ($f | rows($configs)),
 	 by_asked: ($f | group_by(.asked) | map({asked: .[0].asked} + row("total"; $configs))),
 	 common: ($f | common),

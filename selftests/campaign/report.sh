@@ -190,10 +190,10 @@ commands()
 	doc '
 	def set: select(.[1] != "") | "\(.[0])=\(.[1] | if test(" ") then "\u0027\(.)\u0027" else . end)";
 	def verdicts: [.runs[][1]] | unique | if . == [] then [""] else . end | .[];
-	.groups[] | verdicts as $v | ["make campaign", ([["DRIVER", .driver],
-		["GUEST", (.guest | rtrimstr(" with IOMMU"))], ["HOST", .host],
-		["IOMMU", if .iommu then "1" else "" end],
-		["TYPES", (.asked | if . == ["random"] then "all" else join(" ") end)],
+	.groups[] as $g | $g.loads[] | verdicts as $v | ["make campaign", ([["DRIVER", $g.driver],
+		["GUEST", ($g.guest | rtrimstr(" with IOMMU"))], ["HOST", $g.host],
+		["IOMMU", if $g.iommu then "1" else "" end],
+		["TYPES", (.asked | if . == "random" then "all" else . end)],
 		["SEEDS", (.seeds | map(tostring) | unique | join("-"))],
 		["CONFIGS", ([.runs[] | select(.[1] == $v)[0] | rtrimstr("+iommu")] | join(" "))],
 		["VERDICT", $v]][] | set)] | join(" ")'
