@@ -246,7 +246,7 @@ work_char()
 {
 	local dev n=0
 
-	for dev in $(wait_new 5 /tmp/old.char find /dev -type c); do
+	for dev in $(wait_new 20 /tmp/old.char find /dev -type c); do
 		case $dev in
 		/dev/pts/*|/dev/net/tun) continue ;;
 		esac
