@@ -465,6 +465,11 @@ static int parse_option(struct parser *s, const struct action *a,
 	return v;
 }
 
+static bool at_end(const struct parser *s)
+{
+	return s->tok == T_NEWLINE || s->tok == ';' || s->tok == '}';
+}
+
 static void parse_operands(struct parser *s, struct action *a)
 {
 	a->base = parse_expr(s);
@@ -478,8 +483,7 @@ static void parse_operands(struct parser *s, struct action *a)
 			next(s);
 			a->list = take_word(s, "a member");
 		}
-	} else if (a->op != CHARIOT_OP_REVOKE ||
-		   (s->tok != T_NEWLINE && s->tok != ';' && s->tok != '}')) {
+	} else if (a->op != CHARIOT_OP_REVOKE || !at_end(s)) {
 		a->len = parse_expr(s);
 	}
 	a->in = parse_option(s, a, "in");
@@ -581,7 +585,7 @@ static void parse_block(struct parser *s, struct stmt *st)
 			return;
 		check_action(s, st, *tail, line);
 		tail = &(*tail)->next;
-		if (s->tok != T_NEWLINE && s->tok != ';' && s->tok != '}')
+		if (!at_end(s))
 			expected(s, "';', '}' or end of line");
 	}
 }

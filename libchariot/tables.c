@@ -163,16 +163,23 @@ static uint8_t missing_args(const struct btf_type *proto)
 	return nr < 6 ? 0x3f & 0x3f << nr : 0;
 }
 
-static void know_args(struct compiler *c, struct builder *b, const char *name)
+/* Of a function of the kernel; or NULL. */
+static const struct btf_type *kernel_proto(struct builder *b, const char *name)
 {
 	const struct btf *btf = profile_btf(b->p);
 	int32_t id = profile_type_id(b->p, name, BTF_KIND_FUNC);
-	const struct btf_type *proto;
 
-	if (id < 0)
+	return id > 0 ? btf__type_by_id(btf, btf__type_by_id(btf, id)->type) :
+			NULL;
+}
+
+static void know_args(struct compiler *c, struct builder *b, const char *name)
+{
+	const struct btf_type *proto = kernel_proto(b, name);
+
+	if (!proto)
 		return;
-	proto = btf__type_by_id(btf, btf__type_by_id(btf, id)->type);
-	c->narrow = narrow_proto(btf, proto);
+	c->narrow = narrow_proto(profile_btf(b->p), proto);
 	c->missing = missing_args(proto);
 }
 
@@ -1201,18 +1208,15 @@ static int compile_returned(struct compiler *c, const struct btf *btf,
 /* False: the function is not known, or returns nothing of the kind. */
 static bool add_returned(struct builder *b, const char *name, uint64_t gva)
 {
-	int32_t id = profile_type_id(b->p, name, BTF_KIND_FUNC);
+	const struct btf_type *proto = kernel_proto(b, name);
 	const struct btf *btf = profile_btf(b->p);
-	const struct btf_type *proto = NULL;
 	struct compiler c = compiler(b, false);
 	struct chariot_gate *g;
 	struct provider *v;
 	struct seq seq;
 	int err;
 
-	if (id > 0) {
-		proto = btf__type_by_id(btf, btf__type_by_id(btf, id)->type);
-	} else if (gva >= b->t->create.kernel.text_end) {
+	if (!proto && gva >= b->t->create.kernel.text_end) {
 		v = provider_of(b, gva);
 		btf = v ? chariot_driver__btf(v->d) : NULL;
 		proto = btf ? find_proto(btf, &v->funcs, name) : NULL;

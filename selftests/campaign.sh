@@ -395,6 +395,15 @@ judge()
 
 stat_of() { sed -n "s/^stat $2 //p" "$1" | tail -n 1; }
 
+# result PROGRAM ARG...: jq; "group" is what all lines of a campaign begin with
+result()
+{
+	jq -c --arg driver "$DRIVER" --arg class "$CLASS" --arg guest "$GUEST" \
+		--arg host "$HOST" --arg iommu "$IOMMU" \
+		'def group: {driver: $driver, class: $class, guest: $guest, host: $host}
+			+ if $iommu == "" then {} else {iommu: true} end; '"$1" "${@:2}"
+}
+
 # record FAULT LINES SECONDS: one line of results
 record()
 {
@@ -402,24 +411,21 @@ record()
 
 	judge "$2" >"$2.verdict"
 	{ read -r verdict; } <"$2.verdict"
-	jq -c --arg driver "$DRIVER" --arg class "$CLASS" --arg guest "$GUEST" \
-		--arg host "$HOST" --arg iommu "$IOMMU" --arg config "$CONFIG" \
-		--arg verdict "$VERDICT" \
-		--arg outcome "$verdict" --arg why "$(tail -n +2 "$2.verdict" | paste -sd'|')" \
-		--arg event "$(sed -n 's/^event //p' "$2" | head -n 2 | paste -sd'|')" \
-		--arg service "$(sed -n 's/^service //p' "$2")" \
-		--arg violations "$(stat_of "$2" violations)" --arg faults "$(stat_of "$2" faults)" \
-		--arg recoveries "$(stat_of "$2" recoveries)" --arg exits "$(stat_of "$2" exits)" \
-		--arg steps "$(grep -cE '^step [^ ]* wrong' "$2")" --arg seconds "$3" \
-		'def n: if . == "" then null else tonumber end;
-		 {driver: $driver, class: $class, guest: $guest, host: $host}
-		 + (if $iommu == "" then {} else {iommu: true} end) + {config: $config}
+	result 'def n: if . == "" then null else tonumber end;
+		 group + {config: $config}
 		 + (if $config == "none" then {} else {verdict: $verdict} end)
 		 + {seed, type, function, offset, address, old, new, before, after, asked}
 		 + {outcome: $outcome, why: $why, wrong_steps: ($steps | n), seconds: ($seconds | n)}
 		 + (if $config == "none" then {} else {violations: ($violations | n),
 			faults: ($faults | n), recoveries: ($recoveries | n), exits: ($exits | n),
-			service: $service, event: $event} end)' <<<"$1"
+			service: $service, event: $event} end)' \
+		--arg config "$CONFIG" --arg verdict "$VERDICT" \
+		--arg outcome "$verdict" --arg why "$(tail -n +2 "$2.verdict" | paste -sd'|')" \
+		--arg event "$(sed -n 's/^event //p' "$2" | head -n 2 | paste -sd'|')" \
+		--arg service "$(sed -n 's/^service //p' "$2")" \
+		--arg violations "$(stat_of "$2" violations)" --arg faults "$(stat_of "$2" faults)" \
+		--arg recoveries "$(stat_of "$2" recoveries)" --arg exits "$(stat_of "$2" exits)" \
+		--arg steps "$(grep -cE '^step [^ ]* wrong' "$2")" --arg seconds "$3" <<<"$1"
 }
 
 add() { flock "$RESULTS.lock" tee -a "$RESULTS" >/dev/null; }
@@ -488,11 +494,9 @@ row()
 # What is inactive is told at once.
 note_inactive()
 {
-	jq -c --arg driver "$DRIVER" --arg class "$CLASS" --arg guest "$GUEST" --arg host "$HOST" \
-		--arg iommu "$IOMMU" 'select(.active | not) |
-		{driver: $driver, class: $class, guest: $guest, host: $host} +
-		(if $iommu == "" then {} else {iommu: true} end) + {config: "none", seed, type, function, offset, address, old, new, before, after,
-		asked, outcome: "inactive"}' "$BASE/plan/$PLAN" |
+	result 'select(.active | not) | group + {config: "none", seed, type, function,
+		offset, address, old, new, before, after, asked, outcome: "inactive"}' \
+		"$BASE/plan/$PLAN" |
 	jq -c --slurpfile have "$RESULTS" '. as $f | select($have | map(select(.config == "none" and
 		.seed == $f.seed and .asked == $f.asked)) | length == 0)' >"$RESULTS.new"
 	cat "$RESULTS.new" >>"$RESULTS"

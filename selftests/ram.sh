@@ -39,9 +39,9 @@ system_files()
 	done
 }
 
-# archive DIR FILE...: to stdout, a function of what is in them: who keeps what it
+# ram_files DIR FILE...: to stdout, a function of what is in them: who keeps what it
 # has made of an archive knows it again. cpio wants a directory before what is in it.
-archive()
+ram_files()
 {
 	(cd "$1" && shift && find "$@" -depth -exec touch -hd @0 {} + &&
 		find "$@" | LC_ALL=C sort |
@@ -57,13 +57,11 @@ project_archive()
 
 	root=$(mktemp -d) || return
 	(cd / && cp -rL --parents -t "$root" "${list[@]#/}") &&
-		archive "$root" .
+		ram_files "$root" .
 	status=$?
 	rm -rf "$root"
 	return $status
 }
-
-ram_files() { archive "$@"; }
 
 # By the functions that make it in L1
 ram_guest()

@@ -600,7 +600,7 @@ static bool fit_irq(const struct code *c, size_t i, struct fault *f)
 
 struct callee {
 	const char *pattern;
-	int size_arg;		/* number of the argument, -1: none; of frees: the object */
+	int arg;		/* that is the size, or what is freed; -1: none is */
 };
 
 static const struct callee frees[] = {
@@ -720,27 +720,34 @@ static bool is_saved(unsigned int reg)
 	       (reg >= X86_REG_R12 && reg <= X86_REG_R15);
 }
 
-/* Where the first argument of the call @i is, if that outlives calls; or NULL. */
-static const cs_x86_op *object_of(const struct code *c, size_t i)
+/* What loads argument @arg of instruction @i, if nothing else can get there; or NULL. */
+static const cs_insn *loader_of(const struct code *c, size_t i, int arg)
 {
-	const cs_x86_op *op;
-
-	for (size_t n = 0; n < NEAR && i > 0; n++) {
+	for (size_t n = 0; n < NEAR && i > 0 && arg >= 0; n++) {
 		if (c->target[i])
 			return NULL;
 		i--;
 		if (ends_block(c, &c->insn[i]))
 			return NULL;
-		if (!(arguments_written(c, &c->insn[i]) & 1))
-			continue;
-		op = x86(&c->insn[i])->operands;
-		return c->insn[i].id == X86_INS_MOV &&
-		       op[0].type == X86_OP_REG && op[0].reg == X86_REG_RDI &&
-		       (is_local(c, &op[1]) || (op[1].type == X86_OP_REG &&
-						is_saved(op[1].reg))) ?
-		       &op[1] : NULL;
+		if (arguments_written(c, &c->insn[i]) >> arg & 1)
+			return &c->insn[i];
 	}
 	return NULL;
+}
+
+/* Where the first argument of the call @i is, if that outlives calls; or NULL. */
+static const cs_x86_op *object_of(const struct code *c, size_t i)
+{
+	const cs_insn *insn = loader_of(c, i, 0);
+	const cs_x86_op *op;
+
+	if (!insn || insn->id != X86_INS_MOV)
+		return NULL;
+	op = x86(insn)->operands;
+	return op[0].type == X86_OP_REG && op[0].reg == X86_REG_RDI &&
+	       (is_local(c, &op[1]) ||
+		(op[1].type == X86_OP_REG && is_saved(op[1].reg))) ?
+	       &op[1] : NULL;
 }
 
 /*
@@ -760,7 +767,7 @@ static bool fit_early(const struct code *c, size_t i, struct fault *f)
 	object = object_of(c, i);
 	for (size_t k = i + 1; object && k < c->nr; k++) {
 		callee = find_callee(c, &c->insn[k], frees);
-		if (!callee || callee->size_arg)
+		if (!callee || callee->arg)
 			continue;
 		freed = object_of(c, k);
 		if (!freed || !same_operand(object, freed))
@@ -807,21 +814,12 @@ static bool loads_constant(const cs_insn *insn, int arg)
 	       x->encoding.imm_offset && x->encoding.imm_size == 4;
 }
 
-/* The mov of a constant to argument @arg of instruction @i, if nothing else
- * can get there; or NULL. */
+/* The mov of a constant to argument @arg of instruction @i; or NULL. */
 static const cs_insn *find_constant(const struct code *c, size_t i, int arg)
 {
-	for (size_t n = 0; n < NEAR && i > 0 && arg >= 0; n++) {
-		if (c->target[i])
-			return NULL;
-		i--;
-		if (ends_block(c, &c->insn[i]))
-			return NULL;
-		if (arguments_written(c, &c->insn[i]) >> arg & 1)
-			return loads_constant(&c->insn[i], arg) ?
-			       &c->insn[i] : NULL;
-	}
-	return NULL;
+	const cs_insn *insn = loader_of(c, i, arg);
+
+	return insn && loads_constant(insn, arg) ? insn : NULL;
 }
 
 static uint32_t constant(const cs_insn *insn)
@@ -846,7 +844,7 @@ static bool fit_alloc(const struct code *c, size_t i, struct fault *f)
 
 	if (!callee)
 		return false;
-	size = find_constant(c, i, callee->size_arg);
+	size = find_constant(c, i, callee->arg);
 	if (!size || !constant(size) || rng_below(c->rng, 2))
 		return replace_call(c, &c->insn[i], "\x31\xc0",
 				    "an allocation fails", f);
@@ -888,7 +886,7 @@ static bool fit_overrun(const struct code *c, size_t i, struct fault *f)
 
 	if (!unit)
 		return false;
-	len = find_constant(c, i, callee ? callee->size_arg : 3 /* %rcx */);
+	len = find_constant(c, i, callee ? callee->arg : 3 /* %rcx */);
 	if (!len || constant(len) > INT32_MAX / 2)
 		return false;
 	more = overrun_bytes(c->rng);

@@ -84,10 +84,12 @@ static void check_gate(struct usage *u, const struct stmt *st, const char *name,
 	const struct action *a;
 	int32_t id = btf__find_by_name_kind(u->btf, name, BTF_KIND_FUNC);
 
-	/* It has lost an argument: then its row is left out. */
-	if (id < 0 || !strcmp(name, "__blk_rq_map_sg"))
+	if (id < 0)
 		return;
 	u->proto = btf__type_by_id(u->btf, btf__type_by_id(u->btf, id)->type);
+	/* It has lost an argument: then its row is left out. */
+	if (!strcmp(name, "__blk_rq_map_sg") && btf_vlen(u->proto) < 4)
+		return;
 	/* Functions in assembler have no prototype. */
 	if (!btf_vlen(u->proto) && !u->proto->type)
 		return;

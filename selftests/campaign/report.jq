@@ -5,8 +5,8 @@
 #
 #	read		records, repeated, broken, saved, unmatched, undamaged
 #	configs		[CONFIG, VERDICT] of all runs with Chariot, in order
-#	groups		of a driver, guest and host: driver, guest, host, class, asked,
-#			distinct (different faults), rows, iommu, loads (of each of asked:
+#	groups		of a driver, guest and host: driver, guest, host, class, distinct
+#			(different faults), rows, iommu, loads (of each that was asked:
 #			the first and last of seeds, runs: those of configs that it has)
 #	all		rows over all groups
 #	by_asked	a row for each of the types that were asked for, which it has
@@ -42,6 +42,7 @@ def lines:
 def with_iommu: if .iommu then
 	.guest += " with IOMMU" | if .config != "none" then .config += "+iommu" else . end
 	else . end;
+def has_iommu: .[0] | endswith("+iommu");	# of a run_key
 
 def fault_key: [.driver, .guest, .host, (.asked // .type), .seed];
 def run_key: [.config, (.verdict // "")];
@@ -96,7 +97,7 @@ def outcomes:
 def row($type; $configs):
 	. as $f | {type: $type, without: without, with: [$configs[] as $c |
 		[$f[].runs[] | select(run_key == $c)] | outcomes |
-		.damage = ([$f[] | select(.damage and .iommu == ($c[0] | endswith("+iommu")))] | length)]};
+		.damage = ([$f[] | select(.damage and .iommu == ($c | has_iommu))] | length)]};
 
 def rows($configs):
 	(group_by(.type) | map(row(.[0].type; $configs))) + [row("total"; $configs)];
@@ -207,7 +208,7 @@ def summary:
 	 configs: $configs,
 	 groups: ($f | group_by([.driver, .guest, .host]) | map(
 		{driver: .[0].driver, guest: .[0].guest, host: .[0].host, class: .[0].class,
-		 asked: ([.[].asked] | unique), distinct: distinct, rows: rows($configs),
+		 distinct: distinct, rows: rows($configs),
 		 iommu: .[0].iommu, loads: (group_by(.asked) | map({asked: .[0].asked,
 			seeds: ([.[] | .base // .runs[0] | .seed] | [min, max]),
 			runs: ([.[].runs[] | run_key] | unique | sort_by(config_order))}))})),
@@ -270,7 +271,7 @@ def with_cells:
 def with_table($i):
 	["driver", "guest", "type", "damage", "run", "contained", "%", "95 %", "idle",
 	 "recovered", "%", "95 %", "unjudged", "host"],
-	(.configs[$i][0] | endswith("+iommu")) as $iommu |
+	(.configs[$i] | has_iommu) as $iommu |
 	(named_rows | select(.iommu == null or .iommu == $iommu) |
 	 select(.row.type == "total" or (.row.with[$i] | .damage + .unjudged + .host > 0)) |
 	 .name + (.row.with[$i] | with_cells));

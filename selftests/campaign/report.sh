@@ -162,7 +162,7 @@ MARKDOWN='
 		pow(10; $n) as $p | (. * $p + 0.5 | floor) as $v |
 		"\($v / $p | floor).\("000\($v % $p)"[-$n:])" end;
 	# deferN: what there is of them in results and in the bench file
-	def modes: ([.configs[][0] | select(endswith("+iommu") | not)] + [$bench[0].measured | keys[] |
+	def modes: ([.configs[] | select(has_iommu | not)[0]] + [$bench[0].measured | keys[] |
 		capture("^(?<c>defer[0-9]+)\\.").c] + ["strict", "fast"]) | unique |
 		map([., ""]) | sort_by(config_order) | map(.[0]);
 	def total($i): .all[-1].with[$i];
@@ -176,7 +176,7 @@ provenance()
 	if .read.records == 0 then "No results." else
 		markdown(["driver", "class", "guest kernel", "host kernel", "fault types asked for",
 				"seeds", "different faults"],
-			(.groups[] | [.driver, .class, .guest, .host, (.asked | join(", ")),
+			(.groups[] | [.driver, .class, .guest, .host, (.loads | map(.asked) | join(", ")),
 				.rows[-1].without.seeds, .distinct]); 5),
 		"", "With Chariot: \(if .configs == [] then "not run" else
 			[.configs[] | config_long] | join("; ") end)."

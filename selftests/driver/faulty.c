@@ -6,8 +6,8 @@
 #include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/module.h>
-#include <linux/objtool.h>
 #include <linux/mutex.h>
+#include <linux/objtool.h>
 #include <linux/pci.h>
 #include <linux/proc_fs.h>
 #include <linux/rwsem.h>
