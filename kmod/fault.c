@@ -395,9 +395,10 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 }
 
 /*
- * The driver calls what ends the guest, or what sleeps where that must not be, or
- * gives it something else for a lock, which it would corrupt, or takes one that it has, or gives back one that nobody has.
- * Without the latter who cleans up goes on.  EMULATE: all is well.
+ * The driver calls what ends the guest, or what sleeps where that must not be; or it
+ * gives something else for a lock, which that would corrupt, or takes one that it
+ * has, or gives back one that nobody has.  Without the latter who cleans up goes on.
+ * EMULATE: all is well.
  */
 static enum action look_at_lock(struct fault *f, const struct chariot_lock *lock,
 				u64 ret, bool tail)

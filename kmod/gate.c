@@ -265,26 +265,34 @@ static int run_op(struct chariot_domain *dom, const struct chariot_op *op,
 	return act_on(dom, op, base, len, gate, site);
 }
 
+/* What the function would write or give back.  False: nothing.  U64_MAX: too much. */
+static bool op_span(struct chariot_domain *dom, const struct chariot_op *op,
+		    const struct chariot_values *val, u64 *base, u64 *len)
+{
+	int err;
+
+	if (!op_base(dom, op, val, base))
+		return false;
+	err = op_length(dom, op, val, len);
+	if (err == -EOVERFLOW)
+		*len = U64_MAX;
+	return err ? err == -EOVERFLOW : *len;
+}
+
 static bool check_refuses(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			  const struct chariot_op *op,
 			  const struct chariot_values *val,
 			  struct chariot_refusal *refusal)
 {
 	u64 base, len;
-	int err;
 
-	if (!op_base(dom, op, val, &base))
-		return false;
-	err = op_length(dom, op, val, &len);
-	if (err == -EOVERFLOW)
-		len = U64_MAX;
-	else if (err || !len)
+	if (!op_span(dom, op, val, &base, &len))
 		return false;
 	/* A length that was negative is refused, whatever is there. */
 	if (len <= CHARIOT_MAX_OBJECT &&
 	    chariot_may_write(dom, vs, base, len) &&
 	    !(op->flags && chariot_act_apart(&dom->act,
-					     val->v[(op->flags >> 4) - 1],
+					     val->v[CHARIOT_CHECK_ARG(op->flags)],
 					     base, len)))
 		return false;
 	refusal->gva = base;
@@ -302,15 +310,11 @@ static bool revoke_refuses(struct chariot_domain *dom,
 {
 	struct chariot_obj *obj;
 	u64 base, len;
-	int err;
 
-	if (!(op->len_kind || op->len_add) || !op_base(dom, op, val, &base))
+	if (!(op->len_kind || op->len_add) ||
+	    !op_span(dom, op, val, &base, &len))
 		return false;
-	err = op_length(dom, op, val, &len);
-	if (err == -EOVERFLOW)
-		len = U64_MAX - base;
-	else if (err || !len)
-		return false;
+	len = min(len, U64_MAX - base);
 	obj = chariot_act_prev(&dom->act, base + 1);
 	if (!obj || obj->start != base || obj->source != CHARIOT_SRC_ALLOCATION ||
 	    len <= obj->last - base + 1 ||

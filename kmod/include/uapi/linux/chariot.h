@@ -250,6 +250,7 @@ enum {
 #define CHARIOT_CHECK_IN(n)	(((n) + 1U) << 4)	/* CHECK: and, if arg n (0..5) points
 						 * into an object of the domain, in the
 						 * same one */
+#define CHARIOT_CHECK_ARG(flags) (((flags) >> 4) - 1U)	/* that n, of flags but 0 */
 #define CHARIOT_WALK_NOW	(1U << 0)	/* entry: HAND and LEND of each
 						 * element when the driver is called,
 						 * and not when it writes */
