@@ -25,7 +25,7 @@ INTERVAL_TREE_DEFINE(struct chariot_obj, rb, u64, subtree_last,
 void chariot_act_init(struct chariot_act *act)
 {
 	memset(act, 0, sizeof(*act));
-	xa_init(&act->pages);
+	xa_init_flags(&act->pages, XA_FLAGS_ACCOUNT);
 	act->objects = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&act->handed);
 	INIT_LIST_HEAD(&act->freed);
@@ -46,7 +46,7 @@ void chariot_act_destroy(struct chariot_act *act)
 		kvfree(obj);
 }
 
-static size_t obj_size(u32 nr)
+size_t chariot_act_obj_size(u32 nr)
 {
 	return struct_size((struct chariot_obj *)0, gfns, nr);
 }
@@ -60,7 +60,7 @@ struct chariot_obj *chariot_act_obj_alloc(u64 gva, u64 len)
 	if (!len || last < gva || len > CHARIOT_MAX_OBJECT)
 		return ERR_PTR(-EINVAL);
 	nr = (last >> PAGE_SHIFT) - (gva >> PAGE_SHIFT) + 1;
-	obj = kvzalloc(obj_size(nr), GFP_KERNEL_ACCOUNT);
+	obj = kvzalloc(chariot_act_obj_size(nr), GFP_KERNEL_ACCOUNT);
 	if (!obj)
 		return ERR_PTR(-ENOMEM);
 	obj->start = gva;
@@ -263,18 +263,17 @@ static void obj_drop(struct chariot_act *act, struct chariot_obj *obj,
 	obj_remove(obj, &act->objects);
 	unlist(act, obj);
 	act->nr_objects--;
-	act->memory -= obj_size(obj->nr);
+	act->memory -= chariot_act_obj_size(obj->nr);
 	obj_clear(act, obj, lost, ctx);
 	kvfree(obj);
 }
 
+/* No two start at the same address. */
 static struct chariot_obj *obj_at(struct chariot_act *act, u64 gva)
 {
-	struct chariot_obj *o = obj_iter_first(&act->objects, gva, gva);
+	struct chariot_obj *o = chariot_act_next(act, gva);
 
-	while (o && o->start != gva)
-		o = obj_iter_next(o, gva, gva);
-	return o;
+	return o && o->start == gva ? o : NULL;
 }
 
 int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
@@ -302,7 +301,7 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 		act->nr_handed++;
 	}
 	act->nr_objects++;
-	act->memory += obj_size(obj->nr);
+	act->memory += chariot_act_obj_size(obj->nr);
 	/* Last: what both have stays writable in between. */
 	if (old)
 		obj_drop(act, old, lost, ctx);

@@ -43,6 +43,8 @@ void chariot_act_init(struct chariot_act *act);
 void chariot_act_destroy(struct chariot_act *act);
 
 struct chariot_obj *chariot_act_obj_alloc(u64 gva, u64 len);
+/* Bytes of one that touches @nr pages. */
+size_t chariot_act_obj_size(u32 nr);
 /* Takes @obj over, also on failure.  An object at the same start is replaced. */
 int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 		      chariot_act_lost_fn lost, void *ctx);

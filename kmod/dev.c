@@ -4,6 +4,7 @@
  * header.
  */
 #include "dev.h"
+#include "audit.h"
 #include "event.h"
 #include "watch.h"
 
@@ -12,6 +13,9 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/ptrace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -31,6 +35,7 @@ union args {
 	struct chariot_continue cont;
 	struct chariot_reset reset;
 	struct chariot_post post;
+	struct chariot_audit audit;
 	struct chariot_domain_create create;
 	struct chariot_domain_op domain;
 	struct chariot_domain_info domain_info;
@@ -81,10 +86,10 @@ static long do_vm_info(struct chariot_handle *h, union args *a)
 {
 	struct chariot_vm_info *i = &a->vm_info;
 	struct chariot_vm *vm = h->vm;
-	struct list_head *pos;
 	u32 nr;
 
-	mutex_lock(&vm->lock);
+	if (chariot_vm_lock(vm))
+		return -EINTR;
 	i->state = vm->dead ? CHARIOT_VM_DEAD :
 		   vm->nr_domains ? CHARIOT_VM_ISOLATING : CHARIOT_VM_PLAIN;
 	i->nr_vcpus = atomic_read(&vm->kvm->online_vcpus);
@@ -94,16 +99,14 @@ static long do_vm_info(struct chariot_handle *h, union args *a)
 		if (chariot_domain_of(vm, nr))
 			i->domains |= 1U << nr;
 	i->watch = vm->watch;
-	i->nr_handles = 0;
-	list_for_each(pos, &vm->handles)
-		i->nr_handles++;
+	i->nr_handles = READ_ONCE(vm->nr_handles);
 	i->cr3 = vm->cr.cr3;
 	i->cr4 = vm->cr.cr4;
 	i->lstar = vm->lstar;
 	spin_lock(&h->lock);
 	i->events_lost = h->lost;
 	spin_unlock(&h->lock);
-	mutex_unlock(&vm->lock);
+	chariot_vm_unlock(vm);
 	return 0;
 }
 
@@ -151,10 +154,11 @@ static long do_watch(struct chariot_handle *h, union args *a)
 	if (w->reserved ||
 	    (w->flags && (!w->timeout_ms || w->timeout_ms > 600000)))
 		return -EINVAL;
-	mutex_lock(&h->vm->lock);
+	if (chariot_vm_lock(h->vm))
+		return -EINTR;
 	r = h->vm->dead && w->flags ? -ESHUTDOWN :
 	    chariot_watch_set(h->vm, h, w);
-	mutex_unlock(&h->vm->lock);
+	chariot_vm_unlock(h->vm);
 	return r;
 }
 
@@ -162,20 +166,22 @@ static long do_continue(struct chariot_handle *h, union args *a)
 {
 	long r;
 
-	mutex_lock(&h->vm->lock);
+	if (chariot_vm_lock(h->vm))
+		return -EINTR;
 	r = chariot_continue(h->vm, a->cont.seq);
-	mutex_unlock(&h->vm->lock);
+	chariot_vm_unlock(h->vm);
 	return r;
 }
 
 static long do_reset(struct chariot_handle *h, union args *a)
 {
-	mutex_lock(&h->vm->lock);
+	if (chariot_vm_lock(h->vm))
+		return -EINTR;
 	chariot_vm_reset(h->vm);
 	h->vm->dead = false;
 	h->vm->cr = (struct chariot_cr){};
 	h->vm->lstar = 0;
-	mutex_unlock(&h->vm->lock);
+	chariot_vm_unlock(h->vm);
 	return 0;
 }
 
@@ -195,22 +201,31 @@ static long do_post(struct chariot_handle *h, union args *a)
 		return -EINVAL;
 	ev.u.request.what = p->what;
 	strscpy(ev.u.request.name, p->name, sizeof(ev.u.request.name));
-	mutex_lock(&h->vm->lock);
+	if (chariot_vm_lock(h->vm))
+		return -EINTR;
 	chariot_event_send(h->vm, &ev, h);
-	mutex_unlock(&h->vm->lock);
+	chariot_vm_unlock(h->vm);
 	return 0;
+}
+
+static long do_audit(struct chariot_handle *h, union args *a)
+{
+	struct chariot_audit *out = &a->audit;
+	long r;
+
+	*out = (struct chariot_audit){ .argsz = out->argsz };
+	if (chariot_vm_lock(h->vm))
+		return -EINTR;
+	r = chariot_vm_audit(h->vm, out);
+	chariot_vm_unlock(h->vm);
+	return r;
 }
 
 /* ---- domains ------------------------------------------------------------ */
 
 static long do_create(struct chariot_handle *h, union args *a)
 {
-	long r;
-
-	mutex_lock(&h->vm->lock);
-	r = h->vm->dead ? -ESHUTDOWN : chariot_domain_create(h->vm, &a->create);
-	mutex_unlock(&h->vm->lock);
-	return r;
+	return chariot_domain_create(h->vm, &a->create);
 }
 
 typedef long (*domain_fn)(struct chariot_domain *dom, union args *a);
@@ -221,11 +236,12 @@ static long on_domain(struct chariot_handle *h, u32 nr, union args *a,
 	struct chariot_domain *dom;
 	long r = -ENOENT;
 
-	mutex_lock(&h->vm->lock);
+	if (chariot_vm_lock(h->vm))
+		return -EINTR;
 	dom = chariot_domain_of(h->vm, nr);
 	if (dom)
 		r = fn(dom, a);
-	mutex_unlock(&h->vm->lock);
+	chariot_vm_unlock(h->vm);
 	return r;
 }
 
@@ -269,7 +285,7 @@ static long info(struct chariot_domain *dom, union args *a)
 	i->nr_pages_full = dom->act.nr_full;
 	i->nr_pages_shared = dom->act.nr_shared;
 	i->nr_frames = dom->nr_frames;
-	i->memory = sizeof(*dom) + dom->tables + dom->act.memory +
+	i->memory = dom->memory +
 		    dom->nr_frames * (sizeof(struct chariot_frame) +
 				      sizeof(struct chariot_entry));
 	i->mode = dom->fast ? CHARIOT_DOMAIN_FAST : 0;
@@ -291,6 +307,7 @@ static long grant(struct chariot_domain *dom, union args *a)
 		return g->len ? -EINVAL : chariot_domain_revoke(dom, g->gva);
 	if (g->source != CHARIOT_SRC_RULE && g->source != CHARIOT_SRC_LEARNED)
 		return -EINVAL;
+	dom->run_pages = 0;
 	return chariot_domain_grant(dom, g->gva, g->len, g->source, 0, 0);
 }
 
@@ -299,33 +316,70 @@ static long do_grant(struct chariot_handle *h, union args *a)
 	return on_domain(h, a->grant.domain, a, grant);
 }
 
-static long act_read(struct chariot_domain *dom, union args *a)
-{
-	struct chariot_act_read *q = &a->act_read;
-	struct chariot_object __user *buf = u64_to_user_ptr(q->buf);
-	struct chariot_obj *obj = chariot_act_next(&dom->act, q->start);
-	u32 n;
+/* Rows that are copied at a time: the caller's memory may not come, and so must not be
+ * written under the lock. */
+#define ACT_ROWS	64
 
-	for (n = 0; obj && n < q->nr; n++) {
-		struct chariot_object row = {
+struct rows {
+	u64 start;			/* as in struct chariot_act_read */
+	u32 nr;
+	struct chariot_object row[ACT_ROWS];
+};
+
+static void fill_rows(struct chariot_domain *dom, struct rows *r, u32 max)
+{
+	struct chariot_obj *obj = chariot_act_next(&dom->act, r->start);
+
+	for (r->nr = 0; obj && r->nr < max; r->nr++) {
+		r->row[r->nr] = (struct chariot_object){
 			.gva = obj->start, .len = obj->last - obj->start + 1,
 			.gate = obj->gate, .site = obj->site,
 			.source = obj->source,
 		};
-
-		if (copy_to_user(&buf[n], &row, sizeof(row)))
-			return -EFAULT;
 		obj = chariot_act_next(&dom->act, obj->start + 1);
 	}
-	q->start = obj ? obj->start : 0;
-	return n;
+	r->start = obj ? obj->start : 0;
+}
+
+/* The next rows; -ENOENT, -EINTR. */
+static int next_rows(struct chariot_vm *vm, u32 nr, struct rows *r, u32 max)
+{
+	struct chariot_domain *dom;
+
+	if (chariot_vm_lock(vm))
+		return -EINTR;
+	dom = chariot_domain_of(vm, nr);
+	if (dom)
+		fill_rows(dom, r, max);
+	chariot_vm_unlock(vm);
+	return dom ? 0 : -ENOENT;
 }
 
 static long do_act_read(struct chariot_handle *h, union args *a)
 {
-	if (a->act_read.nr > INT_MAX)
+	struct chariot_act_read *q = &a->act_read;
+	struct chariot_object __user *buf = u64_to_user_ptr(q->buf);
+	struct rows *r;
+	u32 n = 0;
+	int err;
+
+	if (q->nr > INT_MAX)
 		return -EINVAL;
-	return on_domain(h, a->act_read.domain, a, act_read);
+	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	if (!r)
+		return -ENOMEM;
+	r->start = q->start;
+	do {
+		err = next_rows(h->vm, q->domain, r,
+				min_t(u32, q->nr - n, ACT_ROWS));
+		if (!err && copy_to_user(buf + n, r->row,
+					 r->nr * sizeof(*r->row)))
+			err = -EFAULT;
+		n += r->nr;
+	} while (!err && r->start && n < q->nr);
+	q->start = r->start;
+	kfree(r);
+	return err ?: n;
 }
 
 static void clear_stats(struct chariot_stats *st)
@@ -353,14 +407,15 @@ static long do_stats(struct chariot_handle *h, union args *a)
 	if (a->stats.domain)
 		return on_domain(h, a->stats.domain, a, domain_stats);
 	clear_stats(&a->stats);
-	mutex_lock(&vm->lock);
+	if (chariot_vm_lock(vm))
+		return -EINTR;
 	chariot_stats_add(&a->stats, &vm->stats);
 	for (nr = 1; nr < CHARIOT_NR_VIEWS; nr++) {
 		dom = chariot_domain_of(vm, nr);
 		if (dom)
 			chariot_stats_add(&a->stats, &dom->stats);
 	}
-	mutex_unlock(&vm->lock);
+	chariot_vm_unlock(vm);
 	return 0;
 }
 
@@ -373,6 +428,7 @@ static const struct call vm_calls[] = {
 	{ CHARIOT_CONTINUE, 0, do_continue },
 	{ CHARIOT_RESET, 0, do_reset },
 	{ CHARIOT_POST, 0, do_post },
+	{ CHARIOT_AUDIT, 0, do_audit },
 	{ CHARIOT_DOMAIN_CREATE, CHARIOT_DOMAIN_FAST, do_create },
 	{ CHARIOT_DOMAIN_DROP, 0, do_drop },
 	{ CHARIOT_DOMAIN_SET, 0, do_set },
@@ -476,7 +532,7 @@ static long do_dev_info(struct chariot_handle *unused, union args *a)
 	struct chariot_info *i = &a->info;
 
 	i->api_version = CHARIOT_API_VERSION;
-	i->max_domains = CHARIOT_NR_VIEWS - 1;
+	i->max_domains = CHARIOT_WATCH_VIEW - 1;
 	i->nr_vms = chariot_vms_count();
 	i->reserved = 0;
 	if (!*chariot_tdp_enabled)
@@ -513,6 +569,31 @@ free:
 	return err;
 }
 
+/*
+ * Is the VM the caller's own, or that of a process that it may look into and change?
+ * KVM itself takes a VM's descriptor from nobody but its process.
+ */
+static bool may_attach(struct kvm *kvm)
+{
+	struct task_struct *task = NULL;
+	bool may;
+
+	if (current->mm == kvm->mm)
+		return true;
+#ifdef CONFIG_MEMCG
+	rcu_read_lock();
+	task = rcu_dereference(kvm->mm->owner);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+#endif
+	if (!task)
+		return capable(CAP_SYS_PTRACE);
+	may = kvm_call(ptrace_may_access)(task, PTRACE_MODE_ATTACH_REALCREDS);
+	put_task_struct(task);
+	return may;
+}
+
 static bool is_protected(struct kvm *kvm)
 {
 	struct kvm_vcpu *vcpu;
@@ -537,7 +618,8 @@ static long do_attach(struct chariot_handle *unused, union args *a)
 	if (kvm_call(file_is_kvm)(file)) {
 		struct kvm *kvm = file->private_data;
 
-		r = is_protected(kvm) ? -EOPNOTSUPP : handle_open(kvm);
+		r = !may_attach(kvm) ? -EPERM :
+		    is_protected(kvm) ? -EOPNOTSUPP : handle_open(kvm);
 	}
 	fput(file);
 	return r;

@@ -8,6 +8,7 @@
 #include "view.h"
 
 #include <linux/bsearch.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
@@ -146,17 +147,31 @@ static int check_rule(const struct chariot_op *op)
 	       op->len_kind == CHARIOT_LEN_CONST ? 0 : -EINVAL;
 }
 
-static int check_gates(const struct chariot_gate *g, u32 nr, u32 nr_ops,
-		       u16 flags)
+/* They are all run at each call, and may read a string each. */
+static int check_checks(const struct chariot_op *op, u32 nr)
+{
+	u32 n = 0;
+
+	for (; nr--; op++)
+		n += op->op == CHARIOT_OP_CHECK ||
+		     op->len_kind == CHARIOT_LEN_STRING;
+	return n > CHARIOT_MAX_CHECKS ? -E2BIG : 0;
+}
+
+static int check_gates(const struct chariot_domain *dom,
+		       const struct chariot_gate *g, u32 nr, u16 flags)
 {
 	u32 i;
+	int err = 0;
 
-	for (i = 0; i < nr; i++)
-		if (g[i].flags & ~flags || g[i].op > nr_ops ||
-		    g[i].nr_ops > nr_ops - g[i].op ||
+	for (i = 0; i < nr && !err; i++) {
+		if (g[i].flags & ~flags || g[i].op > dom->nr_ops ||
+		    g[i].nr_ops > dom->nr_ops - g[i].op ||
 		    (i && g[i].gva <= g[i - 1].gva))
 			return -EINVAL;
-	return 0;
+		err = check_checks(dom->ops + g[i].op, g[i].nr_ops);
+	}
+	return err;
 }
 
 static void *copy_table(u64 ptr, u32 nr, size_t size, u32 max, size_t *sum)
@@ -215,8 +230,8 @@ static int copy_tables(struct chariot_domain *dom,
 		return err;
 	sort(dom->ranges, dom->nr_ranges, sizeof(*dom->ranges), range_cmp,
 	     NULL);
-	return check_gates(dom->gates, dom->nr_gates, dom->nr_ops, 0) ?:
-	       check_gates(dom->entries, dom->nr_entries, dom->nr_ops,
+	return check_gates(dom, dom->gates, dom->nr_gates, 0) ?:
+	       check_gates(dom, dom->entries, dom->nr_entries,
 			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT |
 			   CHARIOT_GATE_BALANCED | CHARIOT_GATE_REMOVE |
 			   CHARIOT_GATE_REQUEST |
@@ -225,6 +240,9 @@ static int copy_tables(struct chariot_domain *dom,
 
 /* ---- grants ------------------------------------------------------------- */
 
+/* In one go: by the ops of a gate, or by one call of ours. */
+#define MAX_RUN_PAGES	(2 * CHARIOT_MAX_OBJECT >> PAGE_SHIFT)
+
 static void lost_page(void *ctx, u64 gfn)
 {
 	struct chariot_domain *dom = ctx;
@@ -232,29 +250,72 @@ static void lost_page(void *ctx, u64 gfn)
 	chariot_view_zap(dom->vm, gfn);
 }
 
+/* Of the host's memory, for this domain; frames are limited by their number. */
+static void account(struct chariot_domain *dom)
+{
+	u64 now = sizeof(*dom) + dom->tables + dom->act.memory;
+
+	dom->vm->memory += now - dom->memory;
+	dom->memory = now;
+}
+
+/* A page on which nothing was granted yet costs an entry and, mostly, a byte map. */
+#define PAGE_COST	1200
+
+static bool has_room(struct chariot_domain *dom, u64 gva, u64 len)
+{
+	u64 nr = (len >> PAGE_SHIFT) + 2, parts = min(nr, 2ULL);
+
+	return dom->vm->memory + chariot_act_obj_size(nr) + nr * 16 +
+	       parts * PAGE_COST <= CHARIOT_MAX_MEMORY;
+}
+
+/* The page tables are the guest's, and may be changed while we look. */
+static int find_pages(struct chariot_domain *dom, struct chariot_obj *obj)
+{
+	u64 at = obj->start & PAGE_MASK;
+	struct chariot_walk w;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < obj->nr && !err; i++, at += PAGE_SIZE) {
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
+			return -EFAULT;
+		obj->gfns[i] = w.gpa >> PAGE_SHIFT;
+		/* Before it can become writable as part of a larger page. */
+		err = chariot_view_split(dom->vm, obj->gfns[i]);
+		if (i % 256 == 255) {
+			cond_resched();
+			if (fatal_signal_pending(current))
+				return -EINTR;
+		}
+	}
+	return err;
+}
+
 int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 			 u32 source, u64 gate, u64 site)
 {
-	struct chariot_obj *obj = chariot_act_obj_alloc(gva, len);
-	struct chariot_walk w;
-	u64 at = gva & PAGE_MASK;
-	u32 i;
+	struct chariot_obj *obj;
+	int err;
 
+	if (len && len <= CHARIOT_MAX_OBJECT && !has_room(dom, gva, len))
+		return -ENOSPC;
+	obj = chariot_act_obj_alloc(gva, len);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
-	for (i = 0; i < obj->nr; i++, at += PAGE_SIZE) {
-		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w)) {
-			kvfree(obj);
-			return -EFAULT;
-		}
-		obj->gfns[i] = w.gpa >> PAGE_SHIFT;
-		/* Before it can become writable as part of a larger page. */
-		chariot_view_split(dom->vm, obj->gfns[i]);
+	dom->run_pages += obj->nr;
+	err = dom->run_pages > MAX_RUN_PAGES ? -ENOSPC : find_pages(dom, obj);
+	if (err) {
+		kvfree(obj);
+		return err;
 	}
 	obj->source = source;
 	obj->gate = gate;
 	obj->site = site;
-	return chariot_act_grant(&dom->act, obj, lost_page, dom);
+	err = chariot_act_grant(&dom->act, obj, lost_page, dom);
+	account(dom);
+	return err;
 }
 
 #define MAX_HANDED	8192
@@ -275,17 +336,24 @@ int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 	err = chariot_domain_grant(dom, gva, len, CHARIOT_SRC_ARGUMENT, gate,
 				   site);
 	chariot_act_trim(&dom->act, MAX_HANDED, lost_page, dom);
+	account(dom);
 	return err == -EFAULT || err == -EINVAL ? 0 : err;
 }
 
 int chariot_domain_revoke(struct chariot_domain *dom, u64 gva)
 {
-	return chariot_act_revoke(&dom->act, gva, lost_page, dom);
+	int err = chariot_act_revoke(&dom->act, gva, lost_page, dom);
+
+	account(dom);
+	return err;
 }
 
 int chariot_domain_freed(struct chariot_domain *dom, u64 gva)
 {
-	return chariot_act_free(&dom->act, gva, lost_page, dom);
+	int err = chariot_act_free(&dom->act, gva, lost_page, dom);
+
+	account(dom);
+	return err;
 }
 
 static void fill_object(struct chariot_object *row,
@@ -331,6 +399,12 @@ static void domain_free_work(struct work_struct *work)
 				 free));
 }
 
+/* chariot_spte_access() may still look at it. */
+void chariot_domain_free(struct chariot_domain *dom)
+{
+	queue_rcu_work(free_wq, &dom->free);
+}
+
 /* Text of a driver: fetched in its view, trapped in the kernel view. */
 static int map_text(struct chariot_domain *dom, const struct chariot_range *r)
 {
@@ -345,8 +419,8 @@ static int map_text(struct chariot_domain *dom, const struct chariot_range *r)
 		gfn = w.gpa >> PAGE_SHIFT;
 		if (xa_load(&vm->text, gfn))
 			return -EEXIST;
-		chariot_view_split(vm, gfn);
-		err = xa_err(xa_store(&dom->exec, gfn, xa_mk_value(1),
+		err = chariot_view_split(vm, gfn) ?:
+		      xa_err(xa_store(&dom->exec, gfn, xa_mk_value(1),
 				      GFP_KERNEL_ACCOUNT)) ?:
 		      xa_err(xa_store(&vm->text, gfn, xa_mk_value(dom->nr),
 				      GFP_KERNEL_ACCOUNT));
@@ -366,8 +440,8 @@ static int map_inherit(struct chariot_domain *dom,
 	for (at = r->gva & PAGE_MASK; at < r->gva + r->len; at += PAGE_SIZE) {
 		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
 			return -EFAULT;
-		chariot_view_split(dom->vm, w.gpa >> PAGE_SHIFT);
-		err = xa_err(xa_store(&dom->exec, w.gpa >> PAGE_SHIFT,
+		err = chariot_view_split(dom->vm, w.gpa >> PAGE_SHIFT) ?:
+		      xa_err(xa_store(&dom->exec, w.gpa >> PAGE_SHIFT,
 				      xa_mk_value(1), GFP_KERNEL_ACCOUNT));
 		if (err)
 			return err;
@@ -428,11 +502,12 @@ domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
 	dom->kernel = args->kernel;
 	dom->cr = (struct chariot_cr){ args->kernel.cr3, args->kernel.cr4 };
 	strscpy(dom->name, args->name, sizeof(dom->name));
-	xa_init(&dom->exec);
-	xa_init(&dom->open);
-	hash_init(dom->frames);
+	xa_init_flags(&dom->exec, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&dom->open, XA_FLAGS_ACCOUNT);
+	dom->frames = RB_ROOT;
 	chariot_act_init(&dom->act);
 	dom->act.defer = args->defer;
+	dom->tell_refused = 10000;
 	INIT_RCU_WORK(&dom->free, domain_free_work);
 	return dom;
 }
@@ -447,7 +522,7 @@ static int check_create(struct chariot_vm *vm,
 	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
 		return -EINVAL;
 	if (chariot_kvm_nx_huge_pages(vm->kvm)) {
-		pr_notice("VM of pid %d: kvm's nx_huge_pages is on: split pages would become executable in a driver's view; load kvm with nx_huge_pages=off\n",
+		pr_notice_ratelimited("VM of pid %d: kvm's nx_huge_pages is on: split pages would become executable in a driver's view; load kvm with nx_huge_pages=off\n",
 			  vm->pid);
 		return -EOPNOTSUPP;
 	}
@@ -478,44 +553,73 @@ static u64 find_ret(struct chariot_domain *dom)
 	return 0;
 }
 
+/* Before it is seen by others. */
+static int map_all(struct chariot_domain *dom)
+{
+	u32 i;
+	int err = 0;
+
+	account(dom);
+	if (dom->vm->memory > CHARIOT_MAX_MEMORY)
+		return -ENOSPC;
+	for (i = 0; i < dom->nr_ranges && !err; i++)
+		err = map_range(dom, &dom->ranges[i]);
+	return err ?: chariot_recover_arm(dom);
+}
+
+/* The domain's number, or -errno: then all is as it was. */
+static int install(struct chariot_domain *dom)
+{
+	struct chariot_vm *vm = dom->vm;
+	int err;
+
+	if (vm->dead)
+		return -ESHUTDOWN;
+	for (dom->nr = 1; chariot_domain_of(vm, dom->nr); dom->nr++)
+		;
+	if (dom->nr >= CHARIOT_WATCH_VIEW)
+		return -EBUSY;
+	chariot_view_splits_begin(vm);
+	err = map_all(dom);
+	chariot_view_splits_end(vm, !err);
+	if (err) {
+		unmap_text(dom);
+		vm->memory -= dom->memory;
+	} else {
+		dom->ret = find_ret(dom);
+		rcu_assign_pointer(vm->domains[dom->nr], dom);
+		vm->nr_domains++;
+	}
+	/* From here on no vCPU has an old mapping of the driver's text, nor of
+	 * anything in a view of this number. */
+	chariot_view_zap_all(vm);
+	if (err)
+		return err;
+	chariot_event_name(dom, CHARIOT_EV_DOMAIN_NEW);
+	return dom->nr;
+}
+
 int chariot_domain_create(struct chariot_vm *vm,
 			  const struct chariot_domain_create *args)
 {
 	struct chariot_domain *dom;
-	u32 i;
-	int err;
+	int r = check_create(vm, args);
 
-	lockdep_assert_held(&vm->lock);
-	err = check_create(vm, args);
-	if (err)
-		return err;
+	if (r)
+		return r;
 	dom = domain_alloc(vm, args);
 	if (IS_ERR(dom))
 		return PTR_ERR(dom);
-	for (dom->nr = 1; chariot_domain_of(vm, dom->nr); dom->nr++)
-		;
-	err = dom->nr < CHARIOT_NR_VIEWS ? 0 : -EBUSY;
-	if (!err)
-		err = copy_tables(dom, args) ?:
-		      chariot_recover_create(dom, &args->recover);
-	for (i = 0; i < dom->nr_ranges && !err; i++)
-		err = map_range(dom, &dom->ranges[i]);
-	if (!err)
-		err = chariot_recover_arm(dom);
-	if (err) {
-		unmap_text(dom);
-		domain_free(dom);
-		chariot_view_zap_all(vm);
-		return err;
+	r = copy_tables(dom, args) ?:
+	    chariot_recover_create(dom, &args->recover) ?:
+	    chariot_vm_lock(vm);
+	if (!r) {
+		r = install(dom);
+		chariot_vm_unlock(vm);
 	}
-	dom->ret = find_ret(dom);
-	rcu_assign_pointer(vm->domains[dom->nr], dom);
-	vm->nr_domains++;
-	/* From here on no vCPU has an old mapping of the driver's text, nor of
-	 * anything in a view of this number. */
-	chariot_view_zap_all(vm);
-	chariot_event_name(dom, CHARIOT_EV_DOMAIN_NEW);
-	return dom->nr;
+	if (r < 0)
+		domain_free(dom);
+	return r;
 }
 
 void chariot_stats_add(struct chariot_stats *to,
@@ -535,6 +639,8 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	unsigned long i;
 
 	lockdep_assert_held(&vm->lock);
+	if (dom->gone)
+		return;
 	chariot_event_name(dom, CHARIOT_EV_DOMAIN_GONE);
 	chariot_stats_add(&vm->stats, &dom->stats);
 	xa_for_each(&vm->vcpus, i, vs) {
@@ -550,8 +656,11 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	chariot_calls_dropped(dom);
 	RCU_INIT_POINTER(vm->domains[dom->nr], NULL);
 	vm->nr_domains--;
+	vm->memory -= dom->memory;
 	chariot_view_zap_all(vm);
-	queue_rcu_work(free_wq, &dom->free);
+	/* Who called us may still use it. */
+	dom->gone = true;
+	list_add(&dom->gone_node, &vm->gone);
 }
 
 static void drop_init_text(struct chariot_domain *dom, struct chariot_range *r)
@@ -576,6 +685,8 @@ void chariot_domain_init_done(struct chariot_domain *dom, s64 result)
 	};
 	u32 i;
 
+	if (dom->gone)
+		return;
 	strscpy(ev.u.init.name, dom->name, sizeof(ev.u.init.name));
 	ev.u.init.result = result;
 	chariot_event_send(dom->vm, &ev, NULL);

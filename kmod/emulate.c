@@ -79,30 +79,23 @@ static void fill_gp(struct x86_exception *fault)
 /* Result of check(): pretend that the write was done.  Others are the emulator's. */
 #define DROP	(-1)
 
-static int check(struct x86_emulate_ctxt *ctxt, unsigned long gva,
-		 const void *bytes, unsigned int len,
-		 struct x86_exception *fault, const void **kvm_ops)
+static int check(struct chariot_vcpu *vs, unsigned long gva, const void *bytes,
+		 unsigned int len, struct x86_exception *fault)
 {
-	struct kvm_vcpu *vcpu = AT(ctxt, LAYOUT_CTXT_VCPU, struct kvm_vcpu *);
-	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
 	struct chariot_domain *dom;
-	struct chariot_vcpu *vs;
 	u32 verdict = CHARIOT_NR_VERDICTS;
 
-	if (WARN_ON_ONCE(!vm))
+	/* The process is killed: the vCPU will not run again. */
+	if (chariot_vm_lock(vs->vm))
 		return CHARIOT_EMUL_UNHANDLEABLE;
-	mutex_lock(&vm->lock);
-	vs = xa_load(&vm->vcpus, vcpu->vcpu_idx);
-	*kvm_ops = vs->kvm_ops;
-	dom = chariot_domain_of(vm, vs->view);
+	dom = chariot_domain_of(vs->vm, vs->view);
 	if (dom)
-		verdict = judge(dom, vs, vcpu, gva, bytes, len);
+		verdict = judge(dom, vs, vs->vcpu, gva, bytes, len);
 	if (verdict == CHARIOT_VERDICT_PAUSE)
 		vs->pausing = true;
 	else if (verdict == CHARIOT_VERDICT_RECOVER)
 		vs->failing = true;
-	mutex_unlock(&vm->lock);
-	chariot_vm_put(vm);
+	chariot_vm_unlock(vs->vm);
 
 	switch (verdict) {
 	case CHARIOT_VERDICT_SKIP:
@@ -117,40 +110,51 @@ static int check(struct x86_emulate_ctxt *ctxt, unsigned long gva,
 	return CHARIOT_EMUL_CONTINUE;
 }
 
+/*
+ * The emulator may have slept for a page of the guest, and the handle may have been
+ * closed, and another one opened, since it began.  What it has is what it began with.
+ */
+static struct chariot_ops *ops_of(struct x86_emulate_ctxt *ctxt)
+{
+	return container_of(AT(ctxt, LAYOUT_CTXT_OPS, u8 *),
+			    struct chariot_ops, table[0]);
+}
+
 static int write_emulated(struct x86_emulate_ctxt *ctxt, unsigned long addr,
 			  const void *val, unsigned int bytes,
 			  struct x86_exception *fault)
 {
-	const void *ops;
-	int r = check(ctxt, addr, val, bytes, fault, &ops);
+	struct chariot_ops *ops = ops_of(ctxt);
+	int r = check(ops->vs, addr, val, bytes, fault);
 
 	if (r)
 		return r == DROP ? CHARIOT_EMUL_CONTINUE : r;
-	return AT(ops, LAYOUT_OPS_WRITE, write_fn)(ctxt, addr, val, bytes,
-						   fault);
+	return AT(ops->kvm_ops, LAYOUT_OPS_WRITE, write_fn)(ctxt, addr, val,
+							    bytes, fault);
 }
 
 static int cmpxchg_emulated(struct x86_emulate_ctxt *ctxt, unsigned long addr,
 			    const void *old, const void *new,
 			    unsigned int bytes, struct x86_exception *fault)
 {
-	const void *ops;
-	int r = check(ctxt, addr, new, bytes, fault, &ops);
+	struct chariot_ops *ops = ops_of(ctxt);
+	int r = check(ops->vs, addr, new, bytes, fault);
 
 	if (r)
 		return r == DROP ? CHARIOT_EMUL_CONTINUE : r;
-	return AT(ops, LAYOUT_OPS_CMPXCHG, cmpxchg_fn)(ctxt, addr, old, new,
-						       bytes, fault);
+	return AT(ops->kvm_ops, LAYOUT_OPS_CMPXCHG, cmpxchg_fn)(ctxt, addr, old,
+								new, bytes,
+								fault);
 }
 
-static void make_ops(struct chariot_vcpu *vs, const void *kvm_ops)
+static void make_ops(struct chariot_ops *ops, const void *kvm_ops)
 {
-	if (vs->kvm_ops == kvm_ops)
+	if (ops->kvm_ops == kvm_ops)
 		return;
-	memcpy(vs->ops, kvm_ops, LAYOUT_OPS_SIZE);
-	AT(vs->ops, LAYOUT_OPS_WRITE, write_fn) = write_emulated;
-	AT(vs->ops, LAYOUT_OPS_CMPXCHG, cmpxchg_fn) = cmpxchg_emulated;
-	vs->kvm_ops = kvm_ops;
+	memcpy(ops->table, kvm_ops, LAYOUT_OPS_SIZE);
+	AT(ops->table, LAYOUT_OPS_WRITE, write_fn) = write_emulated;
+	AT(ops->table, LAYOUT_OPS_CMPXCHG, cmpxchg_fn) = cmpxchg_emulated;
+	ops->kvm_ops = kvm_ops;
 }
 
 /* x86_emulate_instruction(), with our operations while a driver runs. */
@@ -161,8 +165,8 @@ static int emulate(struct chariot_vcpu *vs, struct kvm_vcpu *vcpu,
 	const void *kvm_ops = AT(ctxt, LAYOUT_CTXT_OPS, const void *);
 	int r;
 
-	make_ops(vs, kvm_ops);
-	AT(ctxt, LAYOUT_CTXT_OPS, const void *) = vs->ops;
+	make_ops(&vs->ops, kvm_ops);
+	AT(ctxt, LAYOUT_CTXT_OPS, const void *) = vs->ops.table;
 	r = kvm_call(x86_emulate_instruction)(vcpu, cr2_or_gpa, type, insn,
 					      insn_len);
 	AT(ctxt, LAYOUT_CTXT_OPS, const void *) = kvm_ops;
@@ -175,20 +179,23 @@ int chariot_emulate_instruction(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 {
 	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
 	struct chariot_vcpu *vs = NULL;
-	int r;
+	int r = 0;
 
 	if (vm) {
-		mutex_lock(&vm->lock);
+		r = chariot_vm_lock(vm);
+		if (r)
+			goto put;
 		vs = xa_load(&vm->vcpus, vcpu->vcpu_idx);
 		if (vs && !chariot_domain_of(vm, vs->view))
 			vs = NULL;
-		mutex_unlock(&vm->lock);
+		chariot_vm_unlock(vm);
 	}
 	if (vs)
 		r = emulate(vs, vcpu, cr2_or_gpa, type, insn, insn_len);
 	else
 		r = kvm_call(x86_emulate_instruction)(vcpu, cr2_or_gpa, type,
 						      insn, insn_len);
+put:
 	if (vm)
 		chariot_vm_put(vm);
 	return r;
@@ -280,11 +287,12 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		undo_give_up(vcpu);
 		r = 1;
 		if (!vs->pausing && !vs->failing) {
-			mutex_lock(&vm->lock);
+			if (chariot_vm_lock(vm))
+				return -EINTR;
 			dom = chariot_domain_of(vm, vs->view);
 			if (dom)
 				r = cannot_emulate(dom, vs, vcpu, gpa);
-			mutex_unlock(&vm->lock);
+			chariot_vm_unlock(vm);
 		}
 	}
 	if (vs->pausing)
@@ -363,12 +371,30 @@ int chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	int i, r = 1;
 
 	for (i = 0; i < MAX_AHEAD && r > 0; i++) {
-		mutex_lock(&vm->lock);
+		if (chariot_vm_lock(vm))
+			return -EINTR;
 		more = worth(vm, vs, vcpu);
-		mutex_unlock(&vm->lock);
+		chariot_vm_unlock(vm);
 		if (!more)
 			break;
 		r = emulate_next(vs, vcpu);
 	}
 	return r;
+}
+
+/* ---- one instruction of the kernel's --------------------------------------- */
+
+int chariot_emulate_step(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+{
+	int r = kvm_call(x86_emulate_instruction)(vcpu, 0, 0, NULL, 0);
+
+	if (!gave_up(vcpu, r))
+		return r;
+	undo_give_up(vcpu);
+	if (chariot_vm_lock(vm))
+		return -EINTR;
+	chariot_vm_fail(vm, -EOPNOTSUPP, "KVM cannot emulate the instruction at %#lx, which lies on the edge of a watched page",
+			kvm_call(kvm_get_linear_rip)(vcpu));
+	chariot_vm_unlock(vm);
+	return 1;
 }

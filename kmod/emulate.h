@@ -22,4 +22,7 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 int chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu);
 
+/* Emulate one instruction of the guest's kernel.  Not under vm->lock. */
+int chariot_emulate_step(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
+
 #endif

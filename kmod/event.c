@@ -7,14 +7,22 @@
 
 int chariot_handle_init(struct chariot_handle *h)
 {
+	size_t size = CHARIOT_EVENT_DEPTH * sizeof(struct chariot_event);
+	static atomic64_t last;
+
 	spin_lock_init(&h->lock);
 	init_waitqueue_head(&h->readers);
-	return kfifo_alloc(&h->fifo, CHARIOT_EVENT_DEPTH, GFP_KERNEL_ACCOUNT);
+	h->id = atomic64_inc_return(&last);
+	/* kfifo_alloc() wants it in one piece. */
+	h->buf = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!h->buf)
+		return -ENOMEM;
+	return kfifo_init(&h->fifo, h->buf, size);
 }
 
 void chariot_handle_uninit(struct chariot_handle *h)
 {
-	kfifo_free(&h->fifo);
+	kvfree(h->buf);
 }
 
 void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
@@ -26,6 +34,7 @@ void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
 	ev->size = sizeof(*ev);
 	ev->seq = ++vm->seq;
 	ev->time_ns = ktime_get_ns();
+	spin_lock(&vm->handles_lock);
 	list_for_each_entry(h, &vm->handles, node) {
 		if (h == except)
 			continue;
@@ -35,6 +44,7 @@ void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
 		spin_unlock(&h->lock);
 		wake_up_interruptible(&h->readers);
 	}
+	spin_unlock(&vm->handles_lock);
 }
 
 void chariot_event_name(struct chariot_domain *dom, u32 type)
@@ -63,7 +73,7 @@ static bool wait_over(struct chariot_vcpu *vs)
 	return READ_ONCE(vs->wait_done);
 }
 
-/* Called without vm->lock, on the vCPU's thread, inside KVM_RUN. */
+/* On the vCPU's thread, inside KVM_RUN. */
 int chariot_wait(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		 struct kvm_vcpu *vcpu)
 {
@@ -79,13 +89,14 @@ int chariot_wait(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	if (r == -ERESTARTSYS)
 		return -EINTR;
 
-	mutex_lock(&vm->lock);
+	if (chariot_vm_lock(vm))
+		return -EINTR;
 	if (!vs->wait_done)
 		chariot_vm_fail(vm, -ETIMEDOUT,
 				"nobody answered event %llu in %u ms",
 				vs->wait_seq, vm->timeout_ms);
 	vs->wait_seq = 0;
-	mutex_unlock(&vm->lock);
+	chariot_vm_unlock(vm);
 	return 0;
 }
 

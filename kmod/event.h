@@ -11,12 +11,14 @@
 #define CHARIOT_EVENT_DEPTH	256	/* events that a slow reader is kept */
 
 struct chariot_handle {
-	struct list_head node;		/* vm->handles, under vm->lock */
+	struct list_head node;		/* vm->handles, under vm->handles_lock */
 	struct chariot_vm *vm;
+	u64 id;				/* never again another's */
 	spinlock_t lock;		/* fifo, lost */
 	wait_queue_head_t readers;
 	u64 lost;
 	DECLARE_KFIFO_PTR(fifo, struct chariot_event);
+	void *buf;			/* of the fifo */
 };
 
 int chariot_handle_init(struct chariot_handle *h);
@@ -29,8 +31,9 @@ void chariot_event_name(struct chariot_domain *dom, u32 type);
 
 /*
  * Hold this vCPU until CONTINUE answers the event that chariot_wait_begin()
- * sent, or @vm->timeout_ms has passed.  -EINTR: the VMM wants its thread back;
- * the caller returns that to KVM and comes here again when the guest retries.
+ * sent, or @vm->timeout_ms has passed.  Not under vm->lock.  -EINTR: the VMM wants
+ * its thread back, or is killed; the caller returns that to KVM and comes here
+ * again when the guest retries.
  */
 void chariot_wait_begin(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			struct chariot_event *ev);

@@ -24,12 +24,14 @@
 #include "trace.h"
 
 #define KERNEL_CS	0x10	/* __KERNEL_CS of every x86-64 Linux */
+#define MAX_INSN	15	/* bytes */
 
 enum action {
 	PASS,			/* KVM's business */
 	RETRY,			/* done; let the guest try again */
 	EMULATE,		/* a write that has to be looked at */
 	WAIT,			/* for CONTINUE, then try again */
+	STEP,			/* emulate this one instruction of the kernel's */
 };
 
 struct fault {
@@ -102,8 +104,12 @@ static struct chariot_frame *push(struct fault *f, u64 rip, u64 rsp,
 	frame->interrupt = interrupt;
 	frame->entry = f->vs->entry;
 	f->vs->entry = NULL;
-	chariot_frame_push(f->dom, frame);
-	return frame;
+	return chariot_frame_push(f->dom, frame) ? NULL : frame;
+}
+
+static enum action no_frame(struct fault *f)
+{
+	return fail(f, -ENOSPC, "calls and interrupts without end: no room for a frame");
 }
 
 static u32 violate(struct fault *f, u32 why, u64 gva, u32 len)
@@ -147,6 +153,7 @@ static enum action stop_driver(struct fault *f, u32 why, u64 gva)
 
 /* ---- kernel view, fetch in driver text ---------------------------------- */
 
+/* @gate NULL: at a bad place, or on a bad stack. */
 static enum action enter(struct fault *f, const struct chariot_gate *gate)
 {
 	struct chariot_entry *e;
@@ -156,7 +163,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &ret,
 				  sizeof(ret)))
-		return fail(f, -EFAULT, "the stack of an entry is not mapped");
+		ret = 0;
 	e = kmalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e)
 		return fail(f, -ENOMEM, "no memory for an entry");
@@ -322,6 +329,13 @@ static enum action bad_entry(struct fault *f)
 	return enter(f, NULL);
 }
 
+static bool stack_is_mapped(struct fault *f)
+{
+	struct chariot_walk w;
+
+	return !chariot_guest_walk(f->vm->kvm, f->dom->cr, f->rsp, &w);
+}
+
 static enum action kernel_fetch(struct fault *f)
 {
 	const struct chariot_gate *gate;
@@ -333,7 +347,7 @@ static enum action kernel_fetch(struct fault *f)
 	if (resume_callee(f))
 		return RETRY;
 	gate = chariot_gate_find(f->dom->entries, f->dom->nr_entries, f->rip);
-	if (gate)
+	if (gate && stack_is_mapped(f))
 		return enter(f, gate);
 	frame = chariot_frame_pop_left(f->dom, f->rip, f->rsp);
 	if (frame)
@@ -384,7 +398,7 @@ static enum action refuse(struct fault *f, const struct chariot_refusal *r,
 		if (tail)
 			end_entry(f);
 		else if (!push(f, ret, f->rsp + 8, false))
-			return fail(f, -ENOMEM, "no memory for a frame");
+			return no_frame(f);
 		return to_view(f, 0, "oops");
 	case CHARIOT_VERDICT_PAUSE:
 		return WAIT;
@@ -479,14 +493,14 @@ static enum action call(struct fault *f, const struct chariot_gate *gate,
 		f->rsp -= 8;
 		if (chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->rsp,
 					   &ret, sizeof(ret)))
-			return fail(f, -EFAULT, "a stack is not mapped");
+			return bad_fetch(f);
 		set_pc(f, f->rip, f->rsp);
 	}
 	if (lock)
 		chariot_held_call(f->dom, f->vs->entry, lock, val.v);
 	frame = push(f, ret, f->rsp + 8, false);
 	if (!frame)
-		return fail(f, -ENOMEM, "no memory for a frame");
+		return no_frame(f);
 	frame->tail = tail;
 	frame->gate = gate;
 	frame->lock = lock;
@@ -529,7 +543,7 @@ static enum action suspend_caller(struct fault *f, const char *why)
 	frame = ret ? push(f, ret, slot + 8, false) :
 		      push(f, f->rip, f->rsp, false);
 	if (!frame)
-		return fail(f, -ENOMEM, "no memory for a frame");
+		return no_frame(f);
 	frame->left = ret ? f->rsp : 0;
 	return to_view(f, 0, why);
 }
@@ -637,15 +651,16 @@ static enum action park(struct fault *f, const char *why)
 	struct chariot_frame *frame = push(f, at, f->rsp, true);
 
 	if (!frame)
-		return fail(f, -ENOMEM, "no memory for a frame");
+		return no_frame(f);
 	frame->park = f->rip;
 	/* What the CPU will push, if it has not yet: ss rsp rflags cs rip. */
 	frame->saved = f->frame ?: (f->rsp & ~15ULL) - 5 * 8;
 	if (!f->frame)
 		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, at);
-	else if (chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame, &at,
-					sizeof(at)))
-		return fail(f, -EFAULT, "an interrupt frame is not mapped");
+	else
+		/* It was read just now; if it is gone, so is who would use it. */
+		chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame, &at,
+				       sizeof(at));
 	return to_view(f, 0, why);
 }
 
@@ -688,7 +703,7 @@ static enum action suspend(struct fault *f, const char *why)
 		if (f->vs->entry->caller.known && is_tick(f))
 			count_tick(f->vs->entry);
 		if (!push(f, f->rip, f->rsp, true))
-			return fail(f, -ENOMEM, "no memory for a frame");
+			return no_frame(f);
 		return to_view(f, 0, why);
 	}
 	/* The handler of an exception wants to know where it was. */
@@ -697,23 +712,26 @@ static enum action suspend(struct fault *f, const char *why)
 	return park(f, why);
 }
 
-/* The CPU has pushed [error code] rip cs rflags rsp ss. */
+/*
+ * The CPU has pushed [error code] rip cs rflags rsp ss.  If that is not there it was
+ * not the CPU that came here, but a jump of the driver's.
+ */
 static enum action interrupt(struct fault *f)
 {
-	u64 w[5], *p = w;
+	u64 w[5], *p = w, rsp;
 
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, w, 5 * 8))
-		return fail(f, -EFAULT, "an interrupt frame is not mapped");
+		return bad_fetch(f);
 	if (p[1] != KERNEL_CS && p[2] == KERNEL_CS)
 		p++;
-	if (p[1] != KERNEL_CS)
-		return fail(f, -EINVAL, "an interrupt frame is not understood");
+	if (p[1] != KERNEL_CS ||
+	    chariot_guest_read_va(f->vm->kvm, f->dom->cr,
+				  f->rsp + (p - w) * 8 + 24, &rsp, sizeof(rsp)))
+		return bad_fetch(f);
 	f->frame = f->rsp + (p - w) * 8;
 	f->handler = f->rip;
 	f->rip = p[0];
-	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->frame + 24,
-				  &f->rsp, sizeof(f->rsp)))
-		return fail(f, -EFAULT, "an interrupt frame is not mapped");
+	f->rsp = rsp;
 	return suspend(f, p == w ? "interrupt" : "exception");
 }
 
@@ -804,6 +822,53 @@ static bool resolve(struct fault *f, u64 cr2_or_gpa)
 	       !(f->code & PFERR_FETCH_MASK && !w.executable);
 }
 
+/* ---- the watched pages ----------------------------------------------------- */
+
+static bool is_watched(struct fault *f, u64 gfn)
+{
+	return xa_load(&f->vm->text, gfn) == xa_mk_value(CHARIOT_WATCH_VIEW);
+}
+
+static enum action to_watch(struct fault *f, unsigned int view)
+{
+	f->vs->view = view;
+	chariot_view_set(f->vcpu, view);
+	return RETRY;
+}
+
+/* An instruction that lies on two pages, of which one is watched, runs in no view. */
+static bool straddles(struct fault *f)
+{
+	struct chariot_walk w;
+
+	return PAGE_SIZE - offset_in_page(f->rip) < MAX_INSN &&
+	       !chariot_guest_walk(f->vm->kvm, chariot_vcpu_cr(f->vcpu), f->rip,
+				   &w) &&
+	       w.gpa >> PAGE_SHIFT != f->gpa >> PAGE_SHIFT &&
+	       is_watched(f, w.gpa >> PAGE_SHIFT) !=
+	       is_watched(f, f->gpa >> PAGE_SHIFT);
+}
+
+/* Kernel view, fetch on a watched page. */
+static enum action watched_fetch(struct fault *f)
+{
+	if (straddles(f))
+		return STEP;
+	if (chariot_watch_load(f->vm, f->vs, f->vcpu, f->rip, f->rsp))
+		return WAIT;
+	if (f->rip == f->vm->oops.gva &&
+	    chariot_recover_oops(f->vm, f->vs, f->vcpu))
+		return RETRY;
+	return to_watch(f, CHARIOT_WATCH_VIEW);
+}
+
+static enum action in_watch_view(struct fault *f)
+{
+	if (!(f->code & PFERR_FETCH_MASK) || is_watched(f, f->gpa >> PAGE_SHIFT))
+		return PASS;
+	return straddles(f) ? STEP : to_watch(f, 0);
+}
+
 static enum action in_kernel_view(struct fault *f)
 {
 	void *nr;
@@ -813,6 +878,8 @@ static enum action in_kernel_view(struct fault *f)
 	nr = xa_load(&f->vm->text, f->gpa >> PAGE_SHIFT);
 	if (!nr)
 		return PASS;
+	if (is_watched(f, f->gpa >> PAGE_SHIFT))
+		return watched_fetch(f);
 	f->dom = chariot_domain_of(f->vm, xa_to_value(nr));
 	f->dom->stats.exits++;
 	return kernel_fetch(f);
@@ -856,8 +923,8 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 		chariot_view_set(f->vcpu, vs->view);
 		return RETRY;
 	}
-	if (!(f->vm->nr_domains || f->vm->watch & CHARIOT_WATCH_LOAD) ||
-	    !resolve(f, cr2_or_gpa))
+	if (!(f->vm->nr_domains || f->vm->watch & CHARIOT_WATCH_LOAD ||
+	      vs->view) || !resolve(f, cr2_or_gpa))
 		return PASS;
 	if (!kvm_call(kvm_is_visible_gfn)(f->vm->kvm, f->gpa >> PAGE_SHIFT)) {
 		/* A kernel that has just begun looks for its devices. */
@@ -865,10 +932,10 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 			chariot_watch_kexec(f->vm, f->vcpu);
 		return PASS;
 	}
-	if (!f->vm->nr_domains)
-		return PASS;
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
 	f->rsp = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);
+	if (vs->view == CHARIOT_WATCH_VIEW)
+		return in_watch_view(f);
 	return vs->view ? in_driver_view(f) : in_kernel_view(f);
 }
 
@@ -878,7 +945,8 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
  */
 static void fetch_ahead(struct fault *f)
 {
-	mutex_lock(&f->vm->lock);
+	if (chariot_vm_lock(f->vm))
+		return;
 	f->dom = chariot_domain_of(f->vm, f->vs->view);
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
 	f->rsp = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);
@@ -888,30 +956,20 @@ static void fetch_ahead(struct fault *f)
 		/* WAIT is found again at the next fault. */
 		driver_fetch(f);
 	}
-	mutex_unlock(&f->vm->lock);
+	chariot_vm_unlock(f->vm);
 }
 
 /* What was to be emulated is no write of a driver that goes on. */
 static void fail_now(struct fault *f)
 {
-	mutex_lock(&f->vm->lock);
+	if (chariot_vm_lock(f->vm))
+		return;
 	f->vs->failing = false;
 	f->dom = chariot_domain_of(f->vm, f->vs->view);
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
 	if (f->dom && f->vs->entry)
 		fail_driver(f, CHARIOT_WHY_WRITE);
-	mutex_unlock(&f->vm->lock);
-}
-
-static int to_kvm(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
-		  void *insn, int insn_len)
-{
-	int r = kvm_call(kvm_mmu_page_fault)(vcpu, cr2_or_gpa, code, insn,
-					     insn_len);
-
-	/* Not a tail call: redirect() knows our calls by their return address. */
-	barrier();
-	return r;
+	chariot_vm_unlock(f->vm);
 }
 
 int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
@@ -923,17 +981,22 @@ int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 
 	f.vm = chariot_vm_get(vcpu->kvm);
 	if (!f.vm)
-		return to_kvm(vcpu, cr2_or_gpa, code, insn, insn_len);
+		return kvm_call(kvm_mmu_page_fault)(vcpu, cr2_or_gpa, code, insn,
+						  insn_len);
 
-	mutex_lock(&f.vm->lock);
+	r = chariot_vm_lock(f.vm);
+	if (r)
+		goto put;
 	f.vs = chariot_vcpu_of(f.vm, vcpu);
 	if (f.vs)
 		a = decide(&f, cr2_or_gpa);
-	mutex_unlock(&f.vm->lock);
+	chariot_vm_unlock(f.vm);
 
+	r = 1;
 	switch (a) {
 	case PASS:
-		r = to_kvm(vcpu, cr2_or_gpa, code, insn, insn_len);
+		r = kvm_call(kvm_mmu_page_fault)(vcpu, cr2_or_gpa, code, insn,
+						  insn_len);
 		break;
 	case EMULATE:
 		r = chariot_emulate_write(f.vm, f.vs, vcpu, cr2_or_gpa, f.gpa,
@@ -948,9 +1011,13 @@ int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 	case WAIT:
 		r = chariot_wait(f.vm, f.vs, vcpu) ?: 1;
 		break;
+	case STEP:
+		r = chariot_emulate_step(f.vm, vcpu);
+		break;
 	case RETRY:
 		break;
 	}
+put:
 	chariot_vm_put(f.vm);
 	return r;
 }

@@ -5,25 +5,104 @@
 #include <linux/delay.h>
 #include <linux/slab.h>
 
+void chariot_frame_take(struct chariot_domain *dom, struct chariot_frame *f)
+{
+	rb_erase(&f->node, &dom->frames);
+	dom->nr_frames--;
+	dom->vm->nr_frames--;
+}
+
 static void frame_free(struct chariot_domain *dom, struct chariot_frame *f)
 {
-	hash_del(&f->node);
-	dom->nr_frames--;
+	chariot_frame_take(dom, f);
 	kfree(f->entry);
 	kfree(f);
 }
 
-void chariot_frame_push(struct chariot_domain *dom, struct chariot_frame *frame)
+struct chariot_frame *chariot_frame_from(struct chariot_domain *dom, u64 from)
 {
-	struct chariot_frame *f;
-	struct hlist_node *tmp;
+	struct rb_node *n = dom->frames.rb_node;
+	struct chariot_frame *f, *best = NULL;
 
 	lockdep_assert_held(&dom->vm->lock);
-	hash_for_each_possible_safe(dom->frames, f, tmp, node, frame->rsp)
-		if (f->rsp == frame->rsp)
+	while (n) {
+		f = rb_entry(n, struct chariot_frame, node);
+		if (f->rsp >= from) {
+			best = f;
+			n = n->rb_left;
+		} else {
+			n = n->rb_right;
+		}
+	}
+	return best;
+}
+
+static struct chariot_frame *frame_at(struct chariot_domain *dom, u64 rsp)
+{
+	struct chariot_frame *f = chariot_frame_from(dom, rsp);
+
+	return f && f->rsp == rsp ? f : NULL;
+}
+
+static bool frame_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct chariot_frame, node)->rsp <
+	       rb_entry(b, struct chariot_frame, node)->rsp;
+}
+
+/* The stack is gone, or something else is where the driver was called. */
+static bool is_dead(struct chariot_domain *dom, const struct chariot_frame *f)
+{
+	struct kvm *kvm = dom->vm->kvm;
+	struct chariot_walk w;
+	u64 ret;
+
+	if (chariot_guest_walk(kvm, dom->cr, f->rsp, &w))
+		return true;
+	return f->entry && f->entry->ret &&
+	       (chariot_guest_read_va(kvm, dom->cr, f->entry->slot, &ret,
+				      sizeof(ret)) || ret != f->entry->ret);
+}
+
+#define MIN_DEAD	(CHARIOT_MAX_FRAMES / 16)	/* else a guest has us look for each */
+
+/* Threads that were ended in a driver leave theirs behind.  False: too few have. */
+static bool drop_dead(struct chariot_vm *vm)
+{
+	struct chariot_frame *f, *next;
+	struct chariot_domain *dom;
+	u32 nr, dead = 0;
+
+	for (nr = 1; nr < CHARIOT_WATCH_VIEW; nr++) {
+		dom = chariot_domain_of(vm, nr);
+		f = dom ? chariot_frame_from(dom, 0) : NULL;
+		for (; f; f = next) {
+			next = chariot_frame_after(f);
+			cond_resched();
+			if (!is_dead(dom, f))
+				continue;
 			frame_free(dom, f);
-	hash_add(dom->frames, &frame->node, frame->rsp);
+			dead++;
+		}
+	}
+	return dead >= MIN_DEAD;
+}
+
+int chariot_frame_push(struct chariot_domain *dom, struct chariot_frame *frame)
+{
+	struct chariot_frame *old = frame_at(dom, frame->rsp);
+
+	if (old)
+		frame_free(dom, old);
+	if (dom->vm->nr_frames >= CHARIOT_MAX_FRAMES && !drop_dead(dom->vm)) {
+		kfree(frame->entry);
+		kfree(frame);
+		return -ENOSPC;
+	}
+	rb_add(&frame->node, &dom->frames, frame_less);
 	dom->nr_frames++;
+	dom->vm->nr_frames++;
+	return 0;
 }
 
 /*
@@ -43,17 +122,12 @@ static bool resumes(const struct chariot_domain *dom,
 struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
 					u64 rsp)
 {
-	struct chariot_frame *f;
+	struct chariot_frame *f = frame_at(dom, rsp);
 
-	lockdep_assert_held(&dom->vm->lock);
-	hash_for_each_possible(dom->frames, f, node, rsp) {
-		if (!resumes(dom, f, rip, rsp))
-			continue;
-		hash_del(&f->node);
-		dom->nr_frames--;
-		return f;
-	}
-	return NULL;
+	if (!f || !resumes(dom, f, rip, rsp))
+		return NULL;
+	chariot_frame_take(dom, f);
+	return f;
 }
 
 /*
@@ -64,80 +138,93 @@ struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
 struct chariot_frame *chariot_frame_pop_left(struct chariot_domain *dom,
 					     u64 rip, u64 rsp)
 {
+	u64 size = chariot_stack_size(dom);
 	struct chariot_frame *f;
-	int i;
 
-	lockdep_assert_held(&dom->vm->lock);
-	hash_for_each(dom->frames, i, f, node) {
-		if (!f->left || rsp <= f->left || rsp > f->entry->slot ||
-		    !chariot_domain_text(dom, rip))
+	if (!chariot_domain_text(dom, rip))
+		return NULL;
+	for_each_frame(f, dom, rsp - size, rsp + size) {
+		if (!f->left || !f->entry || rsp <= f->left ||
+		    rsp > f->entry->slot)
 			continue;
-		hash_del(&f->node);
-		dom->nr_frames--;
+		chariot_frame_take(dom, f);
 		return f;
 	}
 	return NULL;
 }
 
 /*
- * What is parked would run the driver's function again from its start.  An
- * interrupt that was about to be delivered when it was parked is seen a moment
- * later only.
+ * What is parked would run the driver's function again from its start.  False: its
+ * interrupt frame is not there yet.
  */
-static void unpark(struct chariot_domain *dom, const struct chariot_frame *f)
+static bool unpark(struct chariot_domain *dom, const struct chariot_frame *f)
 {
 	struct kvm *kvm = dom->vm->kvm;
-	int tries;
 	u64 at;
 
+	if (chariot_guest_read_va(kvm, dom->cr, f->saved, &at, sizeof(at)))
+		return true;
+	if (at != f->rip)
+		return false;
+	chariot_guest_write_va(kvm, dom->cr, f->saved, &f->park,
+			       sizeof(f->park));
+	return true;
+}
+
+/* All at once, and in the same time for many as for one. */
+static void unpark_all(struct chariot_domain *dom)
+{
+	struct chariot_frame *f;
+	bool all;
+	int tries;
+
 	for (tries = 0; tries < 10; tries++) {
-		if (chariot_guest_read_va(kvm, dom->cr, f->saved, &at,
-					  sizeof(at)))
-			return;
-		if (at == f->rip) {
-			chariot_guest_write_va(kvm, dom->cr, f->saved,
-					       &f->park, sizeof(f->park));
-			return;
+		all = true;
+		for_each_frame(f, dom, 0, U64_MAX) {
+			if (!f->park || !unpark(dom, f)) {
+				all &= !f->park;
+				continue;
+			}
+			f->park = 0;
 		}
+		if (all)
+			return;
+		/* An interrupt that was about to be delivered is, in a moment. */
 		usleep_range(500, 1000);
 	}
 }
 
 void chariot_frames_free(struct chariot_domain *dom)
 {
-	struct chariot_frame *f;
-	struct hlist_node *tmp;
-	int i;
+	struct rb_node *n;
 
-	hash_for_each_safe(dom->frames, i, tmp, f, node) {
-		if (f->park)
-			unpark(dom, f);
-		frame_free(dom, f);
-	}
+	unpark_all(dom);
+	while ((n = rb_first(&dom->frames)))
+		frame_free(dom, rb_entry(n, struct chariot_frame, node));
 }
 
 void chariot_frames_prune(struct chariot_domain *dom, struct chariot_entry *e)
 {
-	struct chariot_frame *f;
-	struct hlist_node *tmp;
-	int i;
+	u64 low = e->slot - chariot_stack_size(dom);
+	struct chariot_frame *f, *next;
 
-	if (!dom->nr_frames)
+	f = chariot_frame_from(dom, low + 1);
+	if (!f || f->rsp > e->slot)
 		return;
-	hash_for_each_safe(dom->frames, i, tmp, f, node)
-		if (f->rsp <= e->slot &&
-		    e->slot - f->rsp < chariot_stack_size(dom) &&
-		    f->rsp > chariot_entry_base(dom, e))
+	low = max(low, chariot_entry_base(dom, e));
+	for (; f && f->rsp <= e->slot; f = next) {
+		next = chariot_frame_after(f);
+		if (f->rsp > low)
 			frame_free(dom, f);
+	}
 }
 
 bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u64 len)
 {
 	struct chariot_frame *f;
-	int i;
 
-	hash_for_each(dom->frames, i, f, node)
-		if (gva >= f->rsp && gva < f->entry->slot &&
+	for_each_frame(f, dom, gva - chariot_stack_size(dom), gva + 1)
+		if (f->entry && gva < f->entry->slot &&
 		    len <= f->entry->slot - gva)
 			return true;
 	return false;

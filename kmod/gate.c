@@ -49,19 +49,26 @@ static u64 op_arg(const struct chariot_op *op, const struct chariot_values *val,
 
 #define MAX_STRING	(64 << 10)
 
+/* One page table walk for each page. */
 static bool string_len(struct chariot_domain *dom, u64 at, u64 *len)
 {
+	struct kvm *kvm = dom->vm->kvm;
+	struct chariot_walk w = {};
 	char buf[64];
 	u64 n;
 
 	for (*len = 0; *len < MAX_STRING; *len += n, at += n) {
-		n = sizeof(buf) - at % sizeof(buf);
-		if (chariot_guest_read_va(dom->vm->kvm, dom->cr, at, buf, n))
+		if (!w.left && chariot_guest_walk(kvm, dom->cr, at, &w))
+			return false;
+		n = min_t(u64, w.left, sizeof(buf) - at % sizeof(buf));
+		if (chariot_guest_read(kvm, w.gpa, buf, n))
 			return false;
 		if (memchr(buf, 0, n)) {
 			*len += strnlen(buf, n);
 			return true;
 		}
+		w.gpa += n;
+		w.left -= n;
 	}
 	return false;
 }
@@ -379,6 +386,7 @@ int chariot_gate_run(struct chariot_domain *dom,
 	int steps = MAX_STEPS;
 
 	lockdep_assert_held(&dom->vm->lock);
+	dom->run_pages = 0;
 	return run_ops(dom, gate->op, gate->nr_ops, phase, val, gate->gva, site,
 		       0, &steps);
 }
@@ -440,6 +448,7 @@ int chariot_gate_hand(struct chariot_domain *dom, struct chariot_entry *e,
 	int steps = MAX_STEPS;
 
 	lockdep_assert_held(&dom->vm->lock);
+	dom->run_pages = 0;
 	return hand_each(dom, e, e->gate->op, e->gate->nr_ops, val, 0, &steps);
 }
 
@@ -600,16 +609,16 @@ static bool in_outer_argument(struct chariot_domain *dom,
 {
 	struct chariot_entry *e = vs->entry;
 	struct chariot_values mine = values_of(e->args), val;
+	u64 size = chariot_stack_size(dom);
 	struct search s = {
 		.gva = gva, .len = len, .phase = CHARIOT_PHASE_CALLBACK,
 		.steps = MAX_STEPS, .len_of = &val,
 	};
 	struct chariot_frame *f;
-	int i;
 
-	hash_for_each(dom->frames, i, f, node) {
-		if (f->entry->slot <= e->slot ||
-		    f->entry->slot - e->slot >= chariot_stack_size(dom))
+	for_each_frame(f, dom, e->slot - size, e->slot + size) {
+		if (!f->entry || f->entry->slot <= e->slot ||
+		    f->entry->slot - e->slot >= size)
 			continue;
 		if (in_argument(dom, vs, f->entry, gva, len))
 			return true;
@@ -677,6 +686,7 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 	if (chariot_frames_own(dom, gva, len))
 		return CHARIOT_MAY_STACK;
 	vs->found_len = 0;
+	dom->run_pages = 0;
 	if (e && (in_argument(dom, vs, e, gva, len) ||
 		  in_outer_argument(dom, vs, gva, len)))
 		return CHARIOT_MAY_ARGUMENT;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "kvm.h"
 
+#include <linux/elf.h>
 #include <linux/fs.h>
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
@@ -14,6 +15,7 @@ static int *nx_huge_pages;
 
 #define DEFINE_CALL(ret, name, args...)					\
 	DEFINE_STATIC_CALL_NULL(chariot_##name, chariot_proto_##name);
+CHARIOT_KVM_ORIGINALS(DEFINE_CALL)
 CHARIOT_KVM_CALLS(DEFINE_CALL)
 CHARIOT_CORE_CALLS(DEFINE_CALL)
 
@@ -50,6 +52,22 @@ static void *find(const char *name)
 	return (void *)addr;
 }
 
+/* The instruction that a function goes on with when its hook lets it pass. */
+static void *behind_hook(const char *name)
+{
+	unsigned long site = (unsigned long)find(name);
+
+	if (!site)
+		return NULL;
+	site = kvm_call(ftrace_location)(site);
+	if (!site) {
+		pr_err("%s has no ftrace site: this kernel is not supported\n",
+		       name);
+		return NULL;
+	}
+	return (void *)(site + MCOUNT_INSN_SIZE);
+}
+
 static int find_symbols(void)
 {
 	void *addr;
@@ -66,6 +84,12 @@ static int find_symbols(void)
 	static_call_update(chariot_##name, addr);
 	CHARIOT_KVM_CALLS(FIND_KVM)
 	CHARIOT_CORE_CALLS(FIND_CORE)
+#define FIND_ORIGINAL(ret, name, args...)				\
+	addr = behind_hook("kvm:" #name);				\
+	if (!addr)							\
+		return -ENOENT;						\
+	static_call_update(chariot_##name, addr);
+	CHARIOT_KVM_ORIGINALS(FIND_ORIGINAL)
 
 	chariot_x86_ops = find("kvm:kvm_x86_ops");
 	chariot_tdp_enabled = find("kvm:tdp_enabled");
@@ -75,39 +99,67 @@ static int find_symbols(void)
 	return 0;
 }
 
-#define BUILD_ID_FILE	"/sys/module/kvm/notes/.note.gnu.build-id"
-#define BUILD_ID_OFFSET	16	/* behind the header and "GNU" of the note */
+#define BUILD_ID_NOTE	3	/* NT_GNU_BUILD_ID */
 #define BUILD_ID_LEN	20
 
+/* The build-id among the ELF notes in the file @path, as hex; -errno. */
+static int read_build_id(const char *path, char id[2 * BUILD_ID_LEN + 1])
+{
+	struct file *file = filp_open(path, O_RDONLY, 0);
+	u8 buf[1024];
+	loff_t pos = 0;
+	ssize_t n;
+	int at;
+
+	if (IS_ERR(file)) {
+		pr_err("cannot open %s: %ld\n", path, PTR_ERR(file));
+		return PTR_ERR(file);
+	}
+	n = kernel_read(file, buf, sizeof(buf), &pos);
+	filp_close(file, NULL);
+	for (at = 0; at + (int)sizeof(struct elf64_note) <= n; ) {
+		const struct elf64_note *note = (void *)(buf + at);
+		u32 desc = at + sizeof(*note) + ALIGN(note->n_namesz, 4);
+
+		if (note->n_namesz > n || note->n_descsz > n ||
+		    desc + note->n_descsz > n)
+			break;
+		if (note->n_type == BUILD_ID_NOTE && note->n_namesz == 4 &&
+		    !memcmp(note + 1, "GNU", 4) &&
+		    note->n_descsz == BUILD_ID_LEN) {
+			snprintf(id, 2 * BUILD_ID_LEN + 1, "%*phN",
+				 BUILD_ID_LEN, buf + desc);
+			return 0;
+		}
+		at = desc + ALIGN(note->n_descsz, 4);
+	}
+	pr_err("cannot find a build-id in %s: %zd\n", path, n);
+	return n < 0 ? n : -ENOEXEC;
+}
+
+static int check_build_id(const char *what, const char *path, const char *want)
+{
+	char id[2 * BUILD_ID_LEN + 1];
+	int err = read_build_id(path, id);
+
+	if (err || !strcmp(id, want))
+		return err;
+	pr_err("built for the %s with build-id %s, but here is %s: build again for this kernel\n",
+	       what, want, id);
+	return -ENOEXEC;
+}
+
 /*
- * The layouts were taken from one kvm.ko.  The module loader has compared the
- * kernel's version and the exported types; this compares kvm.ko itself.
+ * The layouts were taken from one kvm.ko, whose types continue those of one kernel.
+ * The module loader has compared the kernel's version and the exported types.
  */
 static int check_layout(void)
 {
-	struct file *file = filp_open(BUILD_ID_FILE, O_RDONLY, 0);
-	u8 note[BUILD_ID_OFFSET + BUILD_ID_LEN];
-	char id[2 * BUILD_ID_LEN + 1];
-	loff_t pos = 0;
-	ssize_t n;
-
-	if (IS_ERR(file)) {
-		pr_err("cannot open %s: %ld\n", BUILD_ID_FILE, PTR_ERR(file));
-		return PTR_ERR(file);
-	}
-	n = kernel_read(file, note, sizeof(note), &pos);
-	filp_close(file, NULL);
-	if (n != sizeof(note)) {
-		pr_err("cannot read %s: %zd\n", BUILD_ID_FILE, n);
-		return n < 0 ? n : -EIO;
-	}
-	snprintf(id, sizeof(id), "%*phN", BUILD_ID_LEN, note + BUILD_ID_OFFSET);
-	if (strcmp(id, LAYOUT_BUILD_ID)) {
-		pr_err("built for the kvm.ko with build-id %s, loaded is %s: build again for this kernel\n",
-		       LAYOUT_BUILD_ID, id);
-		return -ENOEXEC;
-	}
-	return 0;
+	return check_build_id("kernel", "/sys/kernel/notes",
+			      LAYOUT_KERNEL_BUILD_ID) ?:
+	       check_build_id("kvm.ko",
+			      "/sys/module/kvm/notes/.note.gnu.build-id",
+			      LAYOUT_BUILD_ID);
 }
 
 bool chariot_kvm_is_amd(void)
@@ -164,9 +216,6 @@ static void notrace redirect(unsigned long ip, unsigned long parent_ip,
 	struct kvm_vcpu *vcpu = (void *)regs->di;
 	bool ours;
 
-	/* Our own call of the original must reach it. */
-	if (within_module(parent_ip, THIS_MODULE))
-		return;
 	rcu_read_lock();
 	ours = chariot_vm_attached(vcpu->kvm);
 	rcu_read_unlock();
@@ -187,9 +236,8 @@ static void notrace edit_access(unsigned long ip, unsigned long parent_ip,
 
 	rcu_read_lock();
 	if (chariot_vm_attached(vcpu->kvm))
-		regs->cx = chariot_spte_access(vcpu->kvm,
-					       chariot_role_view(role),
-					       regs->r8, regs->cx);
+		regs->cx = chariot_spte_access(vcpu->kvm, role, regs->r8,
+					       regs->cx);
 	rcu_read_unlock();
 }
 

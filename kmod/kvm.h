@@ -15,19 +15,21 @@
 
 struct x86_exception;
 
-/* X(return type, name, arguments...): functions of kvm.ko. */
-#define CHARIOT_KVM_CALLS(X)						\
+/*
+ * X(return type, name, arguments...): functions of kvm.ko that are redirected to
+ * ours.  A call of the original goes behind its ftrace site, and so past the hook.
+ */
+#define CHARIOT_KVM_ORIGINALS(X)					\
 	X(int, kvm_mmu_page_fault, struct kvm_vcpu *, gpa_t, u64,	\
 	  void *, int)							\
 	X(int, x86_emulate_instruction, struct kvm_vcpu *, gpa_t, int,	\
 	  void *, int)							\
-	X(int, kvm_emulate_hypercall, struct kvm_vcpu *)		\
+	X(int, kvm_emulate_hypercall, struct kvm_vcpu *)
+
+/* Others of kvm.ko. */
+#define CHARIOT_KVM_CALLS(X)						\
 	X(void, kvm_mmu_new_pgd, struct kvm_vcpu *, gpa_t)		\
 	X(void, kvm_zap_gfn_range, struct kvm *, gfn_t, gfn_t)		\
-	X(void, kvm_mmu_gfn_disallow_lpage,				\
-	  const struct kvm_memory_slot *, gfn_t)			\
-	X(void, kvm_mmu_gfn_allow_lpage,				\
-	  const struct kvm_memory_slot *, gfn_t)			\
 	X(struct kvm_memory_slot *, gfn_to_memslot, struct kvm *, gfn_t) \
 	X(unsigned long, gfn_to_hva, struct kvm *, gfn_t)		\
 	X(bool, kvm_is_visible_gfn, struct kvm *, gfn_t)		\
@@ -45,11 +47,14 @@ struct x86_exception;
 /* Functions of the kernel proper that are not exported. */
 #define CHARIOT_CORE_CALLS(X)						\
 	X(int, access_remote_vm, struct mm_struct *, unsigned long,	\
-	  void *, int, unsigned int)
+	  void *, int, unsigned int)					\
+	X(bool, ptrace_may_access, struct task_struct *, unsigned int)	\
+	X(unsigned long, ftrace_location, unsigned long)
 
 #define CHARIOT_DECLARE_CALL(ret, name, args...)			\
 	ret chariot_proto_##name(args);					\
 	DECLARE_STATIC_CALL(chariot_##name, chariot_proto_##name);
+CHARIOT_KVM_ORIGINALS(CHARIOT_DECLARE_CALL)
 CHARIOT_KVM_CALLS(CHARIOT_DECLARE_CALL)
 CHARIOT_CORE_CALLS(CHARIOT_DECLARE_CALL)
 
@@ -82,8 +87,8 @@ int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
 int chariot_emulate_instruction(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 				int type, void *insn, int insn_len);
 int chariot_hypercall(struct kvm_vcpu *vcpu);
-unsigned long chariot_spte_access(struct kvm *kvm, unsigned int view,
-				  gfn_t gfn, unsigned long access);
+unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
+				  unsigned long access);
 /* Is there anything to do for this VM?  Under RCU. */
 bool chariot_vm_attached(const struct kvm *kvm);
 
@@ -103,6 +108,7 @@ static inline void chariot_reg_write(struct kvm_vcpu *vcpu, int reg,
 	__set_bit(reg, (unsigned long *)&vcpu->arch.regs_dirty);
 }
 
+/* The view of tables with this role. */
 static inline unsigned int chariot_role_view(u32 role)
 {
 	return (role & CHARIOT_ROLE_MASK) >> LAYOUT_ROLE_SHIFT;

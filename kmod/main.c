@@ -18,7 +18,7 @@ static int __init chariot_init(void)
 	err = chariot_dev_init();
 	if (err)
 		goto kvm;
-	pr_info("%u domains for each VM, %s\n", CHARIOT_NR_VIEWS - 1,
+	pr_info("%u domains for each VM, %s\n", CHARIOT_WATCH_VIEW - 1,
 		!*chariot_tdp_enabled ? "shadow paging" :
 		chariot_kvm_is_amd() ? "NPT" : "EPT");
 	return 0;

@@ -13,9 +13,10 @@ bool chariot_open_has(struct chariot_domain *dom, u64 gfn)
 
 static int open_as(struct chariot_domain *dom, u64 gfn, unsigned long value)
 {
-	chariot_view_split(dom->vm, gfn);
-	return xa_err(xa_store(&dom->open, gfn, xa_mk_value(value),
-			       GFP_KERNEL_ACCOUNT));
+	int err = chariot_view_split(dom->vm, gfn);
+
+	return err ?: xa_err(xa_store(&dom->open, gfn, xa_mk_value(value),
+				      GFP_KERNEL_ACCOUNT));
 }
 
 int chariot_open_page(struct chariot_domain *dom, u64 gfn)

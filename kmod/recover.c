@@ -32,7 +32,17 @@ static int check_stand_ins(const struct chariot_stand_in *s, u32 nr)
 
 static void *copy(u64 ptr, u32 nr, size_t size)
 {
-	return nr ? memdup_user(u64_to_user_ptr(ptr), nr * size) : NULL;
+	void *table = nr ? kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT) : NULL;
+
+	if (!nr)
+		return NULL;
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(table, u64_to_user_ptr(ptr), nr * size)) {
+		kvfree(table);
+		return ERR_PTR(-EFAULT);
+	}
+	return table;
 }
 
 int chariot_recover_create(struct chariot_domain *dom,
@@ -71,8 +81,8 @@ int chariot_recover_create(struct chariot_domain *dom,
 
 void chariot_recover_free(struct chariot_domain *dom)
 {
-	kfree(dom->stand_ins);
-	kfree(dom->locks);
+	kvfree(dom->stand_ins);
+	kvfree(dom->locks);
 	kfree(dom->resources);
 }
 
@@ -88,23 +98,14 @@ int chariot_recover_arm(struct chariot_domain *dom)
 		return -EBUSY;
 	if (!chariot_watch_is_trap(vm, dom->cr, dom->recover.trap))
 		return -ENOEXEC;
-	if (dom->recover.oops && !vm->oops_gva) {
-		err = chariot_watch_plant(vm, dom->cr, dom->recover.oops,
-					  &vm->oops_gpa);
+	if (dom->recover.oops && !vm->oops.gva) {
+		err = chariot_point_arm(vm, &vm->oops, dom->cr,
+					dom->recover.oops);
 		if (err)
 			return err;
-		vm->oops_gva = dom->recover.oops;
 	}
 	vm->trap = dom->recover.trap;
 	return 0;
-}
-
-void chariot_recover_disarm(struct chariot_vm *vm)
-{
-	if (vm->oops_gva)
-		chariot_watch_unplant(vm, vm->oops_gpa);
-	vm->oops_gva = 0;
-	vm->trap = 0;
 }
 
 /* ---- who is called ------------------------------------------------------- */
@@ -202,6 +203,8 @@ static void note_down(struct chariot_domain *dom)
 void chariot_recover_forget(struct chariot_vm *vm)
 {
 	chariot_calls_forget(vm);
+	chariot_point_disarm(vm, &vm->oops);
+	vm->trap = 0;
 	memset(vm->down, 0, sizeof(vm->down));
 }
 
@@ -441,11 +444,31 @@ static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	return chariot_calls_run(dom->vm, vcpu, c);
 }
 
+/*
+ * Its caller may try for ever, where no error is known that would end that.  Told
+ * when it is 10,000 times, 100,000 times ...
+ */
+static void count_refused(struct chariot_domain *dom)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_ERROR, .vcpu = ~0U, .domain = dom->nr,
+		.u.error.error = -ELOOP,
+	};
+
+	if (++dom->stats.refused < dom->tell_refused)
+		return;
+	dom->tell_refused *= 10;
+	snprintf(ev.u.error.text, sizeof(ev.u.error.text),
+		 "%s is stopped, and the guest has called it %llu times since it failed first",
+		 dom->name, dom->stats.refused);
+	chariot_event_send(dom->vm, &ev, NULL);
+}
+
 int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			   struct chariot_entry *e, bool ran)
 {
 	if (!ran)
-		dom->stats.refused++;
+		count_refused(dom);
 	return give_up(dom, vcpu, e, ran, false);
 }
 
@@ -524,17 +547,16 @@ static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
 {
 	struct chariot_frame *f, *best = NULL;
 	struct chariot_domain *dom;
+	u64 end;
 	u32 nr;
-	int i;
 
 	for (nr = 1; nr < CHARIOT_NR_VIEWS; nr++) {
 		dom = chariot_domain_of(vm, nr);
 		if (!dom || !chariot_recovers(dom))
 			continue;
-		hash_for_each(dom->frames, i, f, node)
-			if (f->rsp > rsp && f->entry &&
-			    f->entry->caller.known &&
-			    f->rsp - rsp < chariot_stack_size(dom) &&
+		end = rsp + chariot_stack_size(dom);
+		for_each_frame(f, dom, rsp + 1, end)
+			if (f->entry && f->entry->caller.known &&
 			    chariot_entry_base(dom, f->entry) <= rsp &&
 			    (!best || f->rsp < best->rsp)) {
 				best = f;
@@ -544,9 +566,9 @@ static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
 	return best;
 }
 
-/* The guest's kernel is about to die: of the driver, if that waits for it. */
-static void on_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
-		    struct kvm_vcpu *vcpu)
+/* Of the driver, if that waits for the kernel on this stack. */
+bool chariot_recover_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu)
 {
 	u64 rsp = chariot_reg_read(vcpu, VCPU_REGS_RSP);
 	struct chariot_domain *dom = NULL;
@@ -554,12 +576,10 @@ static void on_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	struct chariot_entry *e;
 	u64 rip;
 
-	if (f)
-		f = chariot_frame_pop(dom, f->rip, f->rsp);
-	if (!f) {
-		chariot_reg_write(vcpu, VCPU_REGS_RIP, vm->oops_gva + 5);
-		return;
-	}
+	lockdep_assert_held(&vm->lock);
+	if (!f || chariot_x86_ops->get_cpl(vcpu))
+		return false;
+	chariot_frame_take(dom, f);
 	e = f->entry;
 	rip = f->park ?: f->rip;
 	kfree(f);
@@ -571,20 +591,13 @@ static void on_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		chariot_vm_fail(vm, -EFAULT, "%s: the stack of an entry is not mapped",
 				dom->name);
 	kfree(e);
+	return true;
 }
 
-bool chariot_recover_hypercall(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			       struct kvm_vcpu *vcpu)
+bool chariot_recover_hypercall(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {
-	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
-
 	lockdep_assert_held(&vm->lock);
-	if (chariot_x86_ops->get_cpl(vcpu))
-		return false;
-	if (vm->trap && rip == vm->trap)
-		return chariot_calls_returned(vm, vcpu);
-	if (!vm->oops_gva || rip != vm->oops_gva)
-		return false;
-	on_oops(vm, vs, vcpu);
-	return true;
+	return vm->trap && kvm_call(kvm_get_linear_rip)(vcpu) == vm->trap &&
+	       !chariot_x86_ops->get_cpl(vcpu) &&
+	       chariot_calls_returned(vm, vcpu);
 }

@@ -28,7 +28,6 @@ int chariot_recover_create(struct chariot_domain *dom,
 			   const struct chariot_recover *r);
 /* The guest's kernel is known to come by: arm what is common to all domains. */
 int chariot_recover_arm(struct chariot_domain *dom);
-void chariot_recover_disarm(struct chariot_vm *vm);
 void chariot_recover_free(struct chariot_domain *dom);
 
 /* The driver is entered: what its caller will want to have back. */
@@ -57,8 +56,10 @@ bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 void chariot_recover_loaded(struct chariot_domain *dom);
 
 /* A hypercall that is ours. */
-bool chariot_recover_hypercall(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			       struct kvm_vcpu *vcpu);
+bool chariot_recover_hypercall(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
+/* The guest's kernel is about to die.  True: not of it, a driver's function returns. */
+bool chariot_recover_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			  struct kvm_vcpu *vcpu);
 void chariot_recover_forget(struct chariot_vm *vm);
 
 #endif

@@ -22,50 +22,130 @@ void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view)
 	kvm_make_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
 }
 
-/* KVM's own record of a 2M block.  It goes with the memory slot. */
-static struct kvm_lpage_info *block_info(struct kvm *kvm, unsigned long block,
-					 struct kvm_memory_slot **slot)
-{
-	gfn_t gfn = (gfn_t)block << BLOCK_SHIFT;
+/*
+ * KVM maps a block large while it is not disallow_lpage, which is a count.  Ours is
+ * in units that KVM's own, one for each page table of a nested or shadowed guest
+ * and one for a block that is not all in its slot, do not reach: so it is seen
+ * whether it is there still.  The record goes with the memory slot, and one of
+ * another slot may come to lie at the same address.
+ */
+#define SPLIT	(1 << 20)
 
-	*slot = kvm_call(gfn_to_memslot)(kvm, gfn);
-	/* A block that is not all in one slot is never mapped large. */
-	if (!*slot || gfn + (1UL << BLOCK_SHIFT) >
-		      (*slot)->base_gfn + (*slot)->npages)
-		return NULL;
-	return &(*slot)->arch.lpage_info[0][block - ((*slot)->base_gfn >>
-						     BLOCK_SHIFT)];
+static struct kvm_lpage_info *info_of(struct kvm_memory_slot *slot, gfn_t gfn,
+				      int level)
+{
+	int shift = KVM_HPAGE_GFN_SHIFT(level);
+
+	return &slot->arch.lpage_info[level - PG_LEVEL_2M]
+		[(gfn >> shift) - (slot->base_gfn >> shift)];
 }
 
-/* Have @block mapped by 4K SPTEs from now on. */
+/* The slot that has all of a block; what is not all in one is never mapped large. */
+static struct kvm_memory_slot *slot_of(struct kvm *kvm, gfn_t gfn)
+{
+	struct kvm_memory_slot *slot = kvm_call(gfn_to_memslot)(kvm, gfn);
+
+	return slot && gfn >= slot->base_gfn &&
+	       gfn + (1UL << BLOCK_SHIFT) <= slot->base_gfn + slot->npages ?
+	       slot : NULL;
+}
+
+static void count_split(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
+			int n)
+{
+	int level;
+
+	write_lock(&kvm->mmu_lock);
+	for (level = PG_LEVEL_2M; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
+		info_of(slot, gfn, level)->disallow_lpage += n;
+	write_unlock(&kvm->mmu_lock);
+}
+
+static bool is_split(struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	/* 6.12 has a flag in the top bit. */
+	return (READ_ONCE(info_of(slot, gfn, PG_LEVEL_2M)->disallow_lpage) &
+		INT_MAX) >= SPLIT;
+}
+
+/* Have @block mapped by 4K SPTEs from now on.  Under kvm->srcu. */
 static void split(struct chariot_vm *vm, unsigned long block)
 {
-	struct kvm *kvm = vm->kvm;
-	struct kvm_memory_slot *slot;
-	struct kvm_lpage_info *info = block_info(kvm, block, &slot);
+	gfn_t gfn = (gfn_t)block << BLOCK_SHIFT;
+	struct kvm_memory_slot *slot = slot_of(vm->kvm, gfn);
 
-	if (!info ||
-	    (xa_load(&vm->blocks, block) == info && info->disallow_lpage))
+	if (!slot || is_split(slot, gfn))
 		return;
-	if (xa_err(xa_store(&vm->blocks, block, info, GFP_KERNEL_ACCOUNT)))
-		return;		/* tried again with the next page of it */
-	write_lock(&kvm->mmu_lock);
-	kvm_call(kvm_mmu_gfn_disallow_lpage)(slot, block << BLOCK_SHIFT);
-	write_unlock(&kvm->mmu_lock);
-	kvm_call(kvm_zap_gfn_range)(kvm, block << BLOCK_SHIFT,
-				    (block + 1) << BLOCK_SHIFT);
+	count_split(vm->kvm, slot, gfn, SPLIT);
+	kvm_call(kvm_zap_gfn_range)(vm->kvm, gfn, gfn + (1UL << BLOCK_SHIFT));
 }
 
-void chariot_view_split(struct chariot_vm *vm, gfn_t gfn)
+/* What is mapped 4K stays so until it is zapped for another reason. */
+static void join(struct chariot_vm *vm, unsigned long block)
 {
-	int idx = srcu_read_lock(&vm->kvm->srcu);
+	gfn_t gfn = (gfn_t)block << BLOCK_SHIFT;
+	struct kvm_memory_slot *slot = slot_of(vm->kvm, gfn);
+
+	xa_erase(&vm->blocks, block);
+	if (slot && is_split(slot, gfn))
+		count_split(vm->kvm, slot, gfn, -SPLIT);
+}
+
+#define NEW		XA_MARK_0	/* since chariot_view_splits_begin() */
+#define MAX_BLIND	4096		/* the guest may name any address */
+
+/* What has no slot yet, or no whole one, is looked at again later. */
+static int note_block(struct chariot_vm *vm, unsigned long block)
+{
+	bool blind = !kvm_call(gfn_to_memslot)(vm->kvm,
+					       (gfn_t)block << BLOCK_SHIFT);
+	int err;
+
+	if (xa_load(&vm->blocks, block))
+		return 0;
+	if (blind && vm->nr_blind == MAX_BLIND)
+		return -ENOSPC;
+	err = xa_err(xa_store(&vm->blocks, block, xa_mk_value(1),
+			      GFP_KERNEL_ACCOUNT));
+	if (err)
+		return err;
+	xa_set_mark(&vm->blocks, block, NEW);
+	vm->nr_blind += blind;
+	return 0;
+}
+
+int chariot_view_split(struct chariot_vm *vm, gfn_t gfn)
+{
+	int idx = srcu_read_lock(&vm->kvm->srcu), err;
 
 	lockdep_assert_held(&vm->lock);
-	/* What has no slot yet, or no whole one, is looked at again later. */
-	if (!xa_load(&vm->blocks, gfn >> BLOCK_SHIFT))
-		xa_store(&vm->blocks, gfn >> BLOCK_SHIFT, xa_mk_value(0),
-			 GFP_KERNEL_ACCOUNT);
-	split(vm, gfn >> BLOCK_SHIFT);
+	err = note_block(vm, gfn >> BLOCK_SHIFT);
+	if (!err)
+		split(vm, gfn >> BLOCK_SHIFT);
+	srcu_read_unlock(&vm->kvm->srcu, idx);
+	return err;
+}
+
+void chariot_view_splits_begin(struct chariot_vm *vm)
+{
+	unsigned long block;
+	void *entry;
+
+	lockdep_assert_held(&vm->lock);
+	xa_for_each_marked(&vm->blocks, block, entry, NEW)
+		xa_clear_mark(&vm->blocks, block, NEW);
+}
+
+void chariot_view_splits_end(struct chariot_vm *vm, bool keep)
+{
+	int idx = srcu_read_lock(&vm->kvm->srcu);
+	unsigned long block;
+	void *entry;
+
+	lockdep_assert_held(&vm->lock);
+	if (!keep)
+		xa_for_each_marked(&vm->blocks, block, entry, NEW)
+			join(vm, block);
 	srcu_read_unlock(&vm->kvm->srcu, idx);
 }
 
@@ -78,76 +158,111 @@ void chariot_view_slots(struct chariot_vm *vm)
 {
 	u64 generation = kvm_memslots(vm->kvm)->generation;
 	unsigned long block;
-	void *info;
+	void *entry;
 
 	lockdep_assert_held(&vm->lock);
 	if (vm->slots == generation)
 		return;
 	vm->slots = generation;
-	xa_for_each(&vm->blocks, block, info)
+	xa_for_each(&vm->blocks, block, entry)
 		split(vm, block);
 }
 
 /* Give back to KVM what it may map large. */
 void chariot_view_join(struct chariot_vm *vm)
 {
-	struct kvm *kvm = vm->kvm;
-	struct kvm_memory_slot *slot;
+	int idx = srcu_read_lock(&vm->kvm->srcu);
 	unsigned long block;
-	void *info;
-	int idx;
+	void *entry;
 
 	lockdep_assert_held(&vm->lock);
-	idx = srcu_read_lock(&kvm->srcu);
-	xa_for_each(&vm->blocks, block, info) {
-		xa_erase(&vm->blocks, block);
-		if (block_info(kvm, block, &slot) != info ||
-		    !((struct kvm_lpage_info *)info)->disallow_lpage)
-			continue;
-		write_lock(&kvm->mmu_lock);
-		kvm_call(kvm_mmu_gfn_allow_lpage)(slot, block << BLOCK_SHIFT);
-		write_unlock(&kvm->mmu_lock);
-		kvm_call(kvm_zap_gfn_range)(kvm, block << BLOCK_SHIFT,
-					    (block + 1) << BLOCK_SHIFT);
-	}
+	xa_for_each(&vm->blocks, block, entry)
+		join(vm, block);
+	vm->nr_blind = 0;
+	srcu_read_unlock(&vm->kvm->srcu, idx);
+	chariot_view_zap_all(vm);
+}
+
+/* KVM looks through the memory slots for it. */
+static void zap(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	int idx = srcu_read_lock(&kvm->srcu);
+
+	kvm_call(kvm_zap_gfn_range)(kvm, start, end);
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
 void chariot_view_zap(struct chariot_vm *vm, gfn_t gfn)
 {
-	kvm_call(kvm_zap_gfn_range)(vm->kvm, gfn, gfn + 1);
+	zap(vm->kvm, gfn, gfn + 1);
 }
 
 void chariot_view_zap_all(struct chariot_vm *vm)
 {
-	kvm_call(kvm_zap_gfn_range)(vm->kvm, 0, GFN_END);
+	zap(vm->kvm, 0, GFN_END);
 }
 
-/*
- * What make_spte() may put into an SPTE of @view for @gfn.  Runs in any
- * context that maps guest memory, under rcu_read_lock() and KVM's mmu_lock:
- * who changes what is read here zaps afterwards, and so comes after this.
- */
-unsigned long chariot_spte_access(struct kvm *kvm, unsigned int view,
-				  gfn_t gfn, unsigned long access)
+/* Is anything in a table of @role for @gfn mapped by larger pages than we want? */
+static bool is_large(struct chariot_vm *vm, u32 role, gfn_t gfn)
 {
-	struct chariot_vm *vm = chariot_vm_find(kvm);
-	struct chariot_domain *dom;
+	unsigned long first = gfn >> BLOCK_SHIFT, last;
+	int level = ((union kvm_mmu_page_role){ .word = role }).level;
 
-	if (!vm)
-		return access;
-	if (!view) {
-		if (xa_load(&vm->text, gfn))
-			access &= ~CHARIOT_ACC_EXEC;
-		return access;
-	}
-	dom = rcu_dereference(vm->domains[view]);
-	/* A vCPU that has not noticed yet that its domain is gone. */
-	if (!dom)
-		return access;
+	if (level < PG_LEVEL_2M)
+		return false;
+	last = (gfn + KVM_PAGES_PER_HPAGE(level) - 1) >> BLOCK_SHIFT;
+	return xa_find(&vm->blocks, &first, last, XA_PRESENT);
+}
+
+static unsigned long in_kernel_view(struct chariot_vm *vm, gfn_t gfn,
+				    unsigned long access)
+{
+	if (xa_load(&vm->text, gfn))
+		access &= ~CHARIOT_ACC_EXEC;
+	return access;
+}
+
+static unsigned long in_watch_view(struct chariot_vm *vm, gfn_t gfn,
+				   unsigned long access)
+{
+	if (xa_load(&vm->text, gfn) != xa_mk_value(CHARIOT_WATCH_VIEW))
+		access &= ~CHARIOT_ACC_EXEC;
+	return access;
+}
+
+static unsigned long in_driver_view(struct chariot_domain *dom, gfn_t gfn,
+				    unsigned long access)
+{
 	if (!xa_load(&dom->exec, gfn))
 		access &= ~CHARIOT_ACC_EXEC;
 	if (!chariot_act_full(&dom->act, gfn) && !chariot_open_has(dom, gfn))
 		access &= ~CHARIOT_ACC_WRITE;
 	return access;
+}
+
+/*
+ * What make_spte() may put into an SPTE for @gfn, in a table of this role.  Runs in
+ * any context that maps guest memory, under rcu_read_lock() and KVM's mmu_lock:
+ * who changes what is read here zaps afterwards, and so comes after this.
+ */
+unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
+				  unsigned long access)
+{
+	struct chariot_vm *vm = chariot_vm_find(kvm);
+	unsigned int view = chariot_role_view(role);
+	struct chariot_domain *dom;
+
+	if (!vm)
+		return access;
+	/* Memory slots were made anew, and nobody has faulted since: when he does,
+	 * chariot_view_slots() comes first. */
+	if (is_large(vm, role, gfn))
+		return access & ~(CHARIOT_ACC_EXEC | CHARIOT_ACC_WRITE);
+	if (!view)
+		return in_kernel_view(vm, gfn, access);
+	if (view == CHARIOT_WATCH_VIEW)
+		return in_watch_view(vm, gfn, access);
+	dom = rcu_dereference(vm->domains[view]);
+	/* A vCPU that has not noticed yet that its domain is gone. */
+	return dom ? in_driver_view(dom, gfn, access) : access;
 }

@@ -13,8 +13,12 @@
 unsigned int chariot_view_get(struct kvm_vcpu *vcpu);
 /* On the vCPU's own thread, outside the guest. */
 void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view);
-/* Have @gfn mapped by a 4K SPTE of its own from now on, in every view. */
-void chariot_view_split(struct chariot_vm *vm, gfn_t gfn);
+/* Have @gfn mapped by a 4K SPTE of its own from now on, in every view.  -ENOMEM;
+ * -ENOSPC: there are too many that have no memory. */
+int chariot_view_split(struct chariot_vm *vm, gfn_t gfn);
+/* Splits from here on are kept, or undone, by what ends it. */
+void chariot_view_splits_begin(struct chariot_vm *vm);
+void chariot_view_splits_end(struct chariot_vm *vm, bool keep);
 /* Before a fault is looked at, under kvm->srcu: are the splits still there? */
 void chariot_view_slots(struct chariot_vm *vm);
 /* Undo all splits. */

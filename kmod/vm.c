@@ -5,10 +5,11 @@
 #include "view.h"
 #include "watch.h"
 
+#include <linux/module.h>
 #include <linux/slab.h>
 
 static DEFINE_HASHTABLE(vms, 5);
-static DEFINE_MUTEX(vms_lock);		/* the table and attach/detach */
+static DEFINE_MUTEX(vms_lock);		/* the table; nothing sleeps under it */
 static unsigned int nr_vms;
 
 unsigned int chariot_vms_count(void)
@@ -52,7 +53,7 @@ static void vm_release(struct kref *ref)
 	unsigned long i;
 
 	xa_for_each(&vm->vcpus, i, vs) {
-		kfree(vs->ops);
+		kfree(vs->entry);
 		kfree(vs);
 	}
 	xa_destroy(&vm->vcpus);
@@ -60,6 +61,8 @@ static void vm_release(struct kref *ref)
 	xa_destroy(&vm->blocks);
 	kvm_call(kvm_put_kvm)(vm->kvm);
 	kfree_rcu(vm, rcu);
+	/* chariot_kvm_uninit() waits for who has yet to return from here. */
+	module_put(THIS_MODULE);
 }
 
 void chariot_vm_put(struct chariot_vm *vm)
@@ -77,14 +80,17 @@ static struct chariot_vm *vm_alloc(struct kvm *kvm)
 		kfree(vm);
 		return ERR_PTR(-ESHUTDOWN);
 	}
+	__module_get(THIS_MODULE);	/* the device's file has it */
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
+	spin_lock_init(&vm->handles_lock);
 	init_waitqueue_head(&vm->wait);
 	INIT_LIST_HEAD(&vm->handles);
 	INIT_LIST_HEAD(&vm->calls);
-	xa_init(&vm->text);
-	xa_init(&vm->blocks);
-	xa_init(&vm->vcpus);
+	INIT_LIST_HEAD(&vm->gone);
+	xa_init_flags(&vm->text, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&vm->blocks, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&vm->vcpus, XA_FLAGS_ACCOUNT);
 	vm->kvm = kvm;
 	vm->pid = kvm->userspace_pid;
 	vm->timeout_ms = 60000;
@@ -94,25 +100,82 @@ static struct chariot_vm *vm_alloc(struct kvm *kvm)
 /* Every handle has a reference; the table has none of its own. */
 int chariot_vm_attach(struct kvm *kvm, struct chariot_handle *h)
 {
-	struct chariot_vm *vm;
+	struct chariot_vm *new = vm_alloc(kvm), *vm;
 
+	if (IS_ERR(new))
+		return PTR_ERR(new);
 	mutex_lock(&vms_lock);
-	vm = chariot_vm_get(kvm);
-	if (!vm) {
-		vm = vm_alloc(kvm);
-		if (IS_ERR(vm)) {
-			mutex_unlock(&vms_lock);
-			return PTR_ERR(vm);
-		}
+	vm = chariot_vm_find(kvm);
+	if (vm) {
+		kref_get(&vm->ref);
+	} else {
+		vm = new;
 		hash_add_rcu(vms, &vm->node, (unsigned long)kvm);
 		WRITE_ONCE(nr_vms, nr_vms + 1);
 	}
-	mutex_lock(&vm->lock);
+	vm->nr_handles++;
 	h->vm = vm;
+	spin_lock(&vm->handles_lock);
 	list_add_tail(&h->node, &vm->handles);
-	mutex_unlock(&vm->lock);
+	spin_unlock(&vm->handles_lock);
 	mutex_unlock(&vms_lock);
+	if (vm != new)
+		chariot_vm_put(new);
 	return 0;
+}
+
+/* ---- the lock, and what is left to who holds it --------------------------- */
+
+int chariot_vm_lock(struct chariot_vm *vm)
+{
+	return mutex_lock_killable(&vm->lock);
+}
+
+static void unlock(struct chariot_vm *vm)
+{
+	struct chariot_domain *dom, *tmp;
+	LIST_HEAD(gone);
+
+	list_splice_init(&vm->gone, &gone);
+	mutex_unlock(&vm->lock);
+	list_for_each_entry_safe(dom, tmp, &gone, gone_node)
+		chariot_domain_free(dom);
+}
+
+static bool has_left(struct chariot_vm *vm)
+{
+	/* Who sets them looks for the lock after that; we gave it back before. */
+	smp_mb();
+	return READ_ONCE(vm->ended) || READ_ONCE(vm->unwatch);
+}
+
+/*
+ * Who closes a handle must not wait for the lock: its holder may sleep for as long
+ * as a page of the guest does not come.  Then that holder does it, when it unlocks.
+ */
+static void do_left(struct chariot_vm *vm)
+{
+	while (has_left(vm) && mutex_trylock(&vm->lock)) {
+		if (vm->unwatch) {
+			/* Who answered is gone: nobody may wait for him. */
+			if (vm->unwatch == vm->watcher)
+				chariot_watch_disarm(vm);
+			chariot_continue_all(vm);
+			WRITE_ONCE(vm->unwatch, 0);
+		}
+		if (vm->ended) {
+			chariot_vm_reset(vm);
+			chariot_view_join(vm);
+			WRITE_ONCE(vm->ended, false);
+		}
+		unlock(vm);
+	}
+}
+
+void chariot_vm_unlock(struct chariot_vm *vm)
+{
+	unlock(vm);
+	do_left(vm);
 }
 
 void chariot_vm_detach(struct chariot_handle *h)
@@ -121,25 +184,22 @@ void chariot_vm_detach(struct chariot_handle *h)
 	bool last;
 
 	mutex_lock(&vms_lock);
-	mutex_lock(&vm->lock);
+	spin_lock(&vm->handles_lock);
 	list_del(&h->node);
-	last = list_empty(&vm->handles);
+	spin_unlock(&vm->handles_lock);
+	last = !--vm->nr_handles;
 	if (last) {
-		chariot_vm_reset(vm);
-		chariot_view_join(vm);
-	} else if (vm->watcher == h) {
-		/* Who answered is gone: nobody may wait for him. */
-		chariot_watch_disarm(vm);
-		chariot_continue_all(vm);
-	}
-	mutex_unlock(&vm->lock);
-	if (last) {
+		/* From here on an attach makes another one. */
 		hash_del_rcu(&vm->node);
 		WRITE_ONCE(nr_vms, nr_vms - 1);
-		/* chariot_spte_access() may still look at it. */
-		synchronize_rcu();
 	}
 	mutex_unlock(&vms_lock);
+	/* Only calls with the handle make it the watcher, and there are none now. */
+	if (READ_ONCE(vm->watcher) == h->id)
+		WRITE_ONCE(vm->unwatch, h->id);
+	if (last)
+		WRITE_ONCE(vm->ended, true);
+	do_left(vm);
 	chariot_vm_put(vm);
 }
 
@@ -154,11 +214,11 @@ struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
 	vs = kzalloc(sizeof(*vs), GFP_KERNEL_ACCOUNT);
 	if (!vs)
 		return NULL;
+	vs->vm = vm;
 	vs->vcpu = vcpu;
-	vs->ops = kmalloc(LAYOUT_OPS_SIZE, GFP_KERNEL_ACCOUNT);
-	if (!vs->ops || xa_err(xa_store(&vm->vcpus, vcpu->vcpu_idx, vs,
-					GFP_KERNEL_ACCOUNT))) {
-		kfree(vs->ops);
+	vs->ops.vs = vs;
+	if (xa_err(xa_store(&vm->vcpus, vcpu->vcpu_idx, vs,
+			    GFP_KERNEL_ACCOUNT))) {
 		kfree(vs);
 		return NULL;
 	}
@@ -197,7 +257,6 @@ void chariot_vm_reset(struct chariot_vm *vm)
 	lockdep_assert_held(&vm->lock);
 	drop_all(vm);
 	chariot_recover_forget(vm);
-	chariot_recover_disarm(vm);
 	chariot_watch_disarm(vm);
 	chariot_continue_all(vm);
 }

@@ -2,9 +2,11 @@
 /*
  * VM, vCPU and domain: what exists and for how long.
  *
- * A VM lives as long as a handle on it (dev.c) or a hooked call in it.  All
- * that is not marked otherwise is protected by chariot_vm.lock.
- * Documentation/locking.rst has the order of the locks.
+ * A VM lives as long as a handle on it (dev.c) or a hooked call in it, and holds
+ * the module; its vCPUs live as long as it does.  A domain that is dropped lives
+ * until vm->lock is given back.  All that is not marked otherwise is protected by
+ * vm->lock.  Documentation/locking.rst has the rules and the order of the locks,
+ * limits.rst the bounds.
  */
 #ifndef CHARIOT_VM_H
 #define CHARIOT_VM_H
@@ -12,6 +14,7 @@
 #include <linux/hashtable.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -20,6 +23,8 @@
 #include "act.h"
 #include "guest.h"
 #include "kvm.h"
+
+struct chariot_handle;
 
 /* Where the kernel's addresses begin. */
 #define CHARIOT_KERNEL_HALF	0xffff800000000000ULL
@@ -67,7 +72,7 @@ struct chariot_entry {
 /* Driver code that waits on a stack: for a function that it has called, or for
  * the end of an interrupt.  It owns the entry it belongs to. */
 struct chariot_frame {
-	struct hlist_node node;
+	struct rb_node node;	/* in the domain's, by rsp */
 	struct chariot_entry *entry;
 	const struct chariot_gate *gate;	/* NULL: no actions */
 	bool interrupt;
@@ -100,6 +105,7 @@ struct chariot_domain {
 	struct chariot_cr cr;
 	u64 ret;		/* a byte in the driver's text that is a "ret" */
 	size_t tables;			/* bytes */
+	u64 memory;			/* bytes, its part of vm->memory */
 
 	/* recover.c */
 	struct chariot_recover recover;
@@ -115,14 +121,18 @@ struct chariot_domain {
 	u32 nr_resources;
 	bool lost_resource;		/* there was no room */
 	bool powered;			/* it has taken one that is CHARIOT_LOCK_POWER */
+	u64 tell_refused;		/* when stats.refused has come so far */
 	u32 nr_once;
 	struct {
 		u64 fn, arg, undo;
 	} once[8];			/* done already: CHARIOT_STAND_IN_ONCE */
 
-	DECLARE_HASHTABLE(frames, 8);	/* by rsp */
+	struct rb_root frames;		/* frame.c */
 	u64 nr_frames;
+	u64 run_pages;			/* granted by the gate that runs */
 	struct chariot_stats stats;
+	bool gone;			/* dropped: in vm->gone until vm->lock is free */
+	struct list_head gone_node;
 	struct rcu_work free;
 };
 
@@ -135,8 +145,16 @@ struct chariot_storm {
 	u32 calls;				/* at the same place */
 };
 
+/* KVM's emulator operations, of which some are ours. */
+struct chariot_ops {
+	struct chariot_vcpu *vs;	/* whose emulator it is */
+	const void *kvm_ops;		/* KVM's own */
+	u8 table[LAYOUT_OPS_SIZE] __aligned(8);
+};
+
 /* One for each vCPU; only its own thread uses what is not under the lock. */
 struct chariot_vcpu {
+	struct chariot_vm *vm;
 	struct kvm_vcpu *vcpu;
 	unsigned int view;		/* 0: kernel view */
 	struct chariot_entry *entry;	/* of the driver code that runs */
@@ -149,11 +167,16 @@ struct chariot_vcpu {
 	unsigned long wait_until;	/* jiffies */
 
 	/* Own thread only. */
-	const void *kvm_ops;		/* KVM's emulator operations */
-	void *ops;			/* ours */
+	struct chariot_ops ops;
 	bool emulating;			/* a write that faulted */
 	bool pausing;			/* the emulator was stopped to wait */
 	bool failing;			/* or for the driver to fail */
+};
+
+/* An instruction of the guest's kernel that is not passed unseen (watch.c). */
+struct chariot_point {
+	u64 gva, gpa;			/* gva 0: none */
+	u8 insn[8];			/* what is behind its ftrace site */
 };
 
 struct chariot_vm {
@@ -161,34 +184,47 @@ struct chariot_vm {
 	struct kref ref;
 	struct rcu_head rcu;
 	struct kvm *kvm;
+	pid_t pid;			/* of the VMM, in the initial namespace */
+	u32 nr_handles;			/* under vms_lock */
+	/* Left to do by whoever holds the lock next, or now. */
+	bool ended;			/* the last handle is closed */
+	u64 unwatch;			/* this handle is closed, which watched */
+
 	struct mutex lock;
 	bool dead;
-	pid_t pid;			/* of the VMM, in the initial namespace */
+	struct list_head gone;		/* domains that were dropped */
+	u64 memory;			/* bytes that its domains use */
 
 	struct chariot_domain __rcu *domains[CHARIOT_NR_VIEWS];
 	unsigned int nr_domains;
-	struct xarray text;		/* gfn -> domain number; RCU */
+	u32 nr_frames;			/* of all domains */
+	struct xarray text;		/* gfn -> domain number, or CHARIOT_WATCH_VIEW; RCU */
 	struct xarray blocks;		/* 2M blocks that are mapped 4K (view.c) */
+	u32 nr_blind;			/* of these, those without memory */
 	u64 slots;			/* generation of KVM's slots that they are of */
 	struct xarray vcpus;		/* vcpu_idx -> struct chariot_vcpu */
 
 	/* watch.c */
-	struct chariot_handle *watcher;
+	u64 watcher;			/* the handle that watches; 0: none */
 	u32 watch;			/* CHARIOT_WATCH_* */
 	u32 timeout_ms;
-	u64 load_gva, load_gpa;
+	struct chariot_point load, oops;
+	struct {
+		u64 rsp, module;
+	} told;				/* the LOAD event that was sent last */
 	struct chariot_cr cr;		/* of the kernel, seen last */
 	u64 lstar;
 
 	/* recover.c */
 	struct list_head calls;		/* of guest functions, that have not returned */
-	u64 trap, oops_gva, oops_gpa;
+	u64 trap;
 	struct {
 		char name[CHARIOT_NAME_LEN];
 		u64 since;		/* ns; 0: free */
 	} down[CHARIOT_NR_VIEWS];	/* drivers that have failed */
 
 	/* event.c */
+	spinlock_t handles_lock;	/* handles */
 	struct list_head handles;
 	u64 seq;
 	wait_queue_head_t wait;		/* vCPUs that wait for CONTINUE */
@@ -196,15 +232,26 @@ struct chariot_vm {
 	struct chariot_stats stats;	/* of domains that are gone */
 };
 
+/* Where the watched functions run (watch.c); domains have those below. */
+#define CHARIOT_WATCH_VIEW	(CHARIOT_NR_VIEWS - 1)
+
 unsigned int chariot_vms_count(void);
 
-/* Give @h, which is all zero but for its FIFO, to the VM of @kvm. */
+/*
+ * Give @h, which is all zero but for its FIFO and id, to the VM of @kvm; take it
+ * away.  Neither waits for vm->lock.
+ */
 int chariot_vm_attach(struct kvm *kvm, struct chariot_handle *h);
+void chariot_vm_detach(struct chariot_handle *h);
 /* NULL: not attached.  find() needs rcu_read_lock() while the result is used. */
 struct chariot_vm *chariot_vm_find(const struct kvm *kvm);
 struct chariot_vm *chariot_vm_get(struct kvm *kvm);
 void chariot_vm_put(struct chariot_vm *vm);
-void chariot_vm_detach(struct chariot_handle *h);
+
+/* -EINTR: the caller was killed.  Who holds it may wait for guest memory. */
+int chariot_vm_lock(struct chariot_vm *vm);
+/* Frees the domains that were dropped, and does what closed handles have left. */
+void chariot_vm_unlock(struct chariot_vm *vm);
 
 /* Under vm->lock from here on. */
 struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
@@ -218,8 +265,10 @@ void chariot_vm_reset(struct chariot_vm *vm);
 struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu);
 
 /* domain.c */
+/* Not under vm->lock: it copies from user memory first. */
 int chariot_domain_create(struct chariot_vm *vm,
 			  const struct chariot_domain_create *args);
+void chariot_domain_free(struct chariot_domain *dom);
 void chariot_domain_drop(struct chariot_domain *dom);
 /* The driver's init has returned: what only it needed is no longer the driver's. */
 void chariot_domain_init_done(struct chariot_domain *dom, s64 result);

@@ -7,95 +7,104 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-static const u8 nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+/* ---- points -------------------------------------------------------------- */
 
-/* A hypercall of this CPU's kind, and a two-byte nop. */
-static void trap_insn(u8 insn[5])
+/* Behind endbr64 and the nop or call of the guest's ftrace: what no tool changes. */
+#define POINT_INSN	9
+
+int chariot_point_arm(struct chariot_vm *vm, struct chariot_point *p,
+		      struct chariot_cr cr, u64 gva)
 {
-	static const u8 vmmcall[5] = { 0x0f, 0x01, 0xd9, 0x66, 0x90 };
-	static const u8 vmcall[5] = { 0x0f, 0x01, 0xc1, 0x66, 0x90 };
-
-	memcpy(insn, chariot_kvm_is_amd() ? vmmcall : vmcall, 5);
-}
-
-int chariot_watch_plant(struct chariot_vm *vm, struct chariot_cr cr, u64 gva,
-			u64 *gpa)
-{
+	void *nr = xa_mk_value(CHARIOT_WATCH_VIEW), *old;
 	struct chariot_walk walk;
-	u8 insn[5];
+	u8 insn[sizeof(p->insn)];
+	int err;
 
-	if (chariot_guest_walk(vm->kvm, cr, gva, &walk) ||
-	    walk.left < sizeof(insn) ||
-	    chariot_guest_read(vm->kvm, walk.gpa, insn, sizeof(insn)))
+	lockdep_assert_held(&vm->lock);
+	if (chariot_guest_walk(vm->kvm, cr, gva, &walk) || !walk.executable ||
+	    chariot_guest_read_va(vm->kvm, cr, gva + POINT_INSN, insn,
+				  sizeof(insn)))
 		return -EFAULT;
-	if (memcmp(insn, nop5, sizeof(nop5)))
-		return -ENOEXEC;
-	trap_insn(insn);
-	if (chariot_guest_write(vm->kvm, walk.gpa, insn, sizeof(insn)))
-		return -EFAULT;
-	*gpa = walk.gpa;
+	old = xa_load(&vm->text, walk.gpa >> PAGE_SHIFT);
+	if (old && old != nr)
+		return -EEXIST;
+	err = chariot_view_split(vm, walk.gpa >> PAGE_SHIFT) ?:
+	      xa_err(xa_store(&vm->text, walk.gpa >> PAGE_SHIFT, nr,
+			      GFP_KERNEL_ACCOUNT));
+	if (err)
+		return err;
+	p->gva = gva;
+	p->gpa = walk.gpa;
+	memcpy(p->insn, insn, sizeof(insn));
+	chariot_view_zap(vm, walk.gpa >> PAGE_SHIFT);
 	return 0;
 }
 
-void chariot_watch_unplant(struct chariot_vm *vm, u64 gpa)
+void chariot_point_disarm(struct chariot_vm *vm, struct chariot_point *p)
 {
-	u8 ours[5], insn[5];
+	u64 gfn = p->gpa >> PAGE_SHIFT;
 
-	trap_insn(ours);
-	/* After a reset of the guest something else may be there. */
-	if (!chariot_guest_read(vm->kvm, gpa, insn, sizeof(insn)) &&
-	    !memcmp(insn, ours, sizeof(insn)))
-		chariot_guest_write(vm->kvm, gpa, nop5, sizeof(nop5));
+	lockdep_assert_held(&vm->lock);
+	if (!p->gva)
+		return;
+	p->gva = 0;
+	if ((vm->load.gva && vm->load.gpa >> PAGE_SHIFT == gfn) ||
+	    (vm->oops.gva && vm->oops.gpa >> PAGE_SHIFT == gfn))
+		return;
+	xa_erase(&vm->text, gfn);
+	chariot_view_zap(vm, gfn);
 }
 
+/* A hypercall of this CPU's kind, and a "ret". */
 bool chariot_watch_is_trap(struct chariot_vm *vm, struct chariot_cr cr, u64 gva)
 {
-	u8 ours[5], insn[4];
+	static const u8 vmmcall[4] = { 0x0f, 0x01, 0xd9, 0xc3 };
+	static const u8 vmcall[4] = { 0x0f, 0x01, 0xc1, 0xc3 };
+	u8 insn[4];
 
-	trap_insn(ours);
-	ours[3] = 0xc3;
 	return !chariot_guest_read_va(vm->kvm, cr, gva, insn, sizeof(insn)) &&
-	       !memcmp(insn, ours, sizeof(insn));
+	       !memcmp(insn, chariot_kvm_is_amd() ? vmmcall : vmcall,
+		       sizeof(insn));
 }
+
+/* ---- what is watched for --------------------------------------------------- */
 
 static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
 {
 	struct chariot_cr cr = { w->cr3, w->cr4 };
-	int err = chariot_watch_plant(vm, cr, w->load_gva, &vm->load_gpa);
+	int err = chariot_point_arm(vm, &vm->load, cr, w->load_gva);
 
 	if (err)
 		return err;
-	vm->load_gva = w->load_gva;
 	/* Lasting ones; those of a KERNEL event may be a process's. */
 	vm->cr = cr;
+	vm->told.rsp = 0;
 	vm->watch |= CHARIOT_WATCH_LOAD;
 	return 0;
 }
 
 static void load_disarm(struct chariot_vm *vm)
 {
-	if (!(vm->watch & CHARIOT_WATCH_LOAD))
-		return;
 	vm->watch &= ~CHARIOT_WATCH_LOAD;
-	chariot_watch_unplant(vm, vm->load_gpa);
+	chariot_point_disarm(vm, &vm->load);
 }
 
 void chariot_watch_disarm(struct chariot_vm *vm)
 {
 	load_disarm(vm);
 	vm->watch = 0;
-	vm->watcher = NULL;
+	vm->watcher = 0;
 }
 
 int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 		      const struct chariot_watch *w)
 {
 	bool same = vm->watch & CHARIOT_WATCH_LOAD &&
-		    vm->load_gva == w->load_gva;
+		    vm->load.gva == w->load_gva;
 	int err;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->watcher && vm->watcher != h)
+	if (vm->watcher && vm->watcher != h->id)
 		return w->flags ? -EBUSY : 0;
 	if (w->flags & CHARIOT_WATCH_LOAD && !same) {
 		if (vm->watch & CHARIOT_WATCH_LOAD)
@@ -108,7 +117,7 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 	}
 	vm->watch &= ~CHARIOT_WATCH_KERNEL;
 	vm->watch |= w->flags & CHARIOT_WATCH_KERNEL;
-	vm->watcher = vm->watch ? h : NULL;
+	vm->watcher = vm->watch ? h->id : 0;
 	if (w->flags)
 		vm->timeout_ms = w->timeout_ms;
 	/* Make a guest that runs from mapped memory alone fault once. */
@@ -136,23 +145,49 @@ void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 	reset(vm, vcpu);
 }
 
+static bool load_point_moved(struct chariot_vm *vm, struct chariot_cr cr)
+{
+	u8 insn[sizeof(vm->load.insn)];
+	struct chariot_walk walk;
+
+	return chariot_guest_walk(vm->kvm, cr, vm->load.gva, &walk) ||
+	       walk.gpa != vm->load.gpa ||
+	       chariot_guest_read_va(vm->kvm, cr, vm->load.gva + POINT_INSN,
+				     insn, sizeof(insn)) ||
+	       memcmp(insn, vm->load.insn, sizeof(insn));
+}
+
+/* The first range is text, but for a driver that has none. */
+static bool text_moved(struct chariot_domain *dom, struct chariot_cr cr)
+{
+	const struct chariot_range *r = dom->ranges;
+	struct chariot_walk walk;
+
+	return dom->nr_ranges && r->kind == CHARIOT_RANGE_TEXT &&
+	       (chariot_guest_walk(dom->vm->kvm, cr, r->gva, &walk) ||
+		!xa_load(&dom->exec, walk.gpa >> PAGE_SHIFT));
+}
+
+/* With the same kernel at the same place again the load point is right as it is. */
 void chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {
-	struct chariot_walk walk;
-	u8 ours[5], insn[5];
+	struct chariot_domain *dom;
+	struct chariot_cr cr;
+	bool moved;
+	u32 nr;
 
 	lockdep_assert_held(&vm->lock);
 	if (!(vm->watch & CHARIOT_WATCH_LOAD) ||
 	    !(vcpu->arch.efer & EFER_LMA) || chariot_x86_ops->get_cpl(vcpu))
 		return;
-	trap_insn(ours);
-	if (!chariot_guest_walk(vm->kvm, chariot_vcpu_cr(vcpu), vm->load_gva,
-				&walk) &&
-	    walk.gpa == vm->load_gpa &&
-	    !chariot_guest_read(vm->kvm, walk.gpa, insn, sizeof(insn)) &&
-	    !memcmp(insn, ours, sizeof(insn)))
-		return;
-	reset(vm, vcpu);
+	cr = chariot_vcpu_cr(vcpu);
+	moved = load_point_moved(vm, cr);
+	for (nr = 1; nr < CHARIOT_WATCH_VIEW && !moved; nr++) {
+		dom = chariot_domain_of(vm, nr);
+		moved = dom && text_moved(dom, cr);
+	}
+	if (moved)
+		reset(vm, vcpu);
 }
 
 /* After a kexec LSTAR is that of the kernel before, for a while. */
@@ -194,23 +229,34 @@ bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return true;
 }
 
-/* kvm_emulate_hypercall(): is it the one that we planted? */
-static bool at_load_point(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			  struct kvm_vcpu *vcpu)
+/*
+ * Once for each call of the function: an interrupt may come before its first
+ * instruction is executed, and the fetch is seen again when that returns.
+ */
+bool chariot_watch_load(struct chariot_vm *vm, struct chariot_vcpu *vs,
+			struct kvm_vcpu *vcpu, u64 rip, u64 rsp)
 {
 	struct chariot_event ev = {
 		.type = CHARIOT_EV_LOAD, .vcpu = vcpu->vcpu_idx,
 	};
+	u64 module = chariot_reg_read(vcpu, VCPU_REGS_RDI);
 	struct chariot_cr cr;
 
-	if (!vm->load_gva ||
-	    kvm_call(kvm_get_linear_rip)(vcpu) != vm->load_gva ||
-	    chariot_x86_ops->get_cpl(vcpu))
+	lockdep_assert_held(&vm->lock);
+	if (rip != vm->load.gva) {
+		/* The function calls others, and is back from one. */
+		if (vm->told.rsp - rsp < SZ_64K)
+			vm->told.rsp = 0;
 		return false;
-	if (vs->wait_seq || !(vm->watch & CHARIOT_WATCH_LOAD))
-		return true;
+	}
+	if (!(vm->watch & CHARIOT_WATCH_LOAD) ||
+	    chariot_x86_ops->get_cpl(vcpu) ||
+	    (vm->told.rsp == rsp && vm->told.module == module))
+		return false;
+	vm->told.rsp = rsp;
+	vm->told.module = module;
 	cr = chariot_vcpu_cr(vcpu);
-	ev.u.load.module = chariot_reg_read(vcpu, VCPU_REGS_RDI);
+	ev.u.load.module = module;
 	ev.u.load.cr3 = cr.cr3;
 	ev.u.load.cr4 = cr.cr4;
 	chariot_wait_begin(vm, vs, &ev);
@@ -220,35 +266,18 @@ static bool at_load_point(struct chariot_vm *vm, struct chariot_vcpu *vs,
 int chariot_hypercall(struct kvm_vcpu *vcpu)
 {
 	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
-	struct chariot_vcpu *vs = NULL;
-	bool ours = false, done = false;
-	int err = 0;
+	bool done = false;
+	int r;
 
 	if (vm) {
-		mutex_lock(&vm->lock);
-		vs = chariot_vcpu_of(vm, vcpu);
-		ours = vs && at_load_point(vm, vs, vcpu);
-		done = vs && !ours && chariot_recover_hypercall(vm, vs, vcpu);
-		mutex_unlock(&vm->lock);
-	}
-	if (done) {
+		r = chariot_vm_lock(vm);
+		if (!r) {
+			done = chariot_recover_hypercall(vm, vcpu);
+			chariot_vm_unlock(vm);
+		}
 		chariot_vm_put(vm);
-		return 1;
+		if (r || done)
+			return r ?: 1;
 	}
-	if (ours) {
-		if (vs->wait_seq)
-			err = chariot_wait(vm, vs, vcpu);
-		/* The nop that the guest meant to execute. */
-		if (!err)
-			chariot_reg_write(vcpu, VCPU_REGS_RIP,
-					  vm->load_gva + sizeof(nop5));
-		chariot_vm_put(vm);
-		return err ?: 1;
-	}
-	if (vm)
-		chariot_vm_put(vm);
-	err = kvm_call(kvm_emulate_hypercall)(vcpu);
-	/* Not a tail call: redirect() knows our calls by their return address. */
-	barrier();
-	return err;
+	return kvm_call(kvm_emulate_hypercall)(vcpu);
 }

@@ -17,8 +17,6 @@
 #include "policy.h"
 #include "vm.h"
 
-#define RETRY_MS	20	/* until the guest's ftrace is set up */
-#define RETRY_MAX_MS	120000
 #define DEFAULT_TIMEOUT	60000
 
 #define MAX_RESTARTS	16
@@ -52,8 +50,6 @@ struct chariot_guard {
 	struct name *drivers;
 	struct live *live;
 	uint32_t armed;			/* CHARIOT_WATCH_* */
-	bool retry;			/* the load point is not there yet */
-	int retried_ms;
 	bool dead;			/* the module gave this VM up */
 
 	pthread_mutex_t lock;
@@ -208,20 +204,12 @@ static void watch_kernel(struct chariot_guard *g)
 		       "cannot watch for the guest's kernel");
 }
 
-/*
- * do_init_module() begins with a call until the guest's ftrace makes it a nop,
- * early in boot and long before it loads modules, but after KERNEL was sent:
- * look again from time to time until then.
- */
 static void watch_load(struct chariot_guard *g)
 {
 	uint64_t at = chariot_profile__load_point(g->vm->profile,
 						  chariot_vm__space(g->vm));
 	int err = at ? 0 : -errno;
 
-	g->retry = err == -EAGAIN && g->retried_ms < RETRY_MAX_MS;
-	if (g->retry)
-		return;
 	if (!err)
 		err = arm(g, CHARIOT_WATCH_LOAD, at);
 	if (err)
@@ -234,14 +222,12 @@ static void watch_load(struct chariot_guard *g)
 static void update_watch(struct chariot_guard *g)
 {
 	if (!g->drivers) {
-		g->retry = false;
 		if (g->armed)
 			arm(g, 0, 0);
 	} else if (!g->vm->profile) {
 		if (!(g->armed & CHARIOT_WATCH_KERNEL))
 			watch_kernel(g);
 	} else if (!(g->armed & CHARIOT_WATCH_LOAD)) {
-		g->retried_ms = 0;
 		watch_load(g);
 	}
 }
@@ -254,7 +240,6 @@ static void start_over(struct chariot_guard *g)
 	vm_forget_kernel(g->vm);
 	memset(g->vm->names, 0, sizeof(g->vm->names));
 	set_armed(g, 0);
-	g->retry = false;
 	g->dead = false;
 	update_watch(g);
 }
@@ -675,7 +660,7 @@ static void *guard_main(void *arg)
 		/* A dead VM would wake us all the time. */
 		p[1].fd = g->dead ? -1 : chariot_vm__fd(g->vm);
 		p[1].events = POLLIN;
-		r = poll(p, 2, g->retry ? RETRY_MS : -1);
+		r = poll(p, 2, -1);
 		if (r < 0 && errno != EINTR) {
 			failed(g, -errno, "guard: poll");
 			break;
@@ -684,10 +669,6 @@ static void *guard_main(void *arg)
 			break;
 		if (r > 0 && p[1].revents)
 			drain(g);
-		if (g->retry && r == 0) {
-			g->retried_ms += RETRY_MS;
-			watch_load(g);
-		}
 	}
 	return NULL;
 }
@@ -761,9 +742,22 @@ static void wake(struct chariot_guard *g)
 		log_warn("guard: cannot wake its thread: %s", strerror(errno));
 }
 
+/* Nothing of ours stays in the guest, but for what it may still be about to use. */
+static void clean_guest(struct chariot_guard *g, bool used)
+{
+	if (!g->vm->profile)
+		return;
+	if (used)
+		log_info("a driver has failed: the code that ends its calls stays in unused kernel text");
+	else
+		recover_undo(g->vm->profile, chariot_vm__space(g->vm));
+}
+
 void chariot_guard__stop(struct chariot_guard *g)
 {
+	struct chariot_stats st = {};
 	struct chariot_vm_info i;
+	int err;
 
 	if (!g)
 		return;
@@ -777,6 +771,8 @@ void chariot_guard__stop(struct chariot_guard *g)
 		for (uint32_t nr = 1; nr < NR_DOMAINS; nr++)
 			if (i.domains & 1U << nr)
 				chariot_vm__drop(g->vm, nr);
+	err = chariot_vm__stats(g->vm, 0, &st);
+	clean_guest(g, err || st.faults || st.refused);
 	chariot_vm__free(g->vm);
 	guard_free(g);
 }

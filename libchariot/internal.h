@@ -168,12 +168,10 @@ int profile_read_member(const struct chariot_profile *p,
 uint64_t profile_symbol_any(const struct chariot_profile *p,
 			    const char *const *names);
 
-/*
- * The 5-byte nop that @function starts with, for its tracing; 0 with errno:
- * EAGAIN when the guest's ftrace has not begun.
- */
-uint64_t profile_nop(const struct chariot_profile *p,
-		     const struct chariot_space *s, const char *function);
+/* Where the module can stop a guest that calls @function; 0 with errno: ENOENT,
+ * EFAULT, ENOEXEC when it is called from its own page. */
+uint64_t profile_point(const struct chariot_profile *p,
+		       const struct chariot_space *s, const char *function);
 
 struct btf_type;
 
@@ -209,6 +207,8 @@ struct recover_module {
 int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 		    const struct chariot_space *s,
 		    const struct recover_module *m);
+/* Take it out again: only if it was never used, else the guest may yet come there. */
+void recover_undo(const struct chariot_profile *p, const struct chariot_space *s);
 
 /* ---- driver.c ----------------------------------------------------------- */
 

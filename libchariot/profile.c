@@ -411,70 +411,48 @@ int chariot_profile__kernel(const struct chariot_profile *p,
 	return 0;
 }
 
-/* Five bytes that the module can replace, or has replaced. */
-static bool good_nop(const uint8_t *b)
-{
-	static const uint8_t nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-
-	if (!memcmp(b, nop, sizeof(nop)))
-		return true;
-	/* vmmcall or vmcall of an armed watch */
-	return b[0] == 0x0f && b[1] == 0x01 && (b[2] == 0xd9 || b[2] == 0xc1);
-}
-
-/* endbr64, or the 4-byte nop that sealing puts in its place. */
-static bool is_endbr(const uint8_t *b)
-{
-	return !memcmp(b, "\xf3\x0f\x1e\xfa", 4) ||
-	       !memcmp(b, "\x66\x0f\x1f\x00", 4) ||
-	       !memcmp(b, "\x0f\x1f\x40\x00", 4);
-}
-
 /*
- * What compilers make is "call __fentry__".  ftrace_init() turns all these
- * into nops, and it runs after LSTAR was set: a guest that has just begun to
- * boot is not ready yet.
+ * The module sees who comes to a function from another page.  A direct call from the
+ * same page would be missed: is there one?
  */
-static bool is_fentry_call(const struct chariot_profile *p, const uint8_t *b,
-			   uint64_t addr)
+static bool called_beside(const struct chariot_space *s, uint64_t addr, int *err)
 {
-	uint64_t fentry = chariot_profile__symbol(p, "__fentry__");
+	uint64_t page = addr & PAGE_MASK;
+	uint8_t b[PAGE_SIZE];
 	int32_t rel;
 
-	memcpy(&rel, b + 1, sizeof(rel));
-	return b[0] == 0xe8 && fentry && addr + 5 + (int64_t)rel == fentry;
+	*err = chariot_space__read(s, page, b, sizeof(b));
+	for (size_t i = 0; !*err && i + 5 <= sizeof(b); i++) {
+		if (b[i] != 0xe8 && b[i] != 0xe9)
+			continue;
+		memcpy(&rel, b + i + 1, sizeof(rel));
+		if (page + i + 5 + (int64_t)rel == addr)
+			return true;
+	}
+	return false;
 }
 
-uint64_t profile_nop(const struct chariot_profile *p,
-		     const struct chariot_space *s, const char *function)
+uint64_t profile_point(const struct chariot_profile *p,
+		       const struct chariot_space *s, const char *function)
 {
 	uint64_t addr = chariot_profile__symbol(p, function);
-	uint8_t b[9];
-	int err = addr ? chariot_space__read(s, addr, b, sizeof(b)) : -ENOENT;
-	unsigned int skip;
+	int err = addr ? 0 : -ENOENT;
 
-	if (err) {
-		log_err("%s: %s", function, strerror(-err));
-		errno = -err;
+	if (addr && called_beside(s, addr, &err)) {
+		log_err("%s is called from the page that it is on: such a call would not be seen",
+			function);
+		errno = ENOEXEC;
 		return 0;
 	}
-	skip = is_endbr(b) ? 4 : 0;
-	if (good_nop(b + skip))
-		return addr + skip;
-	if (is_fentry_call(p, b + skip, addr + skip)) {
-		log_debug("%s: the guest's ftrace is not set up yet", function);
-		errno = EAGAIN;
-		return 0;
-	}
-	log_warn("%s starts with no nop but %02x %02x %02x %02x %02x%s",
-		 function, b[skip], b[skip + 1], b[skip + 2], b[skip + 3], b[skip + 4],
-		 b[skip] == 0xe8 ? " (a call: the guest traces it)" : "");
-	errno = ENOEXEC;
+	if (!err)
+		return addr;
+	log_err("%s: %s", function, strerror(-err));
+	errno = -err;
 	return 0;
 }
 
 uint64_t chariot_profile__load_point(const struct chariot_profile *p,
 				     const struct chariot_space *s)
 {
-	return profile_nop(p, s, "do_init_module");
+	return profile_point(p, s, "do_init_module");
 }

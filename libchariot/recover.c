@@ -497,7 +497,7 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 	r->returns[RETURN_SIGBUS] = 2;		/* VM_FAULT_SIGBUS */
 	r->returns[RETURN_AGAIN] = 1;		/* BLK_EH_, SCSI_EH_RESET_TIMER */
 	r->hold = chariot_profile__symbol(p, "schedule_timeout_idle");
-	r->oops = profile_nop(p, s, "oops_begin");
+	r->oops = profile_point(p, s, "oops_enter");
 	if (flags >= 0) {
 		r->irq_exit = chariot_profile__symbol(p, "ct_irq_exit");
 		r->task_flags = flags;
@@ -631,6 +631,25 @@ static void make_replace(struct chariot_recover *r, struct slot *s,
 	r->replace[1] = (struct chariot_call){ teardown, { m->module } };
 	r->replace[2] = (struct chariot_call){ copy, {
 		m->module + name, text, strlen(held) + 1 } };
+}
+
+void recover_undo(const struct chariot_profile *p, const struct chariot_space *s)
+{
+	uint8_t insn[4], now[4], *fill;
+	uint64_t at;
+
+	trap_insn(insn);
+	at = find_unused(p, s, insn);
+	if (!at || chariot_space__read(s, at, now, sizeof(now)) ||
+	    memcmp(now, insn, sizeof(insn)))
+		return;
+	fill = malloc(UNUSED_SIZE);
+	if (!fill)
+		return;
+	memset(fill, FILL, UNUSED_SIZE);
+	if (chariot_space__write(s, at, fill, UNUSED_SIZE))
+		log_warn("what was written into unused kernel text stays there");
+	free(fill);
 }
 
 int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,

@@ -13,6 +13,8 @@
 #	iso_stat VM COUNTER		a counter of struct chariot_stats
 #	iso_events VM TYPE		the events of a type so far
 #	iso_detach VM			the guard's handle is closed
+#	audit VM			one TAP line: no second-stage mapping that
+#					should not be. vm_stop does it, too.
 #	net_up VM [DRIVER]		load the driver, configure eth0
 #	back_ends DIR ARGS		QEMU's ARGS, and the back ends that they name,
 #					whose files are in DIR; - for none
@@ -114,6 +116,24 @@ iso_detach()
 		sleep 0.1
 	done
 	return 1
+}
+
+audit()
+{
+	local got
+
+	got=$(chariot -j vm audit "$(vm_pid "$1")" 2>&1)
+	case $got in
+	*'"bad":0'*) ok "$1: no mapping that should not be" ;;
+	*) not_ok "$1: no mapping that should not be" "$got" ;;
+	esac
+}
+
+eval "plain_$(declare -f vm_stop)"
+vm_stop()
+{
+	! vm_alive "$1" || [ ! -c /dev/chariot ] || audit "$1"
+	plain_vm_stop "$1"
 }
 
 net_up()

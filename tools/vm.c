@@ -25,6 +25,11 @@ static const struct column show_cols[] = {
 	{ "domains", "Domains" }, {},
 };
 
+static const struct column audit_cols[] = {
+	{ "checked", "Mappings" }, { "bad", "Bad" }, { "gpa", "First" },
+	{ "size", "Size" }, { "view", "View" }, { "access", "Should not" }, {},
+};
+
 static struct json_object *vm_json(const struct kvm_vm *v)
 {
 	struct json_object *o = json_map();
@@ -160,6 +165,50 @@ static int vm_show(int argc, char **argv)
 	return out(o, show_vm);
 }
 
+/* ---- audit ---------------------------------------------------------------- */
+
+static void put_first_bad(struct json_object *o, const struct chariot_audit *a)
+{
+	static const char *const size[] = { "?", "4K", "2M", "1G" };
+	bool write = a->access & CHARIOT_AUDIT_WRITE;
+	bool exec = a->access & CHARIOT_AUDIT_EXEC;
+
+	put_hex(o, "gpa", a->gpa);
+	put_str(o, "size", size[a->level < ARRAY_SIZE(size) ? a->level : 0]);
+	put_u64(o, "view", a->view);
+	put_str(o, "access", write && exec ? "write, execute" :
+		write ? "write" : "execute");
+}
+
+static void show_audit(struct json_object *o)
+{
+	fields(o, audit_cols);
+}
+
+static int vm_audit(int argc, char **argv)
+{
+	struct chariot_audit a = { .argsz = sizeof(a) };
+	struct json_object *o;
+	struct chariot_vm *vm;
+	int err;
+
+	if (parse_args(&argc, argv, NULL, 1, 1))
+		return EXIT_USAGE;
+	vm = vm_open(argv[0], NULL);
+	if (!vm)
+		return EXIT_FAIL;
+	err = ioctl(chariot_vm__fd(vm), CHARIOT_AUDIT, &a) < 0 ? errno : 0;
+	chariot_vm__free(vm);
+	if (err)
+		return fail_lib(err, "audit of %s", argv[0]);
+	o = json_map();
+	put_u64(o, "checked", a.checked);
+	put_u64(o, "bad", a.bad);
+	if (a.bad)
+		put_first_bad(o, &a);
+	return out(o, show_audit) ?: a.bad ? EXIT_FAIL : EXIT_OK;
+}
+
 /* ---- continue ----------------------------------------------------------- */
 
 static int vm_continue(int argc, char **argv)
@@ -188,6 +237,7 @@ static int vm_continue(int argc, char **argv)
 static const struct command commands[] = {
 	{ "list", "", vm_list },
 	{ "show", "VM", vm_show },
+	{ "audit", "VM", vm_audit },
 	{ "continue", "VM SEQ", vm_continue },
 	{},
 };

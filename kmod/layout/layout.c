@@ -6,7 +6,10 @@
  *
  * usage: layout VMLINUX KVM.KO
  *
- * VMLINUX is raw BTF (/sys/kernel/btf/vmlinux), a vmlinux or a vmlinuz.
+ * VMLINUX is the vmlinux or vmlinuz of the same kernel, or /sys/kernel/btf/vmlinux.
+ * The types of kvm.ko continue those of its very own kernel: with another one's they
+ * may be read without an error, and be wrong.  So both must have one release, and the
+ * module compares both build-ids when it is loaded.
  */
 #include <fcntl.h>
 #include <gelf.h>
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/utsname.h>
 #include <bpf/btf.h>
 #include <chariot.h>
 #include <bpf/libbpf.h>
@@ -101,46 +105,136 @@ static void role(void)
 	printf("#define LAYOUT_ROLE_BITS\t%d\n", best);
 }
 
-/* Which kvm.ko this is. */
-static void build_id(const char *path)
+/* ---- which kvm.ko, and which kernel ------------------------------------------ */
+
+/* A build-id as lower-case hex, of 20 bytes. */
+struct id {
+	char hex[41];
+};
+
+/* The one of the notes at @buf; false: there is none. */
+static bool find_id(char *buf, size_t len, struct id *id)
 {
-	int fd = open(path, O_RDONLY);
-	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
-	size_t shstrndx, at = 0, name, desc;
-	Elf_Scn *scn = NULL;
-	GElf_Shdr sh;
+	Elf_Data d = {
+		.d_buf = buf, .d_size = len, .d_type = ELF_T_NHDR,
+		.d_version = EV_CURRENT,
+	};
+	size_t at = 0, name, desc;
 	GElf_Nhdr n;
-	Elf_Data *d;
+
+	while ((at = gelf_getnote(&d, at, &n, &name, &desc))) {
+		if (n.n_type != NT_GNU_BUILD_ID || n.n_descsz != 20 ||
+		    n.n_namesz != 4 || memcmp(buf + name, "GNU", 4))
+			continue;
+		for (int i = 0; i < 20; i++)
+			sprintf(id->hex + 2 * i, "%02x",
+				(unsigned char)buf[desc + i]);
+		return true;
+	}
+	return false;
+}
+
+static Elf_Data *section(Elf *elf, const char *path, const char *want)
+{
+	Elf_Scn *scn = NULL;
+	size_t shstrndx;
+	GElf_Shdr sh;
 
 	if (!elf || elf_getshdrstrndx(elf, &shstrndx))
 		die("is no ELF file", path);
 	while ((scn = elf_nextscn(elf, scn)))
-		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_NOTE &&
-		    !strcmp(elf_strptr(elf, shstrndx, sh.sh_name),
-			    ".note.gnu.build-id"))
-			break;
-	d = scn ? elf_getdata(scn, NULL) : NULL;
-	if (!d || !gelf_getnote(d, at, &n, &name, &desc) || n.n_descsz != 20)
-		die("has no build-id", path);
-	printf("#define LAYOUT_BUILD_ID\t\"");
-	for (int i = 0; i < 20; i++)
-		printf("%02x", ((unsigned char *)d->d_buf)[desc + i]);
-	printf("\"\n");
-	elf_end(elf);
-	close(fd);
+		if (gelf_getshdr(scn, &sh) &&
+		    !strcmp(elf_strptr(elf, shstrndx, sh.sh_name) ?: "", want))
+			return elf_getdata(scn, NULL);
+	return NULL;
 }
 
-static struct btf *vmlinux_btf(const char *path)
+/* The kernel that a module is for: the first word of its vermagic. */
+static char *release_of(const Elf_Data *modinfo, const char *path)
 {
-	struct btf *base = btf__parse(path, NULL);
-	struct chariot_profile *p;
+	static const char key[] = "vermagic=";
+	const char *at = modinfo ? modinfo->d_buf : NULL;
+	const char *end = modinfo ? at + modinfo->d_size : NULL;
 
-	if (base)
-		return base;
-	p = chariot_profile__from_file(path);
+	for (; at < end; at += strnlen(at, end - at) + 1)
+		if ((size_t)(end - at) > strlen(key) &&
+		    !memcmp(at, key, strlen(key))) {
+			at += strlen(key);
+			return strndup(at, strcspn(at, " "));
+		}
+	die("has no vermagic", path);
+	return NULL;
+}
+
+static char *kvm_id(const char *path, struct id *id)
+{
+	int fd = open(path, O_RDONLY);
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	Elf_Data *d = section(elf, path, ".note.gnu.build-id");
+	char *release;
+
+	if (!d || !find_id(d->d_buf, d->d_size, id))
+		die("has no build-id", path);
+	release = release_of(section(elf, path, ".modinfo"), path);
+	elf_end(elf);
+	close(fd);
+	return release;
+}
+
+#define RUNNING_BTF	"/sys/kernel/btf/vmlinux"
+#define RUNNING_NOTES	"/sys/kernel/notes"
+
+static struct btf *running_kernel(struct id *id, char **release)
+{
+	int fd = open(RUNNING_NOTES, O_RDONLY);
+	struct utsname u;
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n < 0 || uname(&u) || !find_id(buf, n, id))
+		die("has no build-id", RUNNING_NOTES);
+	close(fd);
+	*release = strdup(u.release);
+	return btf__parse(RUNNING_BTF, NULL);
+}
+
+static struct btf *kernel_file(const char *path, struct id *id, char **release)
+{
+	struct chariot_profile *p = chariot_profile__from_file(path);
+
 	if (!p)
-		die("cannot read its BTF", path);
+		die("is no vmlinux or vmlinuz with BTF", path);
+	if (strlen(chariot_profile__build_id(p)) != sizeof(id->hex) - 1)
+		die("has no build-id", path);
+	strcpy(id->hex, chariot_profile__build_id(p));
+	*release = strdup(chariot_profile__release(p));
 	return (struct btf *)chariot_profile__btf(p);
+}
+
+static void load(const char *vmlinux, const char *kvm_ko)
+{
+	char *base_release, *kvm_release;
+	struct id base_id, id;
+	struct btf *base;
+
+	kvm_release = kvm_id(kvm_ko, &id);
+	base = strcmp(vmlinux, RUNNING_BTF) ?
+	       kernel_file(vmlinux, &base_id, &base_release) :
+	       running_kernel(&base_id, &base_release);
+	if (!base)
+		die("cannot read its BTF", vmlinux);
+	if (strcmp(base_release, kvm_release)) {
+		fprintf(stderr, "layout: %s is of %s, but %s is of %s\n",
+			vmlinux, base_release, kvm_ko, kvm_release);
+		exit(1);
+	}
+	btf = btf__parse_split(kvm_ko, base);
+	if (!btf)
+		die("cannot read its BTF", kvm_ko);
+	printf("/* Made by kmod/layout from the BTF of %s, %s. */\n", kvm_ko,
+	       kvm_release);
+	printf("#define LAYOUT_BUILD_ID\t\t\"%s\"\n", id.hex);
+	printf("#define LAYOUT_KERNEL_BUILD_ID\t\"%s\"\n", base_id.hex);
 }
 
 int main(int argc, char **argv)
@@ -151,13 +245,13 @@ int main(int argc, char **argv)
 	}
 	elf_version(EV_CURRENT);
 	libbpf_set_print(NULL);
-	btf = btf__parse_split(argv[2], vmlinux_btf(argv[1]));
-	if (!btf)
-		die("cannot read its BTF", argv[2]);
-
-	printf("/* Made by kmod/layout from the BTF of %s. */\n", argv[2]);
-	build_id(argv[2]);
+	load(argv[1], argv[2]);
 	printf("#define LAYOUT_PAGE_ROLE\t%u\n", member("kvm_mmu_page", "role"));
+	printf("#define LAYOUT_PAGE_LINK\t%u\n", member("kvm_mmu_page", "link"));
+	printf("#define LAYOUT_PAGE_SPT\t\t%u\n", member("kvm_mmu_page", "spt"));
+	printf("#define LAYOUT_PAGE_GFN\t\t%u\n", member("kvm_mmu_page", "gfn"));
+	printf("#define LAYOUT_PAGE_TRANSLATION\t%u\n",
+	       member("kvm_mmu_page", "shadowed_translation"));
 	printf("#define LAYOUT_CTXT_VCPU\t%u\n",
 	       member("x86_emulate_ctxt", "vcpu"));
 	printf("#define LAYOUT_CTXT_OPS\t\t%u\n",

@@ -121,7 +121,8 @@ CHARIOT_API int chariot_profile__enumerator(const struct chariot_profile *p,
 CHARIOT_API int chariot_profile__kernel(const struct chariot_profile *p,
 					const struct chariot_space *s,
 					struct chariot_kernel *k);
-/* Address of the 5-byte nop at the start of do_init_module(), 0 if unknown. */
+/* Address of do_init_module(), where CHARIOT_WATCH_LOAD stops the guest; 0 if it is
+ * not known or cannot be watched (ENOEXEC: called from its own page). */
 CHARIOT_API uint64_t
 chariot_profile__load_point(const struct chariot_profile *p,
 			    const struct chariot_space *s);

@@ -266,26 +266,21 @@ static bool same_symbols(const struct chariot_profile *a,
 static void check_load_point(const struct facts *f, struct fake_guest *g,
 			     const struct chariot_profile *p)
 {
-	static const struct {
-		const char *what, *bytes;
-		bool good;
-	} sites[] = {
-		{ "nop", "\x0f\x1f\x44\x00\x00", true },
-		{ "vmmcall", "\x0f\x01\xd9\x90\x90", true },
-		{ "vmcall", "\x0f\x01\xc1\x00\x00", true },
-		{ "push", "\x55\x48\x89\xe5\x90", false },
-	};
 	uint64_t addr = chariot_profile__symbol(p, "do_init_module");
-	size_t i;
+	uint64_t beside = (addr & ~0xfffULL) + (addr % 4096 < 64 ? 128 : 0);
+	int32_t rel = addr - (beside + 5);
+	uint8_t call[5] = { 0xe8 }, was[5];
 
-	tap_ok(!chariot_profile__load_point(p, &g->space) && errno == EAGAIN,
-	       "%s: load point before ftrace_init()", f->version);
-	for (i = 0; i < ARRAY_SIZE(sites); i++) {
-		chariot_space__write(&g->space, addr, sites[i].bytes, 5);
-		tap_ok(chariot_profile__load_point(p, &g->space) ==
-		       (sites[i].good ? addr : 0), "%s: load point with a %s",
-		       f->version, sites[i].what);
-	}
+	memcpy(call + 1, &rel, sizeof(rel));
+	tap_ok(chariot_profile__load_point(p, &g->space) == addr,
+	       "%s: load point", f->version);
+	chariot_space__read(&g->space, beside, was, sizeof(was));
+	chariot_space__write(&g->space, beside, call, sizeof(call));
+	tap_ok(!chariot_profile__load_point(p, &g->space) && errno == ENOEXEC,
+	       "%s: no load point that is called from its own page", f->version);
+	chariot_space__write(&g->space, beside, was, sizeof(was));
+	tap_ok(profile_point(p, &g->space, "oops_enter"),
+	       "%s: where the kernel comes when it dies", f->version);
 }
 
 static void check_kernel(const struct facts *f, struct fake_guest *g,

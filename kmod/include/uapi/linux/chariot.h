@@ -11,6 +11,9 @@
  *   EFAULT  a pointer does not lead to memory of the caller, or a guest
  *           address is not mapped by the guest;
  *   E2BIG   a table has more rows than CHARIOT_MAX_* allows;
+ *   ENOSPC  the VM has CHARIOT_MAX_MEMORY, or 4096 blocks of 2 MiB of addresses
+ *           where it has no memory are named;
+ *   EINTR   the caller was killed;
  *   ENOENT  no such domain, vCPU or event;
  *   ESHUTDOWN  the isolation of this VM was switched off, after a failure of
  *           our own or because the VM is going away.
@@ -36,6 +39,10 @@
 #define CHARIOT_MAX_GATES	65536
 #define CHARIOT_MAX_OPS		65536
 #define CHARIOT_MAX_OBJECT	(1ULL << 30)	/* bytes in one grant */
+#define CHARIOT_MAX_CHECKS	64		/* CHECKs and LEN_STRINGs of one gate */
+/* Of one VM, all its domains together (Documentation/limits.rst): */
+#define CHARIOT_MAX_FRAMES	8192		/* calls and interrupts under way */
+#define CHARIOT_MAX_MEMORY	(256ULL << 20)	/* bytes of the host, for tables and ACTs */
 
 #define CHARIOT_IOC		0xCB
 
@@ -57,13 +64,17 @@ struct chariot_info {
 
 /*
  * CHARIOT_ATTACH: a handle on a VM.  @vm_fd is a KVM VM descriptor
- * ("anon_inode:kvm-vm"): who has it controls the VM already.  Returns a new
+ * ("anon_inode:kvm-vm").  With a handle all of the guest's memory is read and
+ * written, so the caller must be a thread of the VMM, or allowed to ptrace it
+ * (ptrace(2), PTRACE_MODE_ATTACH_REALCREDS); a handle itself can be passed on to
+ * anybody.  Returns a new
  * descriptor, the *handle*; a second attach to the same VM gives a second
  * handle on the same state.  Nothing in the VM changes by attaching.  When
  * the last handle is closed all domains of the VM are dropped.
  *
  * EBADF   @vm_fd is no open file
  * ENOTTY  @vm_fd is not a KVM VM
+ * EPERM   the VM is another process's, which the caller may not ptrace
  * EOPNOTSUPP  the VM's registers are protected (SEV-ES, SEV-SNP).  The memory of
  *         a plain SEV VM cannot be read: attach works, nothing is found there.
  */
@@ -122,13 +133,15 @@ struct chariot_mem {
  *
  * KERNEL: the next vCPU that is seen to run a 64-bit kernel with its system
  *   call entry set (LSTAR) waits, once, and a KERNEL event is sent.
- * LOAD: a vCPU that arrives at @load_gva, the 5-byte nop at the start of the
- *   guest's do_init_module(), waits, each time, and a LOAD event is sent.
- *   The nop is replaced by a hypercall instruction while the watch is armed.
- *   @cr3 and @cr4 say with which page tables @load_gva is looked up.
+ * LOAD: a vCPU that arrives at @load_gva, the first instruction of the guest's
+ *   do_init_module(), waits, each time, and a LOAD event is sent.  @cr3 and @cr4
+ *   say with which page tables @load_gva is looked up.  Nothing is written into
+ *   the guest: the page of @load_gva cannot be executed but in a view of its own.
+ *   So a call from the same page is not seen.
  *
  * A waiting vCPU goes on after CHARIOT_CONTINUE, or after @timeout_ms (an
- * ERROR event tells).  ENOEXEC: there is no 5-byte nop at @load_gva.
+ * ERROR event tells).  EFAULT: @load_gva is not mapped, or not executable; EEXIST:
+ * a driver's text is there.
  */
 struct chariot_watch {
 	__u32 argsz;
@@ -392,9 +405,9 @@ enum {
 };
 struct chariot_recover {
 	__u64 trap;
-	__u64 oops;			/* gva of the 5-byte nop that oops_begin() starts
-					 * with, where the kernel comes when it has no
-					 * answer to an exception; 0: not looked at */
+	__u64 oops;			/* gva of oops_enter(), where the kernel comes
+					 * from another page when it has no answer to an
+					 * exception; 0: not looked at */
 	__u64 hold;			/* called, again and again, with UINT_MAX in place of
 					 * the return from an exit that went wrong, if not
 					 * COMPLETE: the module must not be freed;
@@ -426,8 +439,7 @@ struct chariot_recover {
  * this is called while its LOAD event waits.
  *
  * EBUSY   all views are in use; another domain of the VM has another trap
- * ENOEXEC recover.trap is not a hypercall and a "ret", or there is no nop at
- *         recover.oops
+ * ENOEXEC recover.trap is not a hypercall and a "ret"
  * EOPNOTSUPP  verdict RECOVER without @recover
  * EEXIST  a domain has text at these addresses already
  * E2BIG   more rows than CHARIOT_MAX_*, or ranges of more than
@@ -601,12 +613,33 @@ struct chariot_reset {
 	__u32 flags;			/* 0 */
 };
 
+/*
+ * CHARIOT_AUDIT: look through all second-stage page tables of the VM for a mapping
+ * that lets a view write or execute what it must not: @bad is 0, or there is a bug in
+ * the module or a way of KVM's that it does not know.  For tests and support: the
+ * VM's vCPUs wait when they fault, while it looks.
+ */
+struct chariot_audit {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u64 checked;			/* out: mappings */
+	__u64 bad;			/* out: of these; of the first one: */
+	__u64 gpa;			/* out */
+	__u32 view;			/* out: 0, a domain, or where watched pages run */
+	__u32 level;			/* out: 1: 4K, 2: 2M, 3: 1G */
+	__u32 access;			/* out: CHARIOT_AUDIT_*, what it should not have */
+	__u32 reserved;
+};
+#define CHARIOT_AUDIT_WRITE	(1U << 0)
+#define CHARIOT_AUDIT_EXEC	(1U << 1)
+
 #define CHARIOT_VM_INFO		_IOWR(CHARIOT_IOC, 0x10, struct chariot_vm_info)
 #define CHARIOT_MEM		_IOWR(CHARIOT_IOC, 0x11, struct chariot_mem)
 #define CHARIOT_WATCH		_IOW(CHARIOT_IOC, 0x12, struct chariot_watch)
 #define CHARIOT_CONTINUE	_IOW(CHARIOT_IOC, 0x13, struct chariot_continue)
 #define CHARIOT_RESET		_IOW(CHARIOT_IOC, 0x14, struct chariot_reset)
 #define CHARIOT_POST		_IOW(CHARIOT_IOC, 0x15, struct chariot_post)
+#define CHARIOT_AUDIT		_IOWR(CHARIOT_IOC, 0x16, struct chariot_audit)
 #define CHARIOT_DOMAIN_CREATE	_IOW(CHARIOT_IOC, 0x20, struct chariot_domain_create)
 #define CHARIOT_DOMAIN_DROP	_IOW(CHARIOT_IOC, 0x21, struct chariot_domain_op)
 #define CHARIOT_DOMAIN_SET	_IOW(CHARIOT_IOC, 0x22, struct chariot_domain_op)
