@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hostile [-w SECONDS] [-m MODULE] [NAME...]: what a guest, its driver, its VMM
+ * and a caller of the ioctls may try, one test for each; without NAME all.
+ * hostile -l: list them.
+ *
+ * Each runs in a process of its own, which is killed when it does not end.
+ * Those come last that have taken the host down.
+ */
+#include "vm.h"
+#include "hostile.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+unsigned int patience = 60;
+const char *module_path;
+
+static const struct test {
+	const char *name;
+	const char *what;
+	void (*fn)(void);
+} tests[] = {
+	{ "checks", "a gate with more CHECKs than are allowed", test_checks },
+	{ "create-fails", "a CREATE that fails", test_create_fails },
+	{ "who", "ATTACH by others than the VM's owner", test_who },
+	{ "intr-frame", "the driver jumps into the interrupt entry",
+	  test_intr_frame },
+	{ "intr-stack", "the same, with a stack that is not mapped",
+	  test_intr_stack },
+	{ "tail-stack", "the driver ends in a jump, at the end of its stack",
+	  test_tail_stack },
+	{ "entry-stack", "the driver is entered with a stack that is not mapped",
+	  test_entry_stack },
+	{ "frames", "calls out of the driver that never return", test_frames },
+	{ "parked", "interrupts of kernel code that never return",
+	  test_parked },
+	{ "memory-grant", "GRANTs without end", test_memory_grant },
+	{ "memory-driver", "allocations of a driver without end",
+	  test_memory_driver },
+	{ "create-stalled", "a table of CREATE does not come",
+	  test_create_stalled },
+	{ "close-stalled", "a stack of the guest does not come",
+	  test_close_stalled },
+	{ "act-read-stalled", "the buffer of ACT_READ does not come",
+	  test_act_read_stalled },
+	{ "kill-stalled", "SIGKILL while memory of the guest does not come",
+	  test_kill_stalled },
+	{ "rmmod-stalled", "rmmod while memory of the guest does not come",
+	  test_rmmod_stalled },
+	{ "slot-anew", "a slot is made anew at the same place", test_slot_anew },
+	{ "zap-slot", "a slot is deleted beside a zap", test_zap_slot },
+	{ "close-emulating", "the handle is closed inside an emulated write",
+	  test_close_emulating },
+	{ "attach-emulating", "the same, and the VM is attached again",
+	  test_attach_emulating },
+};
+#define NR_TESTS	(sizeof(tests) / sizeof(*tests))
+
+/* ---- what a test says --------------------------------------------------- */
+
+static const char *current;
+static unsigned int failed;
+
+static void say(const char *word, const char *fmt, va_list ap)
+{
+	printf("%s - %s: ", word, current);
+	vprintf(fmt, ap);
+	printf("\n");
+	fflush(stdout);
+}
+
+void ok(bool good, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(good ? "ok" : "not ok", fmt, ap);
+	va_end(ap);
+	failed += !good;
+}
+
+void note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	printf("# %s: ", current);
+	vprintf(fmt, ap);
+	printf("\n");
+	fflush(stdout);
+	va_end(ap);
+}
+
+void skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	printf("ok - %s # SKIP ", current);
+	vprintf(fmt, ap);
+	printf("\n");
+	fflush(stdout);
+	va_end(ap);
+}
+
+/* ---- run ---------------------------------------------------------------- */
+
+static void run_child(const struct test *t)
+{
+	setpgid(0, 0);
+	devices_open();
+	t->fn();
+	_exit(failed > 99 ? 99 : failed);
+}
+
+/* False: it has not ended in @seconds. */
+static bool wait_child(pid_t pid, unsigned int seconds, int *status)
+{
+	unsigned int i;
+
+	for (i = 0; i < seconds * 20; i++) {
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		usleep(50000);
+	}
+	return false;
+}
+
+/* Longer than all the waits inside of any test. */
+static void run(const struct test *t)
+{
+	int log = klog_open(), status = 0;
+	char line[200];
+	bool bad;
+	pid_t pid;
+
+	current = t->name;
+	note("%s", t->what);
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		run_child(t);
+	if (!wait_child(pid, 4 * patience + 120, &status)) {
+		ok(false, "ends");
+		kill(-pid, SIGKILL);
+		ok(wait_child(pid, patience, &status), "can be killed");
+	} else if (WIFSIGNALED(status)) {
+		ok(false, "runs to its end: signal %d", WTERMSIG(status));
+	} else {
+		failed += WEXITSTATUS(status);
+		if (WEXITSTATUS(status) == 125)
+			ok(false, "runs to its end");
+	}
+	kill(-pid, SIGKILL);
+	bad = klog_bad(log, line, sizeof(line));
+	ok(!bad, "kernel log is clean%s%s", bad ? ": " : "", line);
+}
+
+static void list(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TESTS; i++)
+		printf("%-18s%s\n", tests[i].name, tests[i].what);
+}
+
+static const struct test *find(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TESTS; i++)
+		if (!strcmp(tests[i].name, name))
+			return &tests[i];
+	fprintf(stderr, "hostile: no test '%s'; -l lists them\n", name);
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+	int c;
+
+	while ((c = getopt(argc, argv, "lm:w:")) != -1) {
+		switch (c) {
+		case 'l':
+			list();
+			return 0;
+		case 'm':
+			module_path = optarg;
+			break;
+		case 'w':
+			patience = atoi(optarg);
+			break;
+		default:
+			return 2;
+		}
+	}
+	for (c = optind; c < argc; c++)
+		find(argv[c]);
+	for (c = optind; c < argc; c++)
+		run(find(argv[c]));
+	for (i = 0; optind == argc && i < NR_TESTS; i++)
+		run(&tests[i]);
+	return failed != 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Limits that have a name in the uapi header, or will. */
+#ifndef CHARIOT_MAX_FRAMES
+#define CHARIOT_MAX_FRAMES	8192
+#endif
+#ifndef CHARIOT_MAX_CHECKS
+#define CHARIOT_MAX_CHECKS	64
+#endif
+#ifndef CHARIOT_MAX_MEMORY
+#define CHARIOT_MAX_MEMORY	(256ull << 20)
+#endif
+
+/* How long something may take that nothing should hold up, on any machine. */
+extern unsigned int patience;
+/* What to load again when a test has unloaded it; NULL: not known. */
+extern const char *module_path;
+
+/* One TAP line. */
+__attribute__((format(printf, 2, 3)))
+void ok(bool good, const char *fmt, ...);
+__attribute__((format(printf, 1, 2)))
+void note(const char *fmt, ...);
+__attribute__((format(printf, 1, 2)))
+void skip(const char *fmt, ...);
+
+/* life.c */
+void test_close_emulating(void);
+void test_attach_emulating(void);
+void test_create_stalled(void);
+void test_close_stalled(void);
+void test_act_read_stalled(void);
+void test_kill_stalled(void);
+void test_rmmod_stalled(void);
+void test_slot_anew(void);
+void test_zap_slot(void);
+
+/* bound.c */
+void test_frames(void);
+void test_parked(void);
+void test_checks(void);
+void test_memory_grant(void);
+void test_memory_driver(void);
+void test_create_fails(void);
+
+/* driver.c */
+void test_intr_frame(void);
+void test_intr_stack(void);
+void test_tail_stack(void);
+void test_entry_stack(void);
+
+/* who.c */
+void test_who(void);
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who has a VM's descriptor, inherited or passed, does not therefore own the VM:
+ * KVM refuses him, and so do we, unless he may trace the process that owns it.
+ */
+#include "vm.h"
+#include "hostile.h"
+
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OWNER	12345
+#define ANOTHER	12346
+
+static void become(unsigned int uid)
+{
+	if (!uid)
+		return;
+	if (setgid(uid) || setuid(uid))
+		die("setuid");
+	/* Else nobody but root could trace it. */
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+/* 0, or errno, of an attach by a process of that user. */
+static int attach_as(unsigned int uid, int vm_fd)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		become(uid);
+		_exit(attach(vm_fd) < 0 ? errno : 0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void expect(const char *what, unsigned int uid, int fd, int err)
+{
+	int got = attach_as(uid, fd);
+
+	ok(got == err, "%s: %s", what, got ? strerror(got) : "allowed");
+}
+
+/* A VM of that user, alive until the socket is closed. */
+static pid_t owner(unsigned int uid, int *vm_fd, int *sock)
+{
+	struct guest g;
+	int s[2], fds[2];
+	pid_t pid;
+	char c;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, s))
+		die("socketpair");
+	pid = fork();
+	if (!pid) {
+		close(s[0]);
+		become(uid);
+		guest_new(&g, 1);
+		send_fds(s[1], g.fd, g.fd);
+		_exit(read(s[1], &c, 1));
+	}
+	close(s[1]);
+	receive_fds(s[0], fds);
+	close(fds[1]);
+	*vm_fd = fds[0];
+	*sock = s[0];
+	return pid;
+}
+
+static int ptrace_scope(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "r");
+	int scope = 0;
+
+	if (f && fscanf(f, "%d", &scope) != 1)
+		scope = 0;
+	if (f)
+		fclose(f);
+	return scope;
+}
+
+void test_who(void)
+{
+	struct guest g;
+	int fd, sock;
+	pid_t pid;
+
+	guest_new(&g, 1);
+	fd = attach(g.fd);
+	ok(fd >= 0, "the process that made the VM");
+	close(fd);
+	expect("root, who inherited it", 0, g.fd, 0);
+	expect("another user, who inherited root's", ANOTHER, g.fd, EPERM);
+
+	pid = owner(OWNER, &fd, &sock);
+	expect("root, who was passed it", 0, fd, 0);
+	if (ptrace_scope())
+		skip("ptrace_scope forbids the same user, too");
+	else
+		expect("the same user, who was passed it", OWNER, fd, 0);
+	expect("another user, who was passed it", ANOTHER, fd, EPERM);
+	close(sock);
+	waitpid(pid, NULL, 0);
+	note("root, when the owner is gone: %s", strerror(attach_as(0, fd)));
+}
