@@ -5,7 +5,8 @@
  * hostile -l: list them.
  *
  * Each runs in a process of its own, which is killed when it does not end.
- * Those come last that have taken the host down.
+ * Those come last that have taken the host down: zap-slot where pages are
+ * shadowed (NPT=0), and attach-emulating.
  */
 #include "vm.h"
 #include "hostile.h"
@@ -53,10 +54,10 @@ static const struct test {
 	{ "rmmod-stalled", "rmmod while memory of the guest does not come",
 	  test_rmmod_stalled },
 	{ "slot-anew", "a slot is made anew at the same place", test_slot_anew },
-	{ "zap-slot", "a slot is deleted beside a zap", test_zap_slot },
 	{ "close-emulating", "the handle is closed inside an emulated write",
 	  test_close_emulating },
-	{ "attach-emulating", "the same, and the VM is attached again",
+	{ "zap-slot", "a slot is deleted beside a zap", test_zap_slot },
+	{ "attach-emulating", "the handle is closed there, and the VM attached again",
 	  test_attach_emulating },
 };
 #define NR_TESTS	(sizeof(tests) / sizeof(*tests))
