@@ -18,7 +18,7 @@
 #			(a directory in .cache/out/, of which the last 20 stay)
 #	-a ARGS		more arguments for L1's kernel
 #
-# Passed on to COMMAND: HOST GUEST VCPUS NPT V KVM_*_ARGS VM_* CHARIOT_*.
+# Passed on to COMMAND: HOST GUEST VCPUS NPT V KVM_*_ARGS VM_* CHARIOT_* STRESS_*.
 # NPT=0 gives kvm_amd npt=0 (shadow paging).
 # L1_CPU, L1_QEMU, L1_QEMU_ARGS: another CPU model for L1, another QEMU, more
 # arguments for it.
@@ -77,7 +77,8 @@ write_command()
 	local v
 
 	{
-		for v in HOST GUEST VCPUS NPT V "${!KVM_@}" "${!VM_@}" "${!CHARIOT_@}"; do
+		for v in HOST GUEST VCPUS NPT V "${!KVM_@}" "${!VM_@}" "${!CHARIOT_@}" \
+			"${!STRESS_@}"; do
 			[ -z "${!v+set}" ] || printf 'export %s=%q\n' "$v" "${!v}"
 		done
 		printf 'L1_DIR=%q\n' "$TOP"

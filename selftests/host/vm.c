@@ -58,8 +58,9 @@ void guest_tables(struct guest *g)
 		pd[i] = i << 21 | 0x83;
 }
 
-static void set_sregs(int cpu)
+void guest_sregs(struct guest *g, unsigned int nr)
 {
+	int cpu = g->cpu[nr].fd;
 	struct kvm_segment cs = {
 		.limit = ~0u, .selector = 0x10, .type = 11, .present = 1,
 		.s = 1, .l = 1, .g = 1,
@@ -128,7 +129,7 @@ void guest_new(struct guest *g, unsigned int nr_cpus)
 		if (g->cpu[i].run == MAP_FAILED)
 			die("kvm_run");
 		set_cpuid(g->cpu[i].fd);
-		set_sregs(g->cpu[i].fd);
+		guest_sregs(g, i);
 	}
 }
 

@@ -71,6 +71,8 @@ void guest_put(struct guest *g, unsigned int at, const void *code, size_t len);
 #define RET	0xc3
 #define HLT	0xf4
 
+/* 64-bit mode, as at first. */
+void guest_sregs(struct guest *g, unsigned int cpu);
 void guest_regs(struct guest *g, unsigned int cpu, const struct kvm_regs *regs);
 /* From KERNEL on, with that stack. */
 void guest_start(struct guest *g, uint64_t rsp, uint64_t rbx);

@@ -1,0 +1,3 @@
+# Random calls from all sides. STRESS_SEED, STRESS_CALLS: another run.
+.build/selftests/stress -s "${STRESS_SEED:-1}" -n "${STRESS_CALLS:-10000}" -r "$MODULE"
+true
