@@ -56,14 +56,14 @@ part report bash selftests/campaign/report-test.sh
 if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
 	# shellcheck disable=SC2086 # a list
 	nested "${HOST:-6.1}" "${GUEST:-6.1}" "${VCPUS:-1}" "${NPT:-1}" \
-		${TESTS:-act e1000 fault recover conform fast plugin defer load ioctl plain life dirty machine}
+		${TESTS:-act e1000 fault recover conform fast plugin defer load ioctl plain life dirty machine host stress}
 else
 	# Each has one CPU, so two at a time.
-	nested 6.1 6.1 1 1 act e1000 fault recover plugin load virsh live ioctl plain life dirty &
+	nested 6.1 6.1 1 1 act e1000 fault recover plugin load virsh live ioctl plain life dirty host stress &
 	nested 6.12 6.12 2 1 act e1000 recover conform plugin
 	wait
 	VM_VERDICT=oops nested 6.12 6.1 1 1 conform &
-	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform
+	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform host stress
 	wait
 	VM_MODE=fast VM_RECOVER=all_kinds_recover nested 6.1 6.1 2 1 fast recover conform &
 	nested 6.12 6.12 1 1 machine defer
