@@ -62,7 +62,9 @@ static enum action to_view(struct fault *f, unsigned int view, const char *why)
 
 static enum action fail(struct fault *f, int err, const char *what)
 {
-	chariot_vm_fail(f->vm, err, "%s", what);
+	chariot_vm_fail(f->vm, err, "%s%s", what,
+			err == -ENOSPC ? ": a VM may have no more of the host" :
+			err == -ENOMEM ? ": no memory" : "");
 	return RETRY;
 }
 
@@ -109,7 +111,7 @@ static struct chariot_frame *push(struct fault *f, u64 rip, u64 rsp,
 
 static enum action no_frame(struct fault *f)
 {
-	return fail(f, -ENOSPC, "calls and interrupts without end: no room for a frame");
+	return fail(f, -ENOSPC, "calls and interrupts without end");
 }
 
 static u32 violate(struct fault *f, u32 why, u64 gva, u32 len)
@@ -166,7 +168,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 		ret = 0;
 	e = kmalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e)
-		return fail(f, -ENOMEM, "no memory for an entry");
+		return fail(f, -ENOMEM, "an entry");
 	memset(e, 0, offsetof(struct chariot_entry, got));
 	read_values(f, &val);
 	memcpy(e->args, val.v, sizeof(e->args));
@@ -199,7 +201,7 @@ static enum action enter(struct fault *f, const struct chariot_gate *gate)
 		return stop_driver(f, CHARIOT_WHY_LOOP, 0);
 	}
 	if (gate && chariot_gate_hand(f->dom, e, &val))
-		return fail(f, -ENOMEM, "no memory for an argument");
+		return fail(f, -ENOMEM, "an argument");
 	return to_view(f, f->dom->nr, "entry");
 }
 
@@ -759,7 +761,7 @@ static enum action walk_write(struct fault *f)
 	    chariot_open_has(f->dom, gfn))
 		return PASS;
 	if (chariot_open_table(f->dom, f->vs, gfn))
-		return fail(f, -ENOMEM, "no memory for a page-walk grant");
+		return fail(f, -ENOMEM, "a page that a page walk writes");
 	return PASS;
 }
 
