@@ -19,6 +19,7 @@
 #include "internal.h"
 
 #define BTF_LEN_MAX	(64UL << 20)
+#define NAME_MAX_LEN	512		/* KSYM_NAME_LEN */
 #define MOD_DEPTH	32	/* as deep as libbpf follows */
 #define ANON_STEPS	100000	/* members looked at for one name */
 
@@ -95,6 +96,23 @@ static struct btf *new_quietly(const void *data, size_t len, struct btf *base)
 static bool good_id(const struct btf *btf, uint32_t id)
 {
 	return id < btf__type_cnt(btf);
+}
+
+/* All strings of BTF with a sane header: none is too long, all are printable. */
+static bool good_strings(const uint8_t *data)
+{
+	const char *str, *end;
+	struct btf_header h;
+	size_t run = 0;
+
+	memcpy(&h, data, sizeof(h));
+	str = (const char *)data + h.hdr_len + h.str_off;
+	for (end = str + h.str_len; str < end; str++) {
+		run = *str ? run + 1 : 0;
+		if (run >= NAME_MAX_LEN || (*str && (*str < ' ' || *str > '~')))
+			return false;
+	}
+	return true;
 }
 
 static bool good_name(const struct btf *btf, uint32_t off)
@@ -214,6 +232,10 @@ struct btf *btf_new_checked(const void *data, size_t len, struct btf *base)
 
 	if (!total)
 		return err_null(EBADMSG);
+	if (!good_strings(data)) {
+		log_warn("btf: a name is too long, or not printable");
+		return err_null(EBADMSG);
+	}
 	btf = new_quietly(data, total, base);
 	if (!btf)
 		return NULL;

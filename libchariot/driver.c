@@ -422,6 +422,7 @@ static int read_symtab_at(const struct source *r, struct symtab *t,
 			  uint64_t symtab, uint64_t nr, uint64_t strtab)
 {
 	const struct chariot_section *sec = section_of(r->d, strtab);
+	int err;
 
 	if (!sec || !nr || nr > SYMBOLS_MAX)
 		return -EBADMSG;
@@ -435,10 +436,14 @@ static int read_symtab_at(const struct source *r, struct symtab *t,
 	if (!t->syms || !r->d->strings)
 		return -ENOMEM;
 	r->d->strings[t->strings_len] = 0;
-	return chariot_space__read(r->s, symtab, t->syms,
-				   nr * sizeof(*t->syms)) ?:
-	       chariot_space__read(r->s, strtab, r->d->strings,
-				   t->strings_len);
+	err = chariot_space__read(r->s, symtab, t->syms,
+				  nr * sizeof(*t->syms));
+	if (!err)
+		err = chariot_space__read(r->s, strtab, r->d->strings,
+					  t->strings_len);
+	if (!err)
+		text_make_printable(r->d->strings, t->strings_len);
+	return err;
 }
 
 static int read_symtab(const struct source *r, struct symtab *t)

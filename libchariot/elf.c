@@ -57,6 +57,7 @@ static void read_modinfo(struct ko *k, Elf_Scn *scn)
 			if (len >= sizeof(k->d->name))
 				len = sizeof(k->d->name) - 1;
 			memcpy(k->d->name, pos + 5, len);
+			chariot_printable(k->d->name);
 			return;
 		}
 		pos += len + 1;
@@ -87,6 +88,7 @@ static int add_section(struct ko *k, const char *name, const GElf_Shdr *sh,
 	if (len > room - *used)
 		return -EBADMSG;
 	memcpy(copy, name, len);
+	chariot_printable(copy);
 	*used += len;
 	return driver_add_section(k->d, 0, sh->sh_size, section_kind(name, sh),
 				  copy);
@@ -180,6 +182,7 @@ static int copy_strings(struct ko *k, size_t link, size_t *len)
 		return -ENOMEM;
 	memcpy(k->d->strings, data->d_buf, data->d_size);
 	k->d->strings[data->d_size] = 0;
+	text_make_printable(k->d->strings, data->d_size);
 	*len = data->d_size;
 	return 0;
 }
@@ -224,6 +227,7 @@ static void name_by_path(struct ko *k)
 			break;
 		k->d->name[i] = base[i] == '-' ? '_' : base[i];
 	}
+	chariot_printable(k->d->name);
 }
 
 static int read_ko(struct ko *k, uint8_t *data, size_t len)

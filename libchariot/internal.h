@@ -33,13 +33,19 @@ static inline void *err_null(int err)
 	return NULL;
 }
 
+/* ---- text.c ------------------------------------------------------------- */
+
+/* Of @len bytes what is neither printable ASCII nor NUL becomes '?'. */
+void text_make_printable(char *text, size_t len);
+
 /* ---- space.c ------------------------------------------------------------ */
 
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
 #define PAGE_MASK	(~(uint64_t)(PAGE_SIZE - 1))
 
-/* Read a NUL-terminated string of at most @size - 1 bytes, cut when longer. */
+/* Read a NUL-terminated string of at most @size - 1 bytes, cut when longer, and
+ * made printable. */
 int space_read_str(const struct chariot_space *s, uint64_t gva, char *buf,
 		   size_t size);
 

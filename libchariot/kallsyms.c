@@ -369,6 +369,7 @@ static int decode(struct ksyms *k, const struct tables *t)
 		return -ENOMEM;
 	for (i = 0; i < t->num; i++) {
 		len = expand(t, &pos, buf);
+		text_make_printable(buf, len);
 		if (len < 2)
 			return -EBADMSG;
 		k->syms[i] = (struct ksym){

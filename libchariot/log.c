@@ -26,14 +26,6 @@ const char *chariot_version(void)
 	return "1.0.0";
 }
 
-/* Text may come from the guest: what is no printable byte becomes '?'. */
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
-
 void chariot_log(enum chariot_log_level level, const char *fmt, ...)
 {
 	int saved = errno;
@@ -51,7 +43,7 @@ void chariot_log(enum chariot_log_level level, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(text, sizeof(text), fmt, ap);
 		va_end(ap);
-		make_printable(text);
+		chariot_printable(text);
 		fn(ctx, level, text);
 	}
 	errno = saved;

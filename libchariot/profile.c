@@ -3,7 +3,6 @@
  * The profile: symbols, types and constants of one guest kernel.
  */
 #include <bpf/btf.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -76,7 +75,7 @@ static void find_release(struct chariot_profile *p, const struct image *img)
 		return;
 	banner += len;
 	for (i = 0; i < sizeof(p->release) - 1; i++) {
-		if (!isgraph((unsigned char)banner[i]))
+		if (banner[i] <= ' ' || banner[i] > '~')
 			break;
 		p->release[i] = banner[i];
 	}

@@ -120,11 +120,12 @@ int space_read_str(const struct chariot_space *s, uint64_t gva, char *buf,
 		err = chariot_space__read(s, gva + done, buf + done, piece);
 		if (err)
 			return err;
-		if (memchr(buf + done, 0, piece))
-			return 0;
 		done += piece;
+		if (memchr(buf + done - piece, 0, piece))
+			break;
 	}
 	buf[done] = 0;
+	chariot_printable(buf);
 	return 0;
 }
 

@@ -240,9 +240,13 @@ int chariot_vm__info(struct chariot_vm *vm, struct chariot_vm_info *i)
 int chariot_vm__domain_info(struct chariot_vm *vm, uint32_t domain,
 			    struct chariot_domain_info *i)
 {
+	int err;
+
 	*i = (struct chariot_domain_info){ .argsz = sizeof(*i),
 					   .domain = domain };
-	return vm_call(vm->fd, CHARIOT_DOMAIN_INFO, i);
+	err = vm_call(vm->fd, CHARIOT_DOMAIN_INFO, i);
+	text_make_printable(i->name, sizeof(i->name));
+	return err;
 }
 
 /* "snd-hda-intel" is the module snd_hda_intel. */
@@ -365,6 +369,29 @@ static int64_t now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
+/* Names are the guest's, or of whoever has asked for something. */
+static void make_printable(struct chariot_event *ev)
+{
+	switch (ev->type) {
+	case CHARIOT_EV_ERROR:
+		text_make_printable(ev->u.error.text,
+				    sizeof(ev->u.error.text));
+		break;
+	case CHARIOT_EV_DOMAIN_NEW:
+	case CHARIOT_EV_DOMAIN_GONE:
+	case CHARIOT_EV_RECOVERED:
+		text_make_printable(ev->u.name.name, sizeof(ev->u.name.name));
+		break;
+	case CHARIOT_EV_INIT_DONE:
+		text_make_printable(ev->u.init.name, sizeof(ev->u.init.name));
+		break;
+	case CHARIOT_EV_REQUEST:
+		text_make_printable(ev->u.request.name,
+				    sizeof(ev->u.request.name));
+		break;
+	}
+}
+
 /* What an event tells of the guest is remembered, whoever asked for it. */
 static void learn(struct chariot_vm *vm, const struct chariot_event *ev)
 {
@@ -408,6 +435,7 @@ static int read_event(struct chariot_vm *vm, struct chariot_event *ev,
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n != sizeof(*ev) || ev->size != sizeof(*ev))
 		return n ? -EPROTO : -ESHUTDOWN;
+	make_printable(ev);
 	learn(vm, ev);
 	return 1;
 }

@@ -45,6 +45,9 @@ typedef void (*chariot_log_fn)(void *ctx, enum chariot_log_level level,
 CHARIOT_API void chariot_set_log(chariot_log_fn fn, void *ctx);
 /* "1.0.0" */
 CHARIOT_API const char *chariot_version(void);
+/* Fit for terminals and logs: what is no printable ASCII in @text becomes '?'.  All
+ * text that this library gives away is so.  Returns @text, which may be NULL. */
+CHARIOT_API char *chariot_printable(char *text);
 
 /* ---- guest memory ------------------------------------------------------- */
 

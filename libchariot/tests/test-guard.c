@@ -31,6 +31,7 @@ static struct {
 	int nr_watch, nr_resets, nr_drops, nr_creates;
 	uint64_t continued;
 	uint32_t domains, verdict;
+	const char *domain_name;
 	char posted[CHARIOT_NAME_LEN];
 	int watch_error;
 	int errors;			/* ERROR events told */
@@ -62,7 +63,7 @@ static int mock_domain_info(struct chariot_domain_info *i)
 {
 	if (!(m.domains & 1U << i->domain))
 		return -ENOENT;
-	strcpy(i->name, "e1000");
+	strcpy(i->name, m.domain_name ?: "e1000");
 	return 0;
 }
 
@@ -288,6 +289,44 @@ static void test_describe(void)
 	chariot_vm__free(vm);
 }
 
+/* Names are of the guest, or of who asked for something. */
+static void test_rude_names(void)
+{
+	struct chariot_vm *vm = mock_vm();
+	struct chariot_event ev = { .type = CHARIOT_EV_REQUEST }, got;
+
+	m.domains = 2;
+	m.domain_name = "rude\x1b[2J";
+	strcpy(ev.u.request.name, "rude\x1b[2J");
+	send_event(ev);
+	chariot_vm__next_event(vm, &got, 1000);
+	expect_text(vm, &got, "request to isolate rude?[2J");
+	ev.type = CHARIOT_EV_DOMAIN_GONE;
+	strcpy(ev.u.name.name, "rude\r\n\x9b");
+	send_event(ev);
+	chariot_vm__next_event(vm, &got, 1000);
+	expect_text(vm, &got, "rude???: isolation has ended");
+	ev.type = CHARIOT_EV_INIT_DONE;
+	ev.u.init.result = -5;
+	strcpy(ev.u.init.name, "rude\x7f");
+	send_event(ev);
+	chariot_vm__next_event(vm, &got, 1000);
+	expect_text(vm, &got, "rude?: init failed with -5");
+	ev.type = CHARIOT_EV_ERROR;
+	ev.u.error.error = -EINVAL;
+	strcpy(ev.u.error.text, "rude\xc2\x9b");
+	send_event(ev);
+	chariot_vm__next_event(vm, &got, 1000);
+	expect_text(vm, &got, "error: rude?? (Invalid argument)");
+	ev = (struct chariot_event){ .type = CHARIOT_EV_VIOLATION, .domain = 1 };
+	ev.u.violation.rip = 0x1000;
+	ev.u.violation.gva = 0x2000;
+	expect_text(vm, &ev, "rude?[2J: 0x1000 wrote at 0x2000: not in its ACT; allowed");
+	m.domain_name = NULL;
+	close(m.events);
+	chariot_vm__free(vm);
+}
+
 /* ---- the guard ---------------------------------------------------------- */
 
 static void test_idle(void)
@@ -463,6 +502,7 @@ int main(void)
 	test_calls();
 	test_names();
 	test_describe();
+	test_rude_names();
 	fake_init(&m.guest, 1 << 20, false);
 	test_idle();
 	test_errors();

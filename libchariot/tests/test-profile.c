@@ -377,8 +377,8 @@ static void put_symbols(struct fake_guest *g, const struct chariot_profile *p)
 {
 	static const char strings[] =
 		"\0demo_init\0demo_open\0demo_data\0kfree\0jiffies\0"
-		"__pfx_demo_open\0weak\0percpu_var\0";
-	Elf64_Sym s[9] = {
+		"__pfx_demo_open\0weak\0percpu_var\0rude\x1b[2J\0";
+	Elf64_Sym s[10] = {
 		[1] = { 1, STT_FUNC, 0, 1, AT(16), 64 },
 		[2] = { 11, STT_FUNC, 0, 2, AT(0) + 16, 128 },
 		[3] = { 21, STT_OBJECT, 0, 3, AT(13), 8 },
@@ -387,6 +387,7 @@ static void put_symbols(struct fake_guest *g, const struct chariot_profile *p)
 		[6] = { 45, STT_FUNC, 0, 2, AT(0), 16 },
 		[7] = { 61, STB_WEAK << 4, 0, 0, 0, 0 },
 		[8] = { 66, STT_OBJECT, 0, 4, 0x38010, 8 },
+		[9] = { 77, STT_FUNC, 0, 2, AT(2), 8 },
 	};
 
 	put(g, p, "module", THIS, "kallsyms", AT(20));
@@ -485,7 +486,7 @@ static void check_module(const struct facts *f, struct fake_guest *g,
 	chariot_driver__imports(d, &nr_imports);
 	tap_ok(!strcmp(chariot_driver__name(d), "demo_drv") &&
 	       chariot_driver__init(d) == AT(16) &&
-	       chariot_driver__exit(d) == AT(0) + 64 && nr == 5 &&
+	       chariot_driver__exit(d) == AT(0) + 64 && nr == 6 &&
 	       nr_imports == 3, "%s: its parts", f->version);
 	tap_ok(section_is(d, "text", AT(0), 4 * PAGE_SIZE,
 			  CHARIOT_RANGE_TEXT) &&
@@ -508,6 +509,9 @@ static void check_module(const struct facts *f, struct fake_guest *g,
 	name = chariot_driver__name_of(d, AT(0) + 20, &off);
 	tap_ok(name && !strcmp(name, "demo_open") && off == 4,
 	       "%s: name of an address", f->version);
+	name = chariot_driver__name_of(d, AT(2) + 1, &off);
+	tap_ok(name && !strcmp(name, "rude?[2J"),
+	       "%s: a name that is not printable", f->version);
 	name = chariot_driver__name_of(d, 0xffff888000138018, &off);
 	tap_ok(name && !strcmp(name, "percpu_var") && off == 8,
 	       "%s: name of a per-CPU address", f->version);
