@@ -295,9 +295,11 @@ void btf_names_free(struct btf_names *n)
 int32_t btf_names_find(const struct btf_names *n, const char *name,
 		       uint32_t kind)
 {
-	size_t slot = hash_type(name, kind);
+	size_t slot = name ? hash_type(name, kind) : 0;
 	uint32_t id;
 
+	if (!name)
+		return -ENOENT;
 	for (; (id = n->hash[slot & (n->hash_size - 1)]); slot++) {
 		const struct btf_type *t = btf__type_by_id(n->btf, id);
 
@@ -341,7 +343,7 @@ int btf_enumerator(const struct btf *btf, uint32_t id, const char *name,
 	const struct btf_type *t = btf__type_by_id(btf, id);
 	int i;
 
-	for (i = 0; i < btf_vlen(t); i++) {
+	for (i = 0; name && i < btf_vlen(t); i++) {
 		bool small = btf_is_enum(t);
 		uint32_t off = small ? btf_enum(t)[i].name_off :
 				       btf_enum64(t)[i].name_off;
@@ -434,6 +436,8 @@ int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
 	unsigned int steps = 0;
 	int64_t n;
 
+	if (!path)
+		return -ENOENT;
 	for (;;) {
 		size_t len = strcspn(path, ".[");
 

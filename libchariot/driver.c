@@ -357,7 +357,7 @@ uint64_t chariot_driver__find(const struct chariot_profile *p,
 			      const struct chariot_space *s, const char *name)
 {
 	struct module_find f = { .p = p, .s = s, .name = name };
-	int ret = walk_modules(p, s, compare_module, &f);
+	int ret = name ? walk_modules(p, s, compare_module, &f) : 0;
 
 	if (ret == 1)
 		return f.module;

@@ -271,7 +271,7 @@ struct chariot_driver *chariot_driver__from_file(const char *path)
 		err = read_ko(&k, data, len);
 	}
 	if (err) {
-		log_err("%s: no Linux module for x86-64: %s", path,
+		log_err("%s: no Linux module for x86-64: %s", path ?: "no file",
 			strerror(-err));
 		chariot_driver__free(k.d);
 		return err_null(err);

@@ -49,10 +49,24 @@ const char *chariot_verdict_name(uint32_t verdict)
 
 int chariot_verdict_by_name(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+	for (size_t i = 0; name && i < ARRAY_SIZE(verdicts); i++)
 		if (!strcmp(verdicts[i], name))
 			return i;
 	return -EINVAL;
+}
+
+bool chariot_name_ok(const char *name, size_t len)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+	/* What begins with '-' is an option, somewhere. */
+	if (!name || !len || len >= CHARIOT_NAME_LEN || *name == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!name[i] || !strchr(good, name[i]))
+			return false;
+	return true;
 }
 
 const char *chariot_source_name(uint32_t source)

@@ -137,10 +137,13 @@ static int add_name(struct chariot_guard *g, const char *name, size_t len)
 
 	if (!n)
 		return -ENOMEM;
-	if (!set_name(n->name, name, len)) {
+	if (!chariot_name_ok(name, len)) {
+		log_err("guard: \"%.*s\" is no name of a driver", (int)len,
+			name);
 		free(n);
 		return -EINVAL;
 	}
+	set_name(n->name, name, len);
 	pthread_mutex_lock(&g->lock);
 	at = find_name(g, n->name);
 	if (*at)
@@ -694,9 +697,9 @@ static void guard_free(struct chariot_guard *g)
 static int guard_init(struct chariot_guard *g,
 		      const struct chariot_guard_opts *o)
 {
-	size_t sz = o->sz < sizeof(g->o) ? o->sz : sizeof(g->o);
+	size_t sz = o && o->sz < sizeof(g->o) ? o->sz : sizeof(g->o);
 
-	if (sz < offsetof(struct chariot_guard_opts, verdict))
+	if (!o || sz < offsetof(struct chariot_guard_opts, verdict))
 		return -EINVAL;
 	memcpy(&g->o, o, sz);
 	if (!g->o.timeout_ms)
@@ -824,8 +827,9 @@ int chariot_guard__ask(struct chariot_guard *g, const char *name)
 	char asked[CHARIOT_NAME_LEN];
 	int err = 0;
 
-	if (!set_name(asked, name, strlen(name)))
+	if (!name || !chariot_name_ok(name, strlen(name)))
 		return -EINVAL;
+	set_name(asked, name, strlen(name));
 	pthread_mutex_lock(&g->lock);
 	if (g->asked[0])
 		err = -EBUSY;
@@ -844,7 +848,7 @@ int chariot_guard__state(struct chariot_guard *g, const char *name)
 	bool asked, listed, armed;
 	int nr;
 
-	if (!set_name(wanted, name, strlen(name)))
+	if (!name || !set_name(wanted, name, strlen(name)))
 		return -EINVAL;
 	nr = chariot_vm__domain_by_name(g->vm, wanted);
 	if (nr > 0)

@@ -282,10 +282,12 @@ int unpack(const uint8_t *src, size_t len, uint8_t **data, size_t *out_len)
 
 int file_read(const char *path, uint8_t **data, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1, err = 0;
 	struct stat st;
 	size_t done = 0;
 
+	if (!path)
+		return -ENOENT;
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st))
@@ -458,7 +460,8 @@ int image_from_file(struct image *img, const char *path)
 	free(data);
 out:
 	if (err)
-		log_err("%s: no Linux kernel image for x86-64: %s", path,
+		log_err("%s: no Linux kernel image for x86-64: %s",
+			path ?: "no file",
 			strerror(-err));
 	return err;
 }

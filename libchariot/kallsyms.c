@@ -475,8 +475,11 @@ int ksyms_find(struct ksyms *k, const struct image *img)
 
 const struct ksym *ksyms_by_name(const struct ksyms *k, const char *name)
 {
-	size_t slot = hash_name(name);
+	size_t slot = name ? hash_name(name) : 0;
 	uint32_t i;
+
+	if (!name)
+		return NULL;
 
 	for (; k->hash_size && (i = k->hash[slot & (k->hash_size - 1)]); slot++)
 		if (!strcmp(ksyms_name(k, &k->syms[i - 1]), name))

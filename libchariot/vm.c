@@ -263,7 +263,7 @@ int chariot_vm__domain_by_name(struct chariot_vm *vm, const char *name)
 {
 	struct chariot_domain_info d;
 	struct chariot_vm_info i;
-	int err = chariot_vm__info(vm, &i);
+	int err = name ? chariot_vm__info(vm, &i) : -ENOENT;
 
 	for (uint32_t nr = 1; !err && nr < NR_DOMAINS; nr++)
 		if (i.domains & 1U << nr &&
@@ -334,7 +334,7 @@ int chariot_vm__request(struct chariot_vm *vm, uint32_t what, const char *name)
 {
 	struct chariot_post p = { .argsz = sizeof(p), .what = what };
 
-	if (!*name || strlen(name) >= sizeof(p.name))
+	if (!name || !*name || strlen(name) >= sizeof(p.name))
 		return -EINVAL;
 	strcpy(p.name, name);
 	return vm_call(vm->fd, CHARIOT_POST, &p);

@@ -194,17 +194,6 @@ static void on_exit_qemu(Notifier *n, void *data)
 
 /* ---- realize ------------------------------------------------------------ */
 
-bool chariot_name_ok(const char *name, size_t len)
-{
-	if (!len || len >= CHARIOT_NAME_LEN)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!g_ascii_isalnum(name[i]) && name[i] != '_' &&
-		    name[i] != '-')
-			return false;
-	return true;
-}
-
 /*
  * Names with ',' or ':' between: a ',' has to be doubled on the command line.
  * What the guard gets has commas.

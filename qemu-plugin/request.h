@@ -21,7 +21,4 @@ void chariot_requests_start(ChariotRequests *r, PCIDevice *pci,
 			    struct chariot_guard *guard);
 void chariot_requests_reset(ChariotRequests *r);
 
-/* What the guest says is a driver's name (device.c). */
-bool chariot_name_ok(const char *name, size_t len);
-
 #endif

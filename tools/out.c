@@ -37,12 +37,9 @@ struct json_object *json_map(void)
 
 static struct json_object *safe_string(const char *text)
 {
-	char *copy = strdup(text), *c;
+	char *copy = chariot_printable(strdup(text ? text : ""));
 	struct json_object *o;
 
-	for (c = copy; c && *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
 	o = made(copy ? json_object_new_string(copy) : NULL);
 	free(copy);
 	return o;
@@ -354,10 +351,12 @@ const char *lib_said(void)
 	return text;
 }
 
-static void tell(const char *text)
+/* It has names in it that others have chosen. */
+static void tell(char *text)
 {
 	struct json_object *o;
 
+	chariot_printable(text);
 	if (!cli.json) {
 		fflush(stdout);
 		fprintf(stderr, "chariot: %s\n", text);

@@ -80,6 +80,8 @@ static bool read_command(struct kvm_vm *vm)
 			parse_name(vm->name, sizeof(vm->name), next_word(w));
 		kvm |= says_kvm(w, next_word(w));
 	}
+	/* Any user's process may say that it is a VM. */
+	chariot_printable(vm->name);
 	free(text);
 	return kvm;
 }

@@ -168,8 +168,7 @@ static int request(int argc, char **argv, uint32_t what,
 
 	if (parse_args(&argc, argv, options, 2, 2))
 		return EXIT_USAGE;
-	if (!argv[1][0] || strlen(argv[1]) >= CHARIOT_NAME_LEN ||
-	    strpbrk(argv[1], ",/. "))
+	if (!chariot_name_ok(argv[1], strlen(argv[1])))
 		return usage("\"%s\" is no name of a driver", argv[1]);
 	r.vm_name = argv[0];
 	r.driver = argv[1];

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,17 +17,17 @@
 static int match(const struct kvm_vm *vms, int nr, const char *arg,
 		 const struct kvm_vm **found)
 {
-	uint64_t pid;
+	char name[VM_NAME_LEN];
 	int matches = 0;
+	uint64_t pid;
 
-	for (int i = 0; parse_u64(arg, &pid) && i < nr; i++) {
-		if ((uint64_t)vms[i].pid != pid)
-			continue;
-		*found = &vms[i];
-		return 1;
-	}
+	/* As long and as printable as names of VMs are. */
+	snprintf(name, sizeof(name), "%s", arg);
+	chariot_printable(name);
+	if (!parse_u64(arg, &pid))
+		pid = 0;
 	for (int i = 0; i < nr; i++) {
-		if (strcmp(vms[i].name, arg))
+		if (strcmp(vms[i].name, name) && (uint64_t)vms[i].pid != pid)
 			continue;
 		*found = &vms[i];
 		matches++;
@@ -47,7 +48,8 @@ static int find_vm(const char *arg, struct kvm_vm *found)
 	if (nr == 1)
 		*found = *one;
 	else if (nr)
-		r = fail("%d VMs are named %s: use the process id", nr, arg);
+		r = fail("%d VMs have %s for their name or process id: use an id that is no name",
+			 nr, arg);
 	else if (hidden)
 		r = fail("no VM %s (%u processes cannot be looked into: are you root?)",
 			 arg, hidden);

@@ -8,7 +8,8 @@
  * *policy* into the module's tables, and answers the module's events.
  *
  * Conventions: functions return 0 or a positive result, or -errno; functions
- * that return a pointer return NULL and set errno.  Nothing is ever printed:
+ * that return a pointer return NULL and set errno.  Where a name or a path is asked
+ * for, NULL is one that nothing has.  Nothing is ever printed:
  * what went wrong, with names and places, goes to the log callback.  Opaque
  * objects are freed by the function named *__free; all *__free take NULL.
  * An object may be used by one thread at a time, except where said otherwise.
@@ -255,6 +256,8 @@ CHARIOT_API const char *chariot_vm__describe(struct chariot_vm *vm,
 
 CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
 CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
+/* May @len bytes be the name of a driver?  Letters, digits, '_', and '-' behind. */
+CHARIOT_API bool chariot_name_ok(const char *name, size_t len);
 CHARIOT_API const char *chariot_source_name(uint32_t source);
 CHARIOT_API const char *chariot_event_name(uint32_t type);
 

@@ -241,9 +241,41 @@ static void test_names(void)
 	for (uint32_t i = 0; i < CHARIOT_NR_VERDICTS; i++)
 		if (chariot_verdict_by_name(chariot_verdict_name(i)) != (int)i)
 			tap_ok(false, "verdict %u", i);
+	tap_ok(chariot_name_ok("snd-hda_Intel9", 14) &&
+	       chariot_name_ok("e1000,nvme", 5) &&
+	       !chariot_name_ok("--help", 6) && !chariot_name_ok("a,b", 3) &&
+	       !chariot_name_ok("a\0b", 3) && !chariot_name_ok("", 0) &&
+	       !chariot_name_ok("$(a)", 4), "names of drivers");
 	tap_ok(chariot_verdict_by_name("frob") == -EINVAL &&
 	       !strcmp(chariot_source_name(99), "unknown") &&
 	       !strcmp(chariot_event_name(99), "unknown"), "names");
+}
+
+/* None has no name. */
+static void test_no_names(void)
+{
+	struct chariot_guard_opts o = { .sz = sizeof(o), .drivers = "a,--help" };
+	struct chariot_vm *vm = mock_vm();
+	struct chariot_guard *g;
+
+	tap_ok(chariot_verdict_by_name(NULL) == -EINVAL &&
+	       !chariot_name_ok(NULL, 3), "names: NULL");
+	tap_ok(chariot_vm__domain_by_name(vm, NULL) == -ENOENT &&
+	       chariot_vm__request(vm, CHARIOT_REQUEST_ISOLATE, NULL) == -EINVAL,
+	       "handle: NULL");
+	tap_ok(!chariot_profile__from_file(NULL) && errno == ENOENT &&
+	       !chariot_driver__from_file(NULL) && errno == ENOENT,
+	       "files: NULL");
+	tap_ok(!chariot_guard__start(vm, NULL) && errno == EINVAL &&
+	       !chariot_guard__start(vm, &o) && errno == EINVAL,
+	       "guard: NULL, and a bad name");
+	o.drivers = NULL;
+	g = chariot_guard__start(vm, &o);
+	tap_ok(g && chariot_guard__ask(g, NULL) == -EINVAL &&
+	       chariot_guard__ask(g, "-x") == -EINVAL &&
+	       chariot_guard__state(g, NULL) == -EINVAL, "asking for NULL");
+	chariot_guard__stop(g);
+	close(m.events);
 }
 
 /* ---- descriptions ------------------------------------------------------- */
@@ -503,6 +535,7 @@ int main(void)
 	test_names();
 	test_describe();
 	test_rude_names();
+	test_no_names();
 	fake_init(&m.guest, 1 << 20, false);
 	test_idle();
 	test_errors();

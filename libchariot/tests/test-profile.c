@@ -132,6 +132,13 @@ static void check_types(const struct facts *f, const struct chariot_profile *p)
 	       chariot_profile__member(p, "sk_buff", "len.x", NULL) < 0 &&
 	       chariot_profile__member(p, "sk_buff", ".", NULL) < 0,
 	       "%s: bad paths", f->version);
+	tap_ok(!chariot_profile__symbol(p, NULL) &&
+	       chariot_profile__type_size(p, NULL) == -ENOENT &&
+	       chariot_profile__member(p, NULL, "len", NULL) == -ENOENT &&
+	       chariot_profile__member(p, "sk_buff", NULL, NULL) == -ENOENT &&
+	       chariot_profile__enumerator(p, NULL, "X", &value) == -ENOENT &&
+	       chariot_profile__enumerator(p, "module_state", NULL, &value) ==
+	       -ENOENT, "%s: NULL is no name", f->version);
 	tap_ok(!chariot_profile__enumerator(p, "module_state",
 					    "MODULE_STATE_COMING", &value) &&
 	       value == 1, "%s: enumerator", f->version);
@@ -477,7 +484,8 @@ static void check_module(const struct facts *f, struct fake_guest *g,
 
 	tap_ok(chariot_driver__find(p, &g->space, "demo-drv") == THIS,
 	       "%s: find a module", f->version);
-	tap_ok(!chariot_driver__find(p, &g->space, "nope") && errno == ENOENT,
+	tap_ok(!chariot_driver__find(p, &g->space, "nope") && errno == ENOENT &&
+	       !chariot_driver__find(p, &g->space, NULL) && errno == ENOENT,
 	       "%s: find no module", f->version);
 	d = chariot_driver__from_guest(p, &g->space, THIS);
 	if (!tap_ok(d, "%s: driver from guest", f->version))

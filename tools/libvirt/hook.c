@@ -46,13 +46,15 @@ static int refuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static int refuse(const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
+	int n;
 
-	fprintf(stderr, "chariot: domain %s: ", domain);
+	n = snprintf(text, sizeof(text), "chariot: domain %.200s: ", domain);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text + n, sizeof(text) - n, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "%s\n", chariot_printable(text));
 	return -1;
 }
 
@@ -72,22 +74,100 @@ static bool is_ours(const xmlNode *n, const char *name)
 	       (!name || !strcmp((const char *)n->name, name));
 }
 
-static const char *attribute(const xmlNode *n, const char *name)
+/* "chariot:driver", as it was written. */
+static const char *written(const xmlNs *ns, const xmlChar *name, char buf[128])
 {
-	return (const char *)xmlGetNoNsProp(n, (const xmlChar *)name);
+	bool prefix = ns && ns->prefix;
+
+	snprintf(buf, 128, "%s%s%s", prefix ? (const char *)ns->prefix : "",
+		 prefix ? ":" : "", (const char *)name);
+	return buf;
+}
+
+static int bad_attribute(const xmlNode *n, const xmlAttr *a)
+{
+	char element[128], attr[128];
+
+	return refuse("line %d: <%s> has no attribute \"%s\"%s", n->line,
+		      written(n->ns, n->name, element),
+		      written(a->ns, a->name, attr),
+		      a->ns ? ": attributes are without prefix" : "");
+}
+
+/* Text, or an element that does not belong there. */
+static int bad_child(const xmlNode *n)
+{
+	char outer[128], inner[128];
+
+	written(n->parent->ns, n->parent->name, outer);
+	if (n->type != XML_ELEMENT_NODE)
+		return refuse("line %d: <%s> has no text", n->parent->line,
+			      outer);
+	return refuse("line %d: <%s> has no element <%s>", n->line, outer,
+		      written(n->ns, n->name, inner));
+}
+
+static bool says_nothing(const xmlNode *n)
+{
+	return n->type == XML_COMMENT_NODE || n->type == XML_PI_NODE ||
+	       xmlIsBlankNode(n);
+}
+
+/* The value of the only attribute, and nothing inside; NULL after telling. */
+static const char *only(const xmlNode *n, const char *name)
+{
+	const char *v = NULL;
+	char element[128];
+
+	for (const xmlAttr *a = n->properties; a; a = a->next) {
+		if (a->ns || strcmp((const char *)a->name, name)) {
+			bad_attribute(n, a);
+			return NULL;
+		}
+		v = (const char *)xmlGetNoNsProp(n, a->name);
+	}
+	if (!v || !*v) {
+		refuse("line %d: <%s> has no %s=", n->line,
+		       written(n->ns, n->name, element), name);
+		return NULL;
+	}
+	for (n = n->children; n; n = n->next)
+		if (!says_nothing(n)) {
+			bad_child(n);
+			return NULL;
+		}
+	return v;
+}
+
+/* Is it one of the list?  To the kernel '-' and '_' are the same. */
+static bool is_listed(const char *list, const char *name)
+{
+	size_t i;
+
+	while (*list) {
+		for (i = 0; name[i] && list[i] && list[i] != ','; i++)
+			if (list[i] != name[i] && !(strchr("-_", list[i]) &&
+						    strchr("-_", name[i])))
+				break;
+		if (!name[i] && (!list[i] || list[i] == ','))
+			return true;
+		list += strcspn(list, ",");
+		list += *list == ',';
+	}
+	return false;
 }
 
 static int add_driver(struct isolation *is, const char *name, int line)
 {
 	size_t n = strlen(is->drivers);
 
-	if (!name || !*name)
-		return refuse("line %d: <chariot:driver> has no name", line);
-	if (strlen(name) >= CHARIOT_NAME_LEN ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			 "0123456789_-") != strlen(name))
+	if (!name)
+		return -1;
+	if (!chariot_name_ok(name, strlen(name)))
 		return refuse("line %d: \"%s\" is no name of a driver", line,
 			      name);
+	if (is_listed(is->drivers, name))
+		return refuse("line %d: driver %s is there twice", line, name);
 	if (n + strlen(name) + 2 > sizeof(is->drivers))
 		return refuse("line %d: too many drivers", line);
 	sprintf(is->drivers + n, "%s%s", n ? "," : "", name);
@@ -96,9 +176,15 @@ static int add_driver(struct isolation *is, const char *name, int line)
 
 static int add_policy(struct isolation *is, const char *file, int line)
 {
-	if (!file || *file != '/')
-		return refuse("line %d: <chariot:policy> needs file=, an absolute path",
-			      line);
+	if (!file)
+		return -1;
+	if (*file != '/')
+		return refuse("line %d: file=\"%s\" is no absolute path", line,
+			      file);
+	for (int i = 0; i < is->nr_policies; i++)
+		if (!strcmp(is->policies[i], file))
+			return refuse("line %d: policy %s is there twice", line,
+				      file);
 	if (is->nr_policies == MAX_POLICIES)
 		return refuse("line %d: too many policies", line);
 	is->policies[is->nr_policies++] = file;
@@ -110,8 +196,10 @@ static int take_attributes(struct isolation *is, const xmlNode *n)
 	const char *v;
 
 	for (const xmlAttr *a = n->properties; a; a = a->next) {
-		v = attribute(n, (const char *)a->name);
-		if (!strcmp((const char *)a->name, "verdict")) {
+		v = a->ns ? NULL : (const char *)xmlGetNoNsProp(n, a->name);
+		if (!v) {
+			return bad_attribute(n, a);
+		} else if (!strcmp((const char *)a->name, "verdict")) {
 			if (chariot_verdict_by_name(v) < 0)
 				return refuse("line %d: verdict=\"%s\" is none of report, skip, oops, pause, recover",
 					      n->line, v);
@@ -122,8 +210,7 @@ static int take_attributes(struct isolation *is, const xmlNode *n)
 					      n->line, v);
 			is->run_restored = !strcmp(v, "run");
 		} else {
-			return refuse("line %d: <chariot:isolation> has no attribute \"%s\"",
-				      n->line, a->name);
+			return bad_attribute(n, a);
 		}
 	}
 	return 0;
@@ -134,42 +221,62 @@ static int take(struct isolation *is, const xmlNode *n)
 	int err = take_attributes(is, n);
 
 	for (n = n->children; n && !err; n = n->next) {
-		if (n->type != XML_ELEMENT_NODE)
+		if (says_nothing(n))
 			continue;
 		if (is_ours(n, "driver"))
-			err = add_driver(is, attribute(n, "name"), n->line);
+			err = add_driver(is, only(n, "name"), n->line);
 		else if (is_ours(n, "policy"))
-			err = add_policy(is, attribute(n, "file"), n->line);
+			err = add_policy(is, only(n, "file"), n->line);
 		else
-			err = refuse("line %d: <chariot:isolation> has no element <%s>",
-				     n->line, n->name);
+			err = bad_child(n);
 	}
 	if (!err && !*is->drivers)
 		err = refuse("<chariot:isolation> names no driver");
 	return err;
 }
 
-static const xmlNode *child(const xmlNode *n, const char *name)
+/* Of another version of ours, or of what was meant to be ours. */
+static bool is_nearly_ours(const xmlNode *n)
 {
-	for (n = n ? n->children : NULL; n; n = n->next)
-		if (n->type == XML_ELEMENT_NODE &&
-		    !strcmp((const char *)n->name, name))
-			return n;
-	return NULL;
+	return n->type == XML_ELEMENT_NODE && n->ns && n->ns->href &&
+	       !strncmp((const char *)n->ns->href, "urn:chariot:", 12);
 }
 
-/* 1: it has one, 0: not, -1: it is wrong. */
+/* In one <metadata>.  1: it has one, 0: not, -1: it is wrong. */
+static int find_in(struct isolation *is, const xmlNode *n)
+{
+	int found = 0;
+
+	for (n = n->children; n; n = n->next) {
+		if (is_nearly_ours(n) && !is_ours(n, "isolation"))
+			return refuse("line %d: <%s> of namespace \"%s\" is not known: what is, is <isolation> of \"" NAMESPACE "\"",
+				      n->line, n->name, n->ns->href);
+		if (!is_ours(n, "isolation"))
+			continue;
+		if (*is->drivers)
+			return refuse("line %d: a second <isolation>", n->line);
+		if (take(is, n))
+			return -1;
+		found = 1;
+	}
+	return found;
+}
+
 static int find(struct isolation *is, xmlDoc *doc)
 {
-	const xmlNode *n = child(xmlDocGetRootElement(doc), "metadata");
+	const xmlNode *n = xmlDocGetRootElement(doc);
+	int found = 0, r;
 
-	for (n = n ? n->children : NULL; n; n = n->next)
-		if (is_ours(n, NULL))
-			return !is_ours(n, "isolation") ?
-			       refuse("line %d: <chariot:%s> is not known",
-				      n->line, n->name) :
-			       take(is, n) ? -1 : 1;
-	return 0;
+	for (n = n ? n->children : NULL; n; n = n->next) {
+		if (n->type != XML_ELEMENT_NODE ||
+		    strcmp((const char *)n->name, "metadata"))
+			continue;
+		r = find_in(is, n);
+		if (r < 0)
+			return r;
+		found |= r;
+	}
+	return found;
 }
 
 static xmlDoc *read_xml(void)
@@ -203,16 +310,20 @@ static int prepare(const struct isolation *is)
 static int attach(const struct isolation *is)
 {
 	const char *argv[8 + 2 * MAX_POLICIES] = {
-		getenv("CHARIOT_COMMAND") ?: CHARIOT, "attach", domain,
-		is->drivers, "--verdict", is->verdict,
+		getenv("CHARIOT_COMMAND") ?: CHARIOT, "attach", "--verdict",
+		is->verdict,
 	};
-	int n = 6, status;
+	int n = 4, status;
 	pid_t pid;
 
 	for (int i = 0; i < is->nr_policies; i++) {
 		argv[n++] = "--policy";
 		argv[n++] = is->policies[i];
 	}
+	/* A domain may have any name. */
+	argv[n++] = "--";
+	argv[n++] = domain;
+	argv[n++] = is->drivers;
 	pid = fork();
 	if (!pid) {
 		/* What it says is an error's text at most: for virsh. */

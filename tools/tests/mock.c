@@ -6,6 +6,7 @@
  *	MOCK_KERNEL	vmlinuz that the guest runs; without: none was seen
  *	MOCK_TEXT	file of the driver's text, which keeps what is written
  *	MOCK_PLAIN	nobody guards this VM
+ *	MOCK_NAMES	two more VMs, which have numbers for names
  */
 #include "../cli.h"
 
@@ -63,11 +64,15 @@ int __wrap_vms_find(struct kvm_vm **vms, unsigned int *hidden);
 int __wrap_vms_find(struct kvm_vm **vms, unsigned int *hidden)
 {
 	*hidden = 3;
-	*vms = calloc(2, sizeof(**vms));
+	*vms = calloc(4, sizeof(**vms));
 	(*vms)[0] = (struct kvm_vm){
 		.pid = 4711, .name = "mock", .vcpus = 2, .readable = true };
 	(*vms)[1] = (struct kvm_vm){ .pid = 4712, .name = "other,one" };
-	return 2;
+	if (!getenv("MOCK_NAMES"))
+		return 2;
+	(*vms)[2] = (struct kvm_vm){ .pid = 4713, .name = "4711" };
+	(*vms)[3] = (struct kvm_vm){ .pid = 4714, .name = "4714" };
+	return 4;
 }
 
 struct chariot_vm *__wrap_chariot_vm__attach_pid(pid_t pid);

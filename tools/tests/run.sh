@@ -342,6 +342,133 @@ test_faults()
 		--type nop --seed 9 --function demo_xmit --dry-run
 }
 
+# What the hook says and runs; libvirt's XML is $1, the rest its arguments.
+hook()
+{
+	local xml=$1
+
+	shift
+	rm -f "$DIR/args"
+	printf '%s' "$xml" | CHARIOT_COMMAND=$DIR/cmd CHARIOT_ARGS=$DIR/args \
+		"$OUT/chariot-libvirt-hook" "$@" >"$DIR/out" 2>"$DIR/err"
+}
+
+# xml ATTRIBUTES CONTENT: a domain whose <chariot:isolation> has these
+xml()
+{
+	printf '<domain><name>x</name><metadata><o:o xmlns:o="urn:o"/><chariot:isolation xmlns:chariot="urn:chariot:isolation:1" %s>%s</chariot:isolation>%s</metadata></domain>' \
+		"$1" "$2" "${3:-}"
+}
+
+# hook_bad REGEX ATTRIBUTES CONTENT [MORE]: it refuses, says that, and runs nothing
+hook_bad()
+{
+	hook "$(xml "$2" "$3" "${4:-}")" vm started begin -
+	[ $? = 1 ] && grep -Eq -- "^chariot: domain vm: .*$1" "$DIR/err" &&
+		[ "$(wc -l <"$DIR/err")" = 1 ] && [ ! -e "$DIR/args" ]
+	ok $? "hook: $1"
+}
+
+test_hook()
+{
+	local d='<chariot:driver name="e1000"/>' name
+
+	printf '#!/bin/sh\nprintf "%%s\\n" "$@" >"$CHARIOT_ARGS"\n' >"$DIR/cmd"
+	chmod +x "$DIR/cmd"
+	for name in vm help --version -h; do
+		hook "$(xml 'verdict="skip"' " $d<!-- and --><chariot:driver name='snd-dummy'/> ")" \
+			"$name" started begin -
+		[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict skip -- $name e1000,snd-dummy" ]
+		ok $? "hook: domain $name"
+		# The command takes it as the name of a VM, which is not there.
+		t 1 "no KVM VM \"$name\"" attach --verdict skip -- "$name" e1000
+	done
+	hook "$(xml "" "$d<chariot:policy file='/a b'/>")" vm started begin -
+	[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict recover --policy /a b -- vm e1000" ]
+	ok $? "hook: a policy"
+	hook '<domain><metadata><o:o xmlns:o="urn:o"/></metadata></domain>' vm started begin -
+	[ $? = 0 ] && [ ! -e "$DIR/args" ] && [ ! -s "$DIR/err" ]
+	ok $? "hook: a domain without"
+	for name in --help -x 'a,b' 'a b' ../a "$(printf 'x%.0s' {1..60})"; do
+		hook_bad 'is no name of a driver' "" "<chariot:driver name='$name'/>"
+	done
+	hook_bad '<chariot:isolation> has no attribute "chariot:verdict": attributes are without prefix' \
+		'chariot:verdict="skip"' "$d"
+	hook_bad '<chariot:isolation> has no attribute "chariot:verdict"' \
+		'verdict="skip" chariot:verdict="skip"' "$d"
+	hook_bad '<chariot:isolation> has no attribute "bogus"$' 'bogus="1"' "$d"
+	hook_bad 'verdict="bogus" is none of' 'verdict="bogus"' "$d"
+	hook_bad 'verdict="" is none of' 'verdict=""' "$d"
+	hook_bad 'on-restore="" is neither' 'on-restore=""' "$d"
+	hook_bad '<chariot:driver> has no attribute "chariot:name"' "" \
+		'<chariot:driver chariot:name="e1000"/>'
+	hook_bad '<chariot:driver> has no attribute "verdict"' "" \
+		'<chariot:driver name="e1000" verdict="skip"/>'
+	hook_bad '<chariot:driver> has no name=' "" '<chariot:driver/>'
+	hook_bad '<chariot:driver> has no name=' "" '<chariot:driver name=""/>'
+	hook_bad '<chariot:driver> has no name=' "" '<chariot:driver>e1000</chariot:driver>'
+	hook_bad '<chariot:driver> has no text' "" \
+		'<chariot:driver name="e1000">x</chariot:driver>'
+	hook_bad '<chariot:driver> has no element <chariot:driver>' "" \
+		"<chariot:driver name='a'>$d</chariot:driver>"
+	hook_bad '<chariot:isolation> has no text' "" "$d e1000"
+	hook_bad '<chariot:isolation> has no element <driver>' "" \
+		"$d<driver name='a'/>"
+	hook_bad '<chariot:isolation> has no element <chariot:bogus>' "" \
+		"$d<chariot:bogus/>"
+	hook_bad 'names no driver' "" ""
+	hook_bad 'driver snd_dummy is there twice' "" \
+		"<chariot:driver name='snd-dummy'/>$d<chariot:driver name='snd_dummy'/>"
+	hook_bad '<chariot:policy> has no file=' "" "$d<chariot:policy/>"
+	hook_bad 'file="a" is no absolute path' "" "$d<chariot:policy file='a'/>"
+	hook_bad 'policy /a is there twice' "" \
+		"$d<chariot:policy file='/a'/><chariot:policy file='/a'/>"
+	hook_bad '<isolation> of namespace "urn:chariot:isolation:2" is not known' "" \
+		"$d" '<isolation xmlns="urn:chariot:isolation:2"/>'
+	hook_bad '<driver> of namespace "urn:chariot:isolation:1" is not known' "" \
+		"$d" '<c:driver xmlns:c="urn:chariot:isolation:1" name="a"/>'
+	hook_bad 'a second <isolation>' "" "$d" \
+		"<c:isolation xmlns:c='urn:chariot:isolation:1'><c:driver name='a'/></c:isolation>"
+	hook_bad 'a second <isolation>' "" "$d" \
+		"</metadata><metadata><c:isolation xmlns:c='urn:chariot:isolation:1'><c:driver name='a'/></c:isolation>"
+	hook '<domain>' vm started begin -
+	[ $? = 1 ] && grep -q 'XML cannot be read' "$DIR/err"
+	ok $? "hook: XML that ends too early"
+	hook "$(xml "" "<chariot:bogus/>")" $'rude\x1b[2J' started begin -
+	[ $? = 1 ] && grep -Fq 'domain rude?[2J: ' "$DIR/err"
+	ok $? "hook: what it says is printable"
+}
+
+test_names()
+{
+	local pid
+
+	CMD=$MOCK
+	MOCK_NAMES=1 t 1 '2 VMs have 4711 for their name or process id' vm show 4711
+	MOCK_NAMES=1 t 0 '^Process: +4711' vm show mock
+	MOCK_NAMES=1 t 1 'VM 4714: .*not permitted' vm show 4714
+	CMD=$REAL
+	t 2 'no name of a driver' isolate a -- --help
+	t 2 '^chariot: "rude\?\[2J" is no name' isolate a $'rude\x1b[2J'
+	if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null; then
+		skip "a process that says it is a VM" "needs root and setpriv"
+		return
+	fi
+	python3 -c 'import time; time.sleep(60)' -enable-kvm \
+		-name $'rude\x1b[2J\x9b' &
+	pid=$!
+	sleep 0.5
+	setpriv --reuid 65534 --clear-groups "$REAL" vm show 'rude?[2J?' \
+		>"$DIR/out" 2>"$DIR/err"
+	! grep -q 'no KVM VM' "$DIR/err"
+	ok $? "a name of a VM is made printable"
+	setpriv --reuid 65534 --clear-groups "$REAL" vm show $'rude\x1b[2J\x9b' \
+		>"$DIR/out" 2>"$DIR/err"
+	! grep -q 'no KVM VM' "$DIR/err" && ! grep -q $'\x1b' "$DIR/err"
+	ok $? "it is found by its own name as well"
+	kill $pid
+}
+
 test_install()
 {
 	CMD=$REAL
@@ -383,6 +510,8 @@ test_files 6.12
 test_mock
 test_events
 test_guest
+test_names
+test_hook
 test_install
 test_man
 echo "1..$N"
