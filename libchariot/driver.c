@@ -670,8 +670,8 @@ static int read_driver(struct source *r)
 	if (err == -ENOMEM)
 		return err;
 	if (err)
-		log_warn("driver %s: no types: %s", r->d->name,
-			 strerror(-err));
+		log_warn("driver %s: no usable BTF in the guest's kernel: %s",
+			 r->d->name, err == -ENOENT ? "it has none" : strerror(-err));
 	return 0;
 }
 

@@ -67,7 +67,9 @@ static void tell(struct chariot_guard *g, const struct chariot_event *ev)
 	char text[512];
 
 	chariot_vm__describe(g->vm, ev, text, sizeof(text));
-	if (ev->type == CHARIOT_EV_ERROR)
+	if (g->o.on_event && g->o.events_apart)
+		;
+	else if (ev->type == CHARIOT_EV_ERROR)
 		log_err("%s", text);
 	else if (ev->type == CHARIOT_EV_VIOLATION ||
 		 ev->type == CHARIOT_EV_UNEMULATED)

@@ -194,7 +194,7 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 		  const struct chariot_space *s,
 		  const struct chariot_driver *d);
 void recover_free(struct recover *r);
-/* CHARIOT_GATE_* of the entry @name with this prototype (may be NULL). */
+/* CHARIOT_GATE_* of the entry @name with this prototype; NULL: not known. */
 uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 		       const char *name);
 /* One that is loaded. */

@@ -442,8 +442,13 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 	uint16_t flags = 0;
 	int in = 0, ret;
 
+	/*
+	 * Nobody knows what it returns.  0 is success to most callers, who then
+	 * come again for ever; an error ends what they do, also as a pointer
+	 * (ERR_PTR()) and as a bool, and who gets nothing does not look.
+	 */
 	if (!proto)
-		return 0;
+		return CHARIOT_GATE_RETURN(RETURN_ERROR);
 	ret = result(btf, proto);
 	if (points_to(btf, proto, 0, "napi_struct") && btf_vlen(proto) == 2) {
 		in = STAND_IN_NAPI;

@@ -218,6 +218,16 @@ static int gate_cmp(const void *x, const void *y)
 	return b->nr_ops - a->nr_ops;
 }
 
+/* Of two names of a function one may have no type: what is known counts. */
+static uint16_t merge_flags(uint16_t a, uint16_t b)
+{
+	const uint16_t result = CHARIOT_GATE_RETURN(7) |
+				CHARIOT_GATE_STAND_IN(15);
+	bool known = (a & result) != recover_flags(NULL, NULL, NULL);
+
+	return ((a | b) & ~result) | ((known ? a : b) & result);
+}
+
 /* One row for an address: the one that does most. */
 static void sort_gates(struct vec *vec)
 {
@@ -229,7 +239,7 @@ static void sort_gates(struct vec *vec)
 	qsort(g, vec->nr, sizeof(*g), gate_cmp);
 	for (size_t i = 0; i < vec->nr; i++) {
 		if (n && g[n - 1].gva == g[i].gva)
-			g[n - 1].flags |= g[i].flags;
+			g[n - 1].flags = merge_flags(g[n - 1].flags, g[i].flags);
 		else
 			g[n++] = g[i];
 	}
@@ -859,9 +869,10 @@ static bool in_text(struct builder *b, uint64_t gva)
 	return false;
 }
 
-/* init and exit may have no symbol of their own. */
+/* init and exit may have no symbol of their own, and so no type. */
 static void add_init_exit(struct builder *b)
 {
+	uint16_t flags = recover_flags(NULL, NULL, NULL);
 	uint64_t init = chariot_driver__init(b->d);
 	uint64_t exit = chariot_driver__exit(b->d);
 	struct chariot_gate *g;
@@ -869,11 +880,11 @@ static void add_init_exit(struct builder *b)
 	g = init ? vec_add(b, &b->t->entries, sizeof(*g)) : NULL;
 	if (g)
 		*g = (struct chariot_gate){ .gva = init,
-					    .flags = CHARIOT_GATE_INIT };
+					    .flags = flags | CHARIOT_GATE_INIT };
 	g = exit ? vec_add(b, &b->t->entries, sizeof(*g)) : NULL;
 	if (g)
 		*g = (struct chariot_gate){ .gva = exit,
-					    .flags = CHARIOT_GATE_EXIT };
+					    .flags = flags | CHARIOT_GATE_EXIT };
 }
 
 static void add_entries(struct builder *b)
@@ -1356,7 +1367,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	add_types(&b);
 	free_providers(&b);
 	if (!b.btf)
-		log_warn("%s has no BTF: what its arguments point to is not granted",
+		log_warn("%s has no usable BTF: what its arguments point to is not granted, and when it has failed, each of its functions returns -EIO",
 			 chariot_driver__name(d));
 	if (!b.err)
 		b.err = recover_build(&b.t->recover, p, s, d);

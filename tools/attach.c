@@ -23,6 +23,7 @@ struct attached {
 	char vm[VM_NAME_LEN];
 	pid_t pid;		/* of the VM */
 	char pidfile[64];
+	bool started;
 };
 
 static void set_pidfile(struct attached *a)
@@ -39,8 +40,10 @@ static void to_syslog(void *ctx, enum chariot_log_level level, const char *text)
 	};
 	const struct attached *a = ctx;
 
-	/* Events come with on_event(), which has them all. */
-	if (level == CHARIOT_LOG_INFO || cli.debug)
+	/* Who attaches hears it, too; of the errors the last one. */
+	if (!a->started)
+		lib_log(NULL, level, text);
+	if (level <= CHARIOT_LOG_INFO || cli.debug)
 		syslog(priority[level], "%s: %s", a->vm, text);
 }
 
@@ -84,6 +87,8 @@ static int background(struct attached *a, struct chariot_vm *vm,
 	openlog("chariot", LOG_PID, LOG_DAEMON);
 	o->ctx = a;
 	o->on_event = on_event;
+	o->events_apart = true;
+	chariot_set_log(to_syslog, a);
 	err = write_pidfile(a);
 	if (err)
 		return fail_lib(err, "%s", a->pidfile);
@@ -95,7 +100,7 @@ static int background(struct attached *a, struct chariot_vm *vm,
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && null >= 0; fd++)
 		dup2(null, fd);
-	chariot_set_log(to_syslog, a);
+	a->started = true;
 	syslog(LOG_INFO, "%s: attached, drivers: %s", a->vm,
 	       o->drivers ? o->drivers : "none yet");
 	if (write(ready, "", 1) != 1)

@@ -106,6 +106,8 @@ int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* To stderr, and not under -j. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void lib_log_init(void);
+/* What that sets: warnings to stderr, errors kept for fail_lib(). */
+void lib_log(void *ctx, enum chariot_log_level level, const char *text);
 /* What the library said last, or NULL; forgets it. */
 const char *lib_said(void);
 

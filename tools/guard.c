@@ -13,7 +13,19 @@
 struct guard {
 	struct chariot_vm *vm;
 	struct kvm_vm id;
+	bool started;
 };
+
+/* Once it runs there is no fail_lib() that would say what went wrong. */
+static void on_log(void *ctx, enum chariot_log_level level, const char *text)
+{
+	const struct guard *g = ctx;
+
+	if (g->started && level == CHARIOT_LOG_ERROR)
+		note("chariot: %s", text);
+	else
+		lib_log(NULL, level, text);
+}
 
 /* In the guard's thread, which @vm belongs to. */
 static void on_event(void *ctx, const struct chariot_event *ev,
@@ -45,17 +57,24 @@ static int run(struct guard *g, const char *vm_name,
 	       struct chariot_guard_opts *o)
 {
 	struct chariot_guard *guard;
+	const char *said;
 
 	g->vm = vm_open(vm_name, &g->id);
 	if (!g->vm)
 		return EXIT_FAIL;
 	o->ctx = g;
+	o->events_apart = true;
+	chariot_set_log(on_log, g);
 	guard = chariot_guard__start(g->vm, o);
 	if (!guard) {
 		fail_lib(errno, "VM %s", vm_name);
 		chariot_vm__free(g->vm);
 		return EXIT_FAIL;
 	}
+	g->started = true;
+	said = lib_said();
+	if (said)
+		note("chariot: %s", said);
 	note("guarding until Ctrl-C; then the drivers run on, without isolation");
 	guard_wait(g->id.pid);
 	if (!stopped)

@@ -326,7 +326,7 @@ void words(const char *what, struct json_object *list)
 
 static char lib_text[1024];
 
-static void lib_log(void *ctx, enum chariot_log_level level, const char *text)
+void lib_log(void *ctx, enum chariot_log_level level, const char *text)
 {
 	(void)ctx;
 	if (level == CHARIOT_LOG_ERROR)

@@ -277,6 +277,7 @@ struct chariot_guard_opts {
 	void (*on_event)(void *ctx, const struct chariot_event *ev,
 			 const char *text);
 	void *ctx;
+	bool events_apart;		/* they go to @on_event, not into the log, too */
 };
 
 /* Starts a thread that serves @vm (which it owns from then on). */

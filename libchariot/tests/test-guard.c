@@ -387,6 +387,36 @@ static void test_idle(void)
 	       "bad verdict");
 }
 
+static int told_errors;
+
+static void count_errors(void *ctx, enum chariot_log_level level, const char *text)
+{
+	pthread_mutex_lock(&m.lock);
+	told_errors += level == CHARIOT_LOG_ERROR && !strncmp(text, "error: ", 7);
+	pthread_mutex_unlock(&m.lock);
+}
+
+/* An event is told once, or with the log twice. */
+static void test_apart(bool apart)
+{
+	struct chariot_guard_opts o = {
+		.sz = sizeof(o), .drivers = "", .on_event = on_event,
+		.events_apart = apart,
+	};
+	struct chariot_event ev = { .type = CHARIOT_EV_ERROR };
+	struct chariot_guard *g;
+
+	told_errors = 0;
+	chariot_set_log(count_errors, NULL);
+	g = chariot_guard__start(mock_vm(), &o);
+	send_event(ev);
+	tap_ok(WAIT_FOR(m.errors == 1), "an event");
+	chariot_guard__stop(g);
+	chariot_set_log(NULL, NULL);
+	tap_ok(told_errors == !apart, "%s the log", apart ? "not in" : "also in");
+	close(m.events);
+}
+
 static void test_errors(void)
 {
 	struct chariot_guard_opts o = {
@@ -536,6 +566,8 @@ int main(void)
 	test_describe();
 	test_rude_names();
 	test_no_names();
+	test_apart(false);
+	test_apart(true);
 	fake_init(&m.guest, 1 << 20, false);
 	test_idle();
 	test_errors();

@@ -346,6 +346,41 @@ static struct chariot_driver *open_driver(const char *version, const char *name)
 	return d;
 }
 
+static char warned[512];
+
+static void keep_warning(void *ctx, enum chariot_log_level level, const char *text)
+{
+	if (level == CHARIOT_LOG_WARN)
+		snprintf(warned, sizeof(warned), "%s", text);
+}
+
+/* Functions whose types nobody knows come back with an error (RETURN_ERROR). */
+static void test_no_btf(const struct chariot_policy *policy,
+			const struct chariot_profile *p,
+			const struct chariot_driver *d, const char *what)
+{
+	struct chariot_tables *t;
+	uint32_t errors = 0;
+	struct view v;
+
+	*warned = 0;
+	chariot_set_log(keep_warning, NULL);
+	t = chariot_tables__build(policy, p, NULL, d);
+	chariot_set_log(note, NULL);
+	if (!tap_ok(t, "%s: tables without BTF", what))
+		return;
+	v = view(t);
+	for (uint32_t i = 0; i < v.c->nr_entries; i++)
+		errors += (v.entries[i].flags & CHARIOT_GATE_RETURN(7)) ==
+			  CHARIOT_GATE_RETURN(1);
+	tap_ok(v.c->nr_entries > 10 && errors == v.c->nr_entries,
+	       "%s: %u of %u functions return an error then", what, errors,
+	       v.c->nr_entries);
+	tap_ok(strstr(warned, "no usable BTF") && strstr(warned, "-EIO"),
+	       "%s: that is warned of: %s", what, warned);
+	chariot_tables__free(t);
+}
+
 static void test_kernel(const struct chariot_policy *policy, const char *version)
 {
 	struct chariot_profile *p;
@@ -368,6 +403,8 @@ static void test_kernel(const struct chariot_policy *policy, const char *version
 			tap_skip(what, "not in CHARIOT_KERNELS");
 			continue;
 		}
+		if (!i)
+			test_no_btf(policy, p, d, what);
 		test_driver(policy, p, d, what);
 		if (!i)
 			test_e1000(policy, p, d);

@@ -63,6 +63,8 @@ static void log_line(void *ctx, enum chariot_log_level level, const char *text)
 	(void)ctx;
 	if (level == CHARIOT_LOG_ERROR)
 		snprintf(said, sizeof(said), "%s", text);
+	else if (level == CHARIOT_LOG_WARN)
+		fprintf(stderr, "chariot: %s\n", text);
 }
 
 /* ---- the XML ------------------------------------------------------------ */

@@ -6,16 +6,20 @@
  *	MOCK_KERNEL	vmlinuz that the guest runs; without: none was seen
  *	MOCK_TEXT	file of the driver's text, which keeps what is written
  *	MOCK_PLAIN	nobody guards this VM
+ *	MOCK_SYSLOG	file that gets what would be in the system log
  *	MOCK_NAMES	two more VMs, which have numbers for names
  */
 #include "../cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #define TEXT	0xffffffffc0400000ULL
@@ -305,6 +309,71 @@ const char *__wrap_chariot_vm__describe(struct chariot_vm *vm,
 	(void)vm;
 	snprintf(buf, len, "demo: event %u of the mock", ev->type);
 	return buf;
+}
+
+/* ---- the guard ---------------------------------------------------------- */
+
+struct chariot_guard {
+	struct chariot_guard_opts o;
+	pthread_t thread;
+};
+
+/* Of the library, which shows it to none but itself. */
+void chariot_log(enum chariot_log_level level, const char *fmt, ...);
+
+static void *guard_main(void *arg)
+{
+	struct chariot_guard *g = arg;
+	struct chariot_event ev;
+
+	chariot_log(CHARIOT_LOG_INFO, "the guest loads demo");
+	chariot_log(CHARIOT_LOG_WARN, "demo has no usable BTF");
+	chariot_log(CHARIOT_LOG_ERROR, "demo: bad symbols");
+	chariot_log(CHARIOT_LOG_DEBUG, "nobody asked for this");
+	__wrap_chariot_vm__next_event(&the_vm, &ev, 0);
+	if (!g->o.events_apart)
+		chariot_log(CHARIOT_LOG_INFO, "demo: event %u of the mock",
+			    ev.type);
+	g->o.on_event(g->o.ctx, &ev, "demo: event of the mock");
+	return NULL;
+}
+
+struct chariot_guard *
+__wrap_chariot_guard__start(struct chariot_vm *vm,
+			    const struct chariot_guard_opts *o);
+struct chariot_guard *
+__wrap_chariot_guard__start(struct chariot_vm *vm,
+			    const struct chariot_guard_opts *o)
+{
+	struct chariot_guard *g = calloc(1, sizeof(*g));
+
+	(void)vm;
+	g->o = *o;
+	pthread_create(&g->thread, NULL, guard_main, g);
+	return g;
+}
+
+void __wrap_chariot_guard__stop(struct chariot_guard *g);
+void __wrap_chariot_guard__stop(struct chariot_guard *g)
+{
+	pthread_join(g->thread, NULL);
+	free(g);
+}
+
+void __wrap_syslog(int priority, const char *fmt, ...);
+void __wrap_syslog(int priority, const char *fmt, ...)
+{
+	FILE *f = fopen(getenv("MOCK_SYSLOG") ?: "/dev/null", "ae");
+	va_list ap;
+
+	if (!f)
+		return;
+	fprintf(f, "<%d>", priority);
+	va_start(ap, fmt);
+	vfprintf(f, fmt, ap);
+	va_end(ap);
+	fputc('\n', f);
+	fclose(f);
 }
 
 /* ---- the driver and memory ---------------------------------------------- */

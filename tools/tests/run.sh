@@ -373,6 +373,8 @@ test_hook()
 {
 	local d='<chariot:driver name="e1000"/>' name
 
+	CMD=$REAL
+
 	printf '#!/bin/sh\nprintf "%%s\\n" "$@" >"$CHARIOT_ARGS"\n' >"$DIR/cmd"
 	chmod +x "$DIR/cmd"
 	for name in vm help --version -h; do
@@ -381,7 +383,7 @@ test_hook()
 		[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict skip -- $name e1000,snd-dummy" ]
 		ok $? "hook: domain $name"
 		# The command takes it as the name of a VM, which is not there.
-		t 1 "no KVM VM \"$name\"" attach --verdict skip -- "$name" e1000
+		t 1 "no (KVM )?VM \"?$name" attach --verdict skip -- "$name" e1000
 	done
 	hook "$(xml "" "$d<chariot:policy file='/a b'/>")" vm started begin -
 	[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict recover --policy /a b -- vm e1000" ]
@@ -469,6 +471,44 @@ test_names()
 	kill $pid
 }
 
+# syslog_has REGEX: at one line of the system log
+syslog_has()
+{
+	[ "$(grep -Ec -- "$1" "$DIR/syslog")" = 1 ]
+	ok $? "system log: $1"
+}
+
+test_guard()
+{
+	CMD=$MOCK
+	t 0 '^chariot: demo: bad symbols' guard mock demo
+	t 0 '^libchariot: demo has no usable BTF' guard mock demo
+	t 0 'domain-new +demo: event of the mock' guard mock demo
+	! grep -Eq 'nobody asked|event [0-9]+ of the mock' "$DIR/out" "$DIR/err"
+	ok $? "and nothing twice"
+	run -j guard mock demo
+	is_json_lines <"$DIR/out" 2>>"$DIR/err"
+	ok $? "JSON lines"
+	if [ "$(id -u)" != 0 ]; then
+		skip "attach" "needs root, for /run/chariot"
+		return
+	fi
+	rm -f "$DIR/syslog"
+	MOCK_PLAIN=1 MOCK_SYSLOG=$DIR/syslog t 0 'mock: attached' \
+		attach mock demo
+	for _ in $(seq 300); do
+		grep -q 'has ended' "$DIR/syslog" && break
+		sleep 0.1
+	done
+	syslog_has '<6>mock: the guest loads demo'
+	syslog_has '<4>mock: demo has no usable BTF'
+	syslog_has '<3>mock: demo: bad symbols'
+	syslog_has '<6>mock: domain-new: demo: event of the mock'
+	! grep -Eq 'nobody asked|event [0-9]+ of the mock' "$DIR/syslog"
+	ok $? "and nothing twice"
+	rmdir /run/chariot 2>/dev/null
+}
+
 test_install()
 {
 	CMD=$REAL
@@ -511,6 +551,7 @@ test_mock
 test_events
 test_guest
 test_names
+test_guard
 test_hook
 test_install
 test_man
