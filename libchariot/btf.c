@@ -19,6 +19,10 @@
 #include "internal.h"
 
 #define BTF_LEN_MAX	(64UL << 20)
+#define KERNEL_LEN_MIN	65536	/* less is a table of magics */
+/* What is looked closer at, in a search. */
+#define TRIES_MAX	16
+#define TRIED_MAX	(2 * BTF_LEN_MAX)
 #define NAME_MAX_LEN	512		/* KSYM_NAME_LEN */
 #define MOD_DEPTH	32	/* as deep as libbpf follows */
 #define ANON_STEPS	100000	/* members looked at for one name */
@@ -250,6 +254,28 @@ struct btf *btf_new_checked(const void *data, size_t len, struct btf *base)
 	return btf;
 }
 
+struct btf *btf_search(const uint8_t *data, size_t len)
+{
+	static const uint8_t magic[] = { 0x9f, 0xeb, 0x01, 0x00 };
+	const uint8_t *pos = data, *end = data + len;
+	unsigned int tries = 0;
+	size_t tried = 0, n;
+	struct btf *btf;
+
+	for (; (pos = memmem(pos, end - pos, magic, sizeof(magic))); pos++) {
+		n = btf_total_len(pos, end - pos);
+		if (n <= KERNEL_LEN_MIN)
+			continue;
+		tried += n;
+		if (++tries > TRIES_MAX || tried > TRIED_MAX)
+			return err_null(E2BIG);
+		btf = btf_new_checked(pos, n, NULL);
+		if (btf)
+			return btf;
+	}
+	return err_null(ENOENT);
+}
+
 /* ---- by name --------------------------------------------------------------- */
 
 static uint32_t hash_type(const char *name, uint32_t kind)
@@ -261,9 +287,19 @@ static uint32_t hash_type(const char *name, uint32_t kind)
 	return h ^ h >> 15;
 }
 
+static bool is_type(const struct btf *btf, uint32_t id, const char *name,
+		    uint32_t kind)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+
+	return btf_kind(t) == kind &&
+	       !strcmp(btf__str_by_offset(btf, t->name_off), name);
+}
+
 int btf_names_init(struct btf_names *n, const struct btf *btf)
 {
 	uint32_t id, cnt = btf__type_cnt(btf);
+	size_t probes = 0;
 
 	n->btf = btf;
 	for (n->hash_size = 1024; n->hash_size < 2 * (size_t)cnt; )
@@ -279,9 +315,16 @@ int btf_names_init(struct btf_names *n, const struct btf *btf)
 		if (!*name)
 			continue;
 		slot = hash_type(name, btf_kind(t));
-		while (n->hash[slot & (n->hash_size - 1)])
+		/* First come first served: of types with one name, the first. */
+		while (n->hash[slot & (n->hash_size - 1)] &&
+		       !is_type(btf, n->hash[slot & (n->hash_size - 1)], name,
+				btf_kind(t))) {
 			slot++;
-		n->hash[slot & (n->hash_size - 1)] = id;
+			if (++probes > PROBES_MAX * n->hash_size)
+				return -E2BIG;
+		}
+		if (!n->hash[slot & (n->hash_size - 1)])
+			n->hash[slot & (n->hash_size - 1)] = id;
 	}
 	return 0;
 }
@@ -300,13 +343,9 @@ int32_t btf_names_find(const struct btf_names *n, const char *name,
 
 	if (!name)
 		return -ENOENT;
-	for (; (id = n->hash[slot & (n->hash_size - 1)]); slot++) {
-		const struct btf_type *t = btf__type_by_id(n->btf, id);
-
-		if (btf_kind(t) == kind &&
-		    !strcmp(btf__str_by_offset(n->btf, t->name_off), name))
+	for (; (id = n->hash[slot & (n->hash_size - 1)]); slot++)
+		if (is_type(n->btf, id, name, kind))
 			return id;
-	}
 	return -ENOENT;
 }
 

@@ -20,6 +20,7 @@
 #define PIECE_MAX	(64UL << 20)	/* bytes of one piece of memory */
 #define SYMBOLS_MAX	(1UL << 18)
 #define STRINGS_MAX	(16UL << 20)
+#define NAME_MAX_LEN	512		/* KSYM_NAME_LEN */
 #define BTF_MAX		(16UL << 20)
 #define CPUS_MAX	8192
 #define LIST_MAX	4096
@@ -44,6 +45,9 @@ int driver_add_section(struct chariot_driver *d, uint64_t gva, uint64_t len,
 int driver_add_symbol(struct symbols *syms, const char *name, uint64_t gva,
 		      uint64_t size, bool func)
 {
+	/* They are sorted: names without end would take time without end. */
+	if (strnlen(name, NAME_MAX_LEN) == NAME_MAX_LEN)
+		return -ENAMETOOLONG;
 	if (syms->nr == syms->room) {
 		size_t room = syms->room ? 2 * syms->room : 256;
 		struct chariot_symbol *v = realloc(syms->v, room * sizeof(*v));

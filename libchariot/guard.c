@@ -20,6 +20,7 @@
 #define DEFAULT_TIMEOUT	60000
 
 #define MAX_RESTARTS	16
+#define MAX_NAMES	256	/* of drivers; the module has 31 domains */
 
 struct name {
 	struct name *next;
@@ -48,6 +49,7 @@ struct chariot_guard {
 
 	/* of the thread */
 	struct name *drivers;
+	unsigned int nr_drivers;
 	struct live *live;
 	uint32_t armed;			/* CHARIOT_WATCH_* */
 	bool dead;			/* the module gave this VM up */
@@ -136,6 +138,7 @@ static struct name **find_name(struct chariot_guard *g, const char *name)
 static int add_name(struct chariot_guard *g, const char *name, size_t len)
 {
 	struct name **at, *n = calloc(1, sizeof(*n));
+	int err = 0;
 
 	if (!n)
 		return -ENOMEM;
@@ -148,12 +151,18 @@ static int add_name(struct chariot_guard *g, const char *name, size_t len)
 	set_name(n->name, name, len);
 	pthread_mutex_lock(&g->lock);
 	at = find_name(g, n->name);
-	if (*at)
+	if (!*at && g->nr_drivers >= MAX_NAMES)
+		err = -ENOSPC;
+	if (*at || err) {
 		free(n);
-	else
+	} else {
 		*at = n;
+		g->nr_drivers++;
+	}
 	pthread_mutex_unlock(&g->lock);
-	return 0;
+	if (err)
+		log_err("guard: more than %d drivers", MAX_NAMES);
+	return err;
 }
 
 static int add_names(struct chariot_guard *g, const char *list)
@@ -176,6 +185,7 @@ static void remove_name(struct chariot_guard *g, const char *name)
 	pthread_mutex_lock(&g->lock);
 	if (n) {
 		*at = n->next;
+		g->nr_drivers--;
 		free(n);
 	}
 	pthread_mutex_unlock(&g->lock);

@@ -88,6 +88,8 @@ static int choose_extents(const struct extents *e, uint64_t lstar,
 			break;
 	if (i == e->nr)
 		return -ENOENT;
+	if (v[i].len > IMAGE_MAX)
+		return -EFBIG;
 	lo = hi = i;
 	while (lo > 0 &&
 	       v[lo].gva - (v[lo - 1].gva + v[lo - 1].len) <= GAP_MAX &&
@@ -137,7 +139,8 @@ int image_from_guest(struct image *img, const struct chariot_space *s,
 	if (!err)
 		err = choose_extents(&e, lstar, &first, &last);
 	if (err)
-		log_err("image: nothing mapped around %#llx (cr3 %#llx): %s",
+		log_err("image: %s mapped around %#llx (cr3 %#llx): %s",
+			err == -EFBIG ? "too much" : "nothing",
 			(unsigned long long)lstar, (unsigned long long)s->cr3,
 			strerror(-err));
 	else

@@ -89,6 +89,9 @@ int file_read_unpacked(const char *path, uint8_t **data, size_t *len);
 /* Decompress @len bytes at @src; trailing bytes are ignored. */
 int unpack(const uint8_t *src, size_t len, uint8_t **data, size_t *out_len);
 
+/* Of tables by hash: so many steps for each slot of them, in all. */
+#define PROBES_MAX	8
+
 /* ---- kallsyms.c: the symbol tables in a kernel image --------------------- */
 
 struct ksym {
@@ -130,6 +133,13 @@ struct btf *btf_new_checked(const void *data, size_t len, struct btf *base);
 /* Bytes of header, types and strings, 0 when there is no sane header. */
 size_t btf_total_len(const void *data, size_t max);
 
+/*
+ * The first good BTF of a kernel's size in [data, data + len), which a guest may have
+ * filled with what looks like it: tries and bytes are bounded.  NULL: -E2BIG in errno
+ * when that was the end of it, else ENOENT.
+ */
+struct btf *btf_search(const uint8_t *data, size_t len);
+
 struct btf_names {
 	const struct btf *btf;
 	uint32_t *hash;		/* type id; 0: empty */
@@ -154,6 +164,8 @@ int btf_enumerator(const struct btf *btf, uint32_t id, const char *name,
 		   int64_t *value);
 
 /* ---- profile.c ---------------------------------------------------------- */
+
+#define TEXT_MAX	(256UL << 20)	/* bytes of the kernel's text */
 
 /* Symbol @idx by address, for walking over all of them: 0, or -ENOENT. */
 int profile_symbol_at(const struct chariot_profile *p, size_t idx,

@@ -41,6 +41,10 @@
 #define TRIES_TABLES	64
 #define TRIES_MARKERS	256
 #define TRIES_NAMES	1024
+/* For one layout: token tables, names that are walked, whole tables read. */
+#define TRIES_TOKENS	4096
+#define WALKED_MAX	(16UL << 20)
+#define TRIES_DECODE	4
 
 /* What differs between versions. */
 static const struct layout {
@@ -65,7 +69,8 @@ struct tables {
 	bool absolute;			/* some offsets are addresses */
 	uint16_t index[TOKENS];
 	uint16_t token_len[TOKENS];
-	unsigned int tries_markers, tries_names;
+	unsigned int tries_tokens, tries_markers, tries_names, tries_decode;
+	size_t walked;			/* names */
 };
 
 static uint32_t get32(const struct tables *t, size_t off)
@@ -153,7 +158,7 @@ static bool find_tokens(struct tables *t, size_t from)
 	while (from < t->len) {
 		hit = memmem(t->data + from, t->len - from, digits,
 			     sizeof(digits));
-		if (!hit)
+		if (!hit || ++t->tries_tokens > TRIES_TOKENS)
 			return false;
 		if (check_tokens(t, hit - t->data))
 			return true;
@@ -191,7 +196,7 @@ static bool check_names(struct tables *t)
 		    pos - t->names != get32(t, t->markers + i / 256 * 4))
 			return false;
 		n = name_len(t, &pos, t->markers);
-		if (!n)
+		if (!n || ++t->walked > WALKED_MAX)
 			return false;
 		pos += n;
 	}
@@ -397,7 +402,8 @@ static uint32_t hash_name(const char *name)
 /* First come first served: of symbols with one name, the lowest. */
 static int make_hash(struct ksyms *k)
 {
-	size_t i, slot;
+	size_t i, slot, probes = 0;
+	const char *name;
 
 	for (k->hash_size = 1024; k->hash_size < 2 * k->nr; )
 		k->hash_size *= 2;
@@ -405,10 +411,17 @@ static int make_hash(struct ksyms *k)
 	if (!k->hash)
 		return -ENOMEM;
 	for (i = 0; i < k->nr; i++) {
-		slot = hash_name(ksyms_name(k, &k->syms[i]));
-		while (k->hash[slot & (k->hash_size - 1)])
+		name = ksyms_name(k, &k->syms[i]);
+		slot = hash_name(name);
+		while (k->hash[slot & (k->hash_size - 1)] &&
+		       strcmp(ksyms_name(k, &k->syms[k->hash[slot &
+				(k->hash_size - 1)] - 1]), name)) {
 			slot++;
-		k->hash[slot & (k->hash_size - 1)] = i + 1;
+			if (++probes > PROBES_MAX * k->hash_size)
+				return -E2BIG;
+		}
+		if (!k->hash[slot & (k->hash_size - 1)])
+			k->hash[slot & (k->hash_size - 1)] = i + 1;
 	}
 	return 0;
 }
@@ -440,6 +453,8 @@ static int find_layout(struct ksyms *k, struct tables *t,
 			*found = n;
 		if (n < 3)
 			continue;
+		if (++t->tries_decode > TRIES_DECODE)
+			break;
 		err = decode(k, t);
 		if (!err)
 			err = make_hash(k);

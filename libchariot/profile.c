@@ -36,29 +36,27 @@ static const void *between(const struct chariot_profile *p,
 
 static int find_btf(struct chariot_profile *p, const struct image *img)
 {
-	static const uint8_t magic[] = { 0x9f, 0xeb, 0x01, 0x00 };
-	const uint8_t *pos = img->data, *end = img->data + img->len;
 	const void *data;
 	size_t len;
+	int err;
 
 	data = between(p, img, "__start_BTF", "__stop_BTF", &len);
 	if (data)
 		p->btf = btf_new_checked(data, len, NULL);
-	while (!p->btf && pos < end) {
-		pos = memmem(pos, end - pos, magic, sizeof(magic));
-		if (!pos)
-			break;
-		len = btf_total_len(pos, end - pos);
-		/* Smaller ones are tables of magics, not of a kernel. */
-		if (len > 65536)
-			p->btf = btf_new_checked(pos, len, NULL);
-		pos += sizeof(magic);
-	}
+	if (!p->btf)
+		p->btf = btf_search(img->data, img->len);
 	if (!p->btf) {
-		log_err("profile: the kernel %s has no usable BTF", p->release);
-		return -ENOENT;
+		err = -errno;
+		log_err("profile: the kernel %s has no usable BTF%s", p->release,
+			err == -E2BIG ? ", but too much that looks like it" : "");
+		return err;
 	}
-	return btf_names_init(&p->types, p->btf);
+	err = btf_names_init(&p->types, p->btf);
+	if (err)
+		log_err("profile: names of types of the kernel %s: %s",
+			p->release, err == -E2BIG ? "too many collide" :
+			strerror(-err));
+	return err;
 }
 
 /* "Linux version 6.1.0-43-amd64 (...": the third word. */
@@ -406,6 +404,13 @@ int chariot_profile__kernel(const struct chariot_profile *p,
 	if (!k->text_start || !k->text_end || !k->page_struct_size) {
 		log_err("profile: _stext, _etext or struct page is missing");
 		return -ENOENT;
+	}
+	if (k->text_end < k->text_start ||
+	    k->text_end - k->text_start > TEXT_MAX) {
+		log_err("profile: the kernel's text is said to be %#llx to %#llx",
+			(unsigned long long)k->text_start,
+			(unsigned long long)k->text_end);
+		return -EBADMSG;
 	}
 	return 0;
 }

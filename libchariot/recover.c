@@ -538,6 +538,9 @@ static uint64_t find_unused(const struct chariot_profile *p,
 	uint8_t *buf = malloc(UNUSED_SIZE + PAGE_SIZE);
 	uint64_t found = 0;
 
+	/* These are what the guest says. */
+	if (end - at > TEXT_MAX)
+		at = 0;
 	for (; buf && at && !found && at + UNUSED_SIZE <= end; at += PAGE_SIZE) {
 		if (chariot_space__read(s, at, buf, 64) ||
 		    (!is_fill(buf, 64) && memcmp(buf, trap, 4)))

@@ -10,6 +10,7 @@
 #include "vm.h"
 
 #define MAX_MODULES	1024
+#define MAX_KEPT	32	/* modules that have been read */
 #define NEAR		4096	/* a grant further away explains nothing */
 
 /* A string that is built up; what does not fit is cut. */
@@ -92,6 +93,8 @@ static bool covers(const struct chariot_driver *d, uint64_t addr)
 	const struct chariot_section *sec;
 	size_t nr;
 
+	if (!d)
+		return false;
 	sec = chariot_driver__sections(d, &nr);
 	for (size_t i = 0; i < nr; i++)
 		if (addr - sec[i].gva < sec[i].len)
@@ -103,24 +106,25 @@ static const struct chariot_driver *module_at(struct chariot_vm *vm,
 					      uint64_t addr)
 {
 	struct vm_module *m;
+	unsigned int kept = 0;
 	uint64_t gva;
 
-	for (m = vm->modules; m; m = m->next)
+	for (m = vm->modules; m; m = m->next, kept++)
 		if (covers(m->driver, addr))
 			return m->driver;
 	gva = find_module(vm, addr);
 	for (m = vm->modules; gva && m; m = m->next)
 		if (m->gva == gva)
 			return m->driver;
+	/* The guest decides how many there are, and how often that changes. */
+	if (kept >= MAX_KEPT)
+		vm_forget_modules(vm);
 	m = gva ? calloc(1, sizeof(*m)) : NULL;
 	if (!m)
 		return NULL;
 	m->gva = gva;
+	/* One that cannot be read is kept as well: not to try it for each event. */
 	m->driver = chariot_driver__from_guest(vm->profile, &vm->space, gva);
-	if (!m->driver) {
-		free(m);
-		return NULL;
-	}
 	m->next = vm->modules;
 	vm->modules = m;
 	return m->driver;

@@ -62,6 +62,7 @@ struct builder {
 	const struct chariot_driver *d;
 	const struct btf *btf;
 	struct vec seqs, shared, funcs, types, providers;
+	unsigned int tries_providers;
 	int err;
 };
 
@@ -113,6 +114,9 @@ static struct seq add_ops(struct builder *b, const struct chariot_op *ops,
 		if (seq[i].nr == nr &&
 		    !memcmp(all + seq[i].op, ops, nr * sizeof(*ops)))
 			return seq[i];
+	/* finish() tells.  To look through yet more would take for ever. */
+	if (b->t->ops.nr > CHARIOT_MAX_OPS)
+		return (struct seq){ 0, 0 };
 	seq = vec_add(b, &b->seqs, sizeof(*seq));
 	if (!seq)
 		return (struct seq){ 0, 0 };
@@ -271,13 +275,18 @@ static bool is_code(char type)
 
 /* ---- code that runs in the driver's view -------------------------------- */
 
+#define SHARED_MAX	512
+
 static void add_shared(struct builder *b, uint64_t start, uint64_t end,
 		       const char *name, const struct stmt *st)
 {
 	struct shared *sh;
 
-	if (!start || end <= start)
+	if (!start || end <= start || b->shared.nr > SHARED_MAX)
 		return;
+	if (b->shared.nr == SHARED_MAX)
+		log_warn("the kernel has too much code that drivers share: %s and what follows is not",
+			 name);
 	sh = vec_add(b, &b->shared, sizeof(*sh));
 	if (sh)
 		*sh = (struct shared){
@@ -896,7 +905,7 @@ static void add_entries(struct builder *b)
 
 	collect_funcs(b, b->btf, &b->funcs);
 	sym = chariot_driver__symbols(b->d, &nr);
-	for (size_t i = 0; i < nr; i++) {
+	for (size_t i = 0; i < nr && b->t->entries.nr <= CHARIOT_MAX_GATES; i++) {
 		if (!is_entry(&sym[i]) || !in_text(b, sym[i].gva))
 			continue;
 		/* A clone has its own calling convention: no arguments. */
@@ -920,6 +929,7 @@ static void add_entries(struct builder *b)
 
 #define MAX_REACH	256	/* pointers of one object */
 #define MAX_REACHED	65536	/* bytes of an object that is reached */
+#define MAX_REACH_STEPS	100000	/* members looked at for one object */
 
 static int object_ops(void *ctx, const char *type, uint8_t op, uint8_t phase,
 		      bool reach)
@@ -979,7 +989,7 @@ static int reach_pointer(struct compiler *c, const struct btf *btf, uint32_t id,
 
 /* All pointers in a struct or union @id that lies at @offset of the object. */
 static int reach_members(struct compiler *c, const struct btf *btf, uint32_t id,
-			 uint64_t offset, int depth)
+			 uint64_t offset, int depth, unsigned int *steps)
 {
 	const struct btf_type *s = btf__type_by_id(btf, id), *t;
 	const struct btf_member *m = btf_members(s);
@@ -989,6 +999,9 @@ static int reach_members(struct compiler *c, const struct btf *btf, uint32_t id,
 	int err = 0;
 
 	for (int i = 0; i < btf_vlen(s) && !err && depth < 8; i++) {
+		/* Structs in structs: the guest's types could multiply them. */
+		if (++*steps > MAX_REACH_STEPS)
+			break;
 		if (btf_member_bitfield_size(s, i))
 			continue;
 		at = offset + btf_member_bit_offset(s, i) / 8;
@@ -998,7 +1011,7 @@ static int reach_members(struct compiler *c, const struct btf *btf, uint32_t id,
 		if (t && btf_is_ptr(t))
 			err = reach_pointer(c, btf, t->type, at);
 		else if (t && btf_is_composite(t))
-			err = reach_members(c, btf, to, at, depth + 1);
+			err = reach_members(c, btf, to, at, depth + 1, steps);
 	}
 	return err;
 }
@@ -1011,6 +1024,7 @@ static void compile_type(struct builder *b, size_t i)
 	struct expr self = { .kind = EXPR_VALUE, .num = CHARIOT_THIS };
 	const struct stmt *obj = policy_find(b->policy, STMT_OBJECT, t->name);
 	const char *name = t->name;
+	unsigned int steps = 0;
 	struct seq seq;
 	int32_t id;
 	int err;
@@ -1021,7 +1035,8 @@ static void compile_type(struct builder *b, size_t i)
 			id = btf__find_by_name_kind(b->btf, name,
 						    BTF_KIND_STRUCT);
 		err = id > 0 ? reach_members(&c, b->btf ? b->btf :
-					     profile_btf(b->p), id, 0, 0) : 0;
+					     profile_btf(b->p), id, 0, 0,
+				     &steps) : 0;
 	} else if (*name == '*') {
 		struct chariot_op op = {
 			.op = CHARIOT_OP_WALK, .phase = t->phase,
@@ -1065,6 +1080,8 @@ static void add_types(struct builder *b)
 		free(t[i].name);
 }
 
+#define PROVIDERS_MAX	64	/* modules that are looked at, or not found */
+
 /* ---- what kernel functions return ----------------------------------------- */
 
 static struct provider *provider_of(struct builder *b, uint64_t gva)
@@ -1080,6 +1097,12 @@ static struct provider *provider_of(struct builder *b, uint64_t gva)
 			if (gva - sec[k].gva < sec[k].len)
 				return &v[i];
 	}
+	/* Each look is a walk of the guest's list. */
+	if (b->tries_providers >= PROVIDERS_MAX)
+		return NULL;
+	if (++b->tries_providers == PROVIDERS_MAX)
+		log_warn("%s: it imports from too many modules: what the rest returns is not known",
+			 chariot_driver__name(b->d));
 	module = b->s ? driver_module_at(b->p, b->s, gva) : 0;
 	if (!module)
 		return NULL;

@@ -12,7 +12,7 @@
 struct vm_module {			/* a driver that addresses were found in */
 	struct vm_module *next;
 	uint64_t gva;			/* of its struct module */
-	struct chariot_driver *driver;
+	struct chariot_driver *driver;	/* NULL: it cannot be read */
 };
 
 struct vm_event {			/* read while something else was awaited */

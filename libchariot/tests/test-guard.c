@@ -387,6 +387,21 @@ static void test_idle(void)
 	       "bad verdict");
 }
 
+static void test_many_names(void)
+{
+	char list[257 * 5 + 1] = "";
+	struct chariot_guard_opts o = { .sz = sizeof(o), .drivers = list };
+	struct chariot_vm *vm = mock_vm();
+
+	for (int i = 0; i < 257; i++)
+		sprintf(list + 5 * i, "d%03d,", i);
+	tap_ok(!chariot_guard__start(vm, &o) && errno == ENOSPC,
+	       "too many drivers");
+	list[256 * 5] = 0;
+	chariot_guard__stop(chariot_guard__start(vm, &o));
+	close(m.events);
+}
+
 static int told_errors;
 
 static void count_errors(void *ctx, enum chariot_log_level level, const char *text)
@@ -566,6 +581,7 @@ int main(void)
 	test_describe();
 	test_rude_names();
 	test_no_names();
+	test_many_names();
 	test_apart(false);
 	test_apart(true);
 	fake_init(&m.guest, 1 << 20, false);
