@@ -29,6 +29,7 @@ help:
 	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
 	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=)'
 	@echo '  campaign    faults in a driver, without and with Chariot (DRIVER=, TYPES=, SEEDS=; selftests/campaign.sh)'
+	@echo '  fuzz        what reads bytes of a guest or of a file, under libFuzzer (SECONDS_EACH=60, RUNS=, HARNESSES=)'
 	@echo '  bench       exits and instructions for each operation, with and without'
 	@echo '  deps        install the Debian packages that all this needs'
 	@echo '  analyze     sparse and cppcheck'
@@ -84,6 +85,10 @@ campaign: deps
 	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
 	@bash selftests/campaign.sh
 
+fuzz: deps
+	@bash selftests/deps.sh fuzz
+	@$(MAKE) --no-print-directory -C libchariot/fuzz run
+
 bench: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/bench.sh
@@ -101,5 +106,5 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-intel drivers campaign bench \
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-intel drivers campaign fuzz bench \
 	analyze install uninstall clean distclean

@@ -3,6 +3,7 @@
 #
 # deps.sh [PACKAGE...]: install the Debian packages that building and testing
 # need, or those named, saying which. Nothing is done when all are there.
+# "deps.sh fuzz" is for those that "make fuzz" needs besides.
 
 set -u
 
@@ -12,6 +13,7 @@ PACKAGES="bc bpftool busybox-static cpio dpkg-dev flex bison
 	libvirt-daemon-driver-qemu libxml2-dev libzstd-dev pkg-config python3-docutils python3-minimal
 	qemu-system-x86 qemu-utils socat xz-utils zlib1g-dev zstd patch pahole"
 [ $# -eq 0 ] || PACKAGES=$*
+[ "$PACKAGES" != fuzz ] || PACKAGES="clang libclang-rt-dev"
 
 missing=
 for p in $PACKAGES; do

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A policy of any bytes; a good one also becomes tables for the guest's driver.
+ */
+#include "mini.h"
+#include "policy.h"
+
+static struct chariot_driver *driver[2];
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	for (int old = 0; old < 2; old++) {
+		struct mini *m = mini_get(old);
+
+		driver[old] = chariot_driver__from_guest(m->profile,
+							 &m->g.space, MINI_THIS);
+		fuzz_assert(driver[old]);
+	}
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct chariot_policy *p = policy_new();
+	unsigned int max, seconds;
+	bool old = len & 1;
+	struct mini *m = mini_get(old);
+
+	fuzz_assert(p);
+	if (!policy_parse(p, "fuzz", (const char *)data, len)) {
+		chariot_tables__free(chariot_tables__build(p, m->profile,
+				     &m->g.space, driver[old]));
+		policy_restart(p, &max, &seconds);
+	}
+	chariot_policy__free(p);
+	return 0;
+}
+
+/* The statements of the built-in policy, each by itself. */
+void fuzz_seeds(fuzz_emit emit)
+{
+	char *text, *pos, *end, name[16];
+	size_t len, nr = 0;
+
+	fuzz_assert(!file_read(POLICY_DIR "/core.policy", (uint8_t **)&text, &len));
+	text[len] = 0;
+	for (pos = text; *pos; pos = end) {
+		end = strchrnul(pos, '\n');
+		end += *end != 0;
+		while (strchr("\t }", *end) && *end) {
+			end = strchrnul(end, '\n');
+			end += *end != 0;
+		}
+		snprintf(name, sizeof(name), "%zu", nr++);
+		if (*pos != '#' && *pos != '\n')
+			emit(name, pos, end - pos);
+	}
+	emit("mode", "mode fast\ndefer 16\nrestart 3 60\n", 33);
+	free(text);
+}
