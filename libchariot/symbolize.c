@@ -389,7 +389,7 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 	switch (ev->type) {
 	case CHARIOT_EV_ERROR:
 		put(&t, "error: %.*s (%s)", (int)sizeof(ev->u.error.text),
-		    ev->u.error.text, strerror(-ev->u.error.error));
+		    ev->u.error.text, strerror(-(uint32_t)ev->u.error.error));
 		break;
 	case CHARIOT_EV_KERNEL:
 		put(&t, "the guest's kernel runs at ");
