@@ -67,8 +67,8 @@ void catch_signals(void)
 /* Events have monotonic time; people want the clock on the wall. */
 static void put_time(struct json_object *o, uint64_t time_ns)
 {
-	int64_t ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC) +
-		     (int64_t)time_ns;
+	int64_t ns = (uint64_t)(clock_ns(CLOCK_REALTIME) -
+				clock_ns(CLOCK_MONOTONIC)) + time_ns;
 	time_t s = ns / 1000000000;
 	char text[64], full[80];
 	struct tm tm;
