@@ -31,6 +31,7 @@ static void use(struct mini *m, struct chariot_driver *d)
 {
 	const struct chariot_section *sec;
 	const struct chariot_symbol *v;
+	struct chariot_tables *t;
 	uint64_t off;
 	size_t nr;
 
@@ -45,7 +46,9 @@ static void use(struct mini *m, struct chariot_driver *d)
 		fuzz_touch_str(sec[i].name);
 	fuzz_touch_str(chariot_driver__name(d));
 	chariot_driver__link(d, m->profile);
-	chariot_tables__free(chariot_tables__build(policy, m->profile, NULL, d));
+	t = chariot_tables__build(policy, m->profile, NULL, d);
+	fuzz_check_tables(t);
+	chariot_tables__free(t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

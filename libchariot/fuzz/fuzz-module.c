@@ -40,6 +40,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void use(struct mini *m, struct chariot_driver *d, bool all)
 {
 	const struct chariot_symbol *v;
+	struct chariot_tables *t;
 	uint64_t off;
 	size_t nr;
 
@@ -52,8 +53,9 @@ static void use(struct mini *m, struct chariot_driver *d, bool all)
 	for (size_t i = 0; i < nr && i < 64; i++)
 		fuzz_touch_str(v[i].name);
 	fuzz_touch_str(chariot_driver__name(d));
-	chariot_tables__free(chariot_tables__build(all ? built_in : small,
-						   m->profile, &m->g.space, d));
+	t = chariot_tables__build(all ? built_in : small, m->profile, &m->g.space, d);
+	fuzz_check_tables(t);
+	chariot_tables__free(t);
 }
 
 static void recover(struct mini *m, const char *name, struct choices *c)

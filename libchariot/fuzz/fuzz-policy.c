@@ -22,14 +22,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct chariot_policy *p = policy_new();
+	struct chariot_tables *t;
 	unsigned int max, seconds;
 	bool old = len & 1;
 	struct mini *m = mini_get(old);
 
 	fuzz_assert(p);
 	if (!policy_parse(p, "fuzz", (const char *)data, len)) {
-		chariot_tables__free(chariot_tables__build(p, m->profile,
-				     &m->g.space, driver[old]));
+		t = chariot_tables__build(p, m->profile, &m->g.space,
+					  driver[old]);
+		fuzz_check_tables(t);
+		chariot_tables__free(t);
 		policy_restart(p, &max, &seconds);
 	}
 	chariot_policy__free(p);

@@ -401,14 +401,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	t = chariot_tables__build(p ? p : built_in, m->profile,
 				  how & 1 ? &m->g.space : NULL, d);
-	if (t) {
-		const struct chariot_domain_create *k = chariot_tables__create(t);
-
-		fuzz_touch((void *)(uintptr_t)k->ops,
-			   k->nr_ops * sizeof(struct chariot_op));
-		fuzz_touch((void *)(uintptr_t)k->gates,
-			   k->nr_gates * sizeof(struct chariot_gate));
-	}
+	fuzz_check_tables(t);
 	chariot_tables__free(t);
 	chariot_policy__free(p);
 	chariot_driver__free(d);

@@ -48,6 +48,9 @@ const char *fuzz_file(const void *data, size_t len);
 void fuzz_touch(const void *data, size_t len);
 void fuzz_touch_str(const char *s);
 
+/* The module would take tables of this form; NULL is good too. */
+void fuzz_check_tables(const struct chariot_tables *t);
+
 /* What is no input's fault: the machine lacks something. */
 #define fuzz_assert(cond) \
 	do { if (!(cond)) { \
