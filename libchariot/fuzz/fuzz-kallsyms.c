@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct choices c = { data, len };
 	int layout = choose(&c, MINI_NR_LAYOUTS);
 	struct mini *m = &kernels[layout];
-	size_t at[64], n[64];
+	size_t at[64] = {}, n[64] = {};
 	int nr = 0;
 
 	while (c.n && nr < 64) {

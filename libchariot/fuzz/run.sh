@@ -18,7 +18,6 @@ shift
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=$TOP/.cache/fuzz
 LOGS=$OUT/logs
-HERE=$TOP/libchariot/fuzz
 TIMEOUT=20			# seconds for one input, on a busy machine
 RSS_MB=2048
 
@@ -81,7 +80,7 @@ fuzz()
 	"$OUT/libfuzzer/fuzz-$name" "$limit" -seed="${SEED:-1}" \
 		-timeout=$TIMEOUT -rss_limit_mb=$RSS_MB -max_len="$(max_len "$name")" \
 		-print_final_stats=1 -artifact_prefix="$CACHE/failed/$name-" \
-		$dict "$CACHE/$name" "$OUT/seeds/$name" >"$LOGS/$name" 2>&1
+		${dict:+"$dict"} "$CACHE/$name" "$OUT/seeds/$name" >"$LOGS/$name" 2>&1
 	echo $? >"$LOGS/$name.status"
 }
 
