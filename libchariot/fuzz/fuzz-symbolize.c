@@ -58,7 +58,7 @@ static void any_event(struct chariot_event *ev, struct choices *c)
 	for (int i = 0; i < 2; i++) {
 		struct chariot_object *o = &ev->u.violation.near[i];
 
-		o->gva = ev->u.violation.gva + (i ? 1 : -1) * choose(c, 1024);
+		o->gva = ev->u.violation.gva - 1024 + choose(c, 2048);
 		o->site = any_address(c);
 		o->gate = any_address(c);
 		o->source %= 2 * CHARIOT_NR_SRCS;

@@ -524,6 +524,11 @@ static void boot(struct mini *m, enum mini_layout layout)
 	load_driver(m);
 }
 
+static size_t between(const uint8_t *start, const uint8_t *end)
+{
+	return (uintptr_t)end - (uintptr_t)start;
+}
+
 struct mini *mini_get(bool old)
 {
 	static struct mini minis[2];
@@ -535,11 +540,11 @@ struct mini *mini_get(bool old)
 		undos = calloc(MAX_UNDOS, sizeof(*undos));
 	fuzz_assert(undos && elf_version(EV_CURRENT) != EV_NONE);
 	m->btf = old ? mini_old_btf : mini_new_btf;
-	m->btf_len = old ? mini_old_btf_end - mini_old_btf :
-			   mini_new_btf_end - mini_new_btf;
+	m->btf_len = old ? between(mini_old_btf, mini_old_btf_end) :
+			   between(mini_new_btf, mini_new_btf_end);
 	m->ko = old ? mini_old_ko : mini_new_ko;
-	m->ko_len = old ? mini_old_ko_end - mini_old_ko :
-			  mini_new_ko_end - mini_new_ko;
+	m->ko_len = old ? between(mini_old_ko, mini_old_ko_end) :
+			  between(mini_new_ko, mini_new_ko_end);
 	boot(m, old ? MINI_6_1 : MINI_6_4);
 	return m;
 }
