@@ -24,7 +24,7 @@ for name in "$@"; do
 		echo "ok - fuzz $name: $runs executions"
 	else
 		echo "not ok - fuzz $name"
-		grep -aE 'ERROR:|runtime error|^SUMMARY|    #[0-7] |Assert' "$log" |
+		grep -aE 'ERROR:|runtime error|^SUMMARY|    #[0-7] |\.c:[0-9]+: ' "$log" |
 			head -n 12 | sed 's/^/# /'
 		failed=1
 	fi

@@ -103,7 +103,7 @@ report()
 	fi
 	failed=1
 	taps+=("not ok - fuzz $name: ${file:-no execution, status $status}")
-	taps+=("$(grep -aE 'ERROR:|runtime error|^SUMMARY|    #[0-7] ' "$log" |
+	taps+=("$(grep -aE 'ERROR:|runtime error|^SUMMARY|    #[0-7] |\.c:[0-9]+: ' "$log" |
 		head -n 12 | sed 's/^/# /')")
 	[ -z "$file" ] ||
 		taps+=("# again: $OUT/replay/fuzz-$name $file")
