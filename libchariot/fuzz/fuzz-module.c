@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (what & 2)
 		driver_module_at(m->profile, s, gva);
 	if (what & 4)
-		learn_object(m->profile, s, 0xffff888000000000 + gva % (32UL << 20),
+		learn_object(m->profile, s, 0xffff888000000000 + gva % (4UL << 20),
 			     &start, &n);
 	if (what & 8)
 		chariot_profile__load_point(m->profile, s);

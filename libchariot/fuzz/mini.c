@@ -10,6 +10,7 @@
 #define TEXT_SIZE	(256UL << 10)
 #define FILL_SIZE	(20UL << 10)	/* of it, at its end: unused */
 #define DATA_SIZE	(16UL << 10)
+#define VMEMMAP		0xffffea0000000000ULL
 #define SPACING		32		/* of functions */
 #define MIN_SYMBOLS	4200
 #define SPINS		"spin", "read", "write"
@@ -290,7 +291,7 @@ static void put_contents(struct maker *k, uint64_t notes)
 	memcpy(d + off(lookup(k, "page_offset_base")),
 	       &(uint64_t){ 0xffff888000000000 }, 8);
 	memcpy(d + off(lookup(k, "vmemmap_base")),
-	       &(uint64_t){ 0xffffea0000000000 }, 8);
+	       &(uint64_t){ VMEMMAP }, 8);
 	memcpy(d + off(notes), note, sizeof(note));
 	memcpy(d + off(notes) + sizeof(note), m->btf, m->btf_len);
 }
@@ -487,6 +488,18 @@ static void set_lists(struct mini *m)
 	chariot_driver__free(ko);
 }
 
+/* The second page of the guest is one of a slab cache, the third its tail. */
+static void set_slab(struct mini *m)
+{
+	uint64_t cache = MINI_LISTS + 128;
+
+	set(m, "page", VMEMMAP + 64, "page_type", 0xf5000000);
+	set(m, "page", VMEMMAP + 64, "flags", 1 << 9);
+	set(m, "slab", VMEMMAP + 64, "slab_cache", cache);
+	set(m, "kmem_cache", cache, "size", 192);
+	set(m, "page", VMEMMAP + 128, "compound_head", VMEMMAP + 64 + 1);
+}
+
 static void load_driver(struct mini *m)
 {
 	int64_t name = chariot_profile__member(m->profile, "module", "name", NULL);
@@ -496,6 +509,7 @@ static void load_driver(struct mini *m)
 	set_memory(m);
 	set_symbols(m);
 	set_lists(m);
+	set_slab(m);
 	mini_poke(m, MINI_THIS + name, "demo_drv", 9);
 	set(m, "module", MINI_THIS, "state", 1);
 	set(m, "module", MINI_THIS, "init", MINI_AT(16));
@@ -518,7 +532,7 @@ static void boot(struct mini *m, enum mini_layout layout)
 	for (uint64_t at = 0; at < GUEST_SIZE; at += 2UL << 20)
 		fake_map(&m->g, 0xffff888000000000 + at, at, 2);
 	for (uint64_t at = 0; at < 16 * PAGE_SIZE; at += PAGE_SIZE)
-		fake_map(&m->g, 0xffffea0000000000 + at, (2UL << 20) + at, 1);
+		fake_map(&m->g, VMEMMAP + at, (2UL << 20) + at, 1);
 	m->profile = chariot_profile__from_guest(&m->g.space, MINI_TEXT + 4096);
 	fuzz_assert(m->profile);
 	load_driver(m);
