@@ -18,7 +18,7 @@ shift
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=$TOP/.cache/fuzz
 LOGS=$OUT/logs
-TIMEOUT=20			# seconds for one input, on a busy machine
+TIMEOUT=60			# seconds for one input: a busy machine may stand still for 10
 RSS_MB=2048
 
 mkdir -p "$CACHE/failed" "$LOGS"
@@ -78,7 +78,7 @@ fuzz()
 	esac
 	[ "$name" != hook ] || dict=-dict=$TOP/tools/fuzz/hook.dict
 	"$OUT/libfuzzer/fuzz-$name" "$limit" -seed="${SEED:-1}" \
-		-timeout=$TIMEOUT -rss_limit_mb=$RSS_MB -max_len="$(max_len "$name")" \
+		-timeout=$TIMEOUT -report_slow_units=$TIMEOUT -rss_limit_mb=$RSS_MB -max_len="$(max_len "$name")" \
 		-print_final_stats=1 -artifact_prefix="$CACHE/failed/$name-" \
 		${dict:+"$dict"} "$CACHE/$name" "$OUT/seeds/$name" >"$LOGS/$name" 2>&1
 	echo $? >"$LOGS/$name.status"
