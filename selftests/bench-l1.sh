@@ -40,7 +40,7 @@ measure()
 	shift 2
 	while read -r c v; do before[$c]=$v; done < <(counters)
 	exits=$(kvm_exits)
-	vm_run a -t 600 "$*" >/dev/null
+	vm_run a -t $((4 * WAIT)) "$*" >/dev/null
 	V[$phase.$name.kvm_exits]=$(($(kvm_exits) - exits))
 	while read -r c v; do
 		V[$phase.$name.$c]=$((v - ${before[$c]:-0}))

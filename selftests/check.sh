@@ -43,7 +43,7 @@ nested()
 	dir=.cache/out/check-$host-$GUEST-$VCPUS-$NPT
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	part "$name" selftests/l1.sh -k "$host" -o "$dir" -t 1500 -- \
+	part "$name" selftests/l1.sh -k "$host" -o "$dir" -t 14400 -- \
 		bash selftests/run-tests.sh "$@"
 }
 

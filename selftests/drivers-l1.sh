@@ -48,7 +48,7 @@ row()
 		vm_wait "$vm" >$TMP/work 2>&1
 	status=$?
 	if [ $status = 0 ]; then
-		vm_run "$vm" -t 400 "sh /w/work.sh $class $peer $driver $params -- $before" \
+		vm_run "$vm" -t $((4 * WAIT)) "sh /w/work.sh $class $peer $driver $params -- $before" \
 			>$TMP/work 2>&1
 		status=$?
 	fi

@@ -102,7 +102,7 @@ run()
 	GUEST=$guest VCPUS=$vcpus NPT=$npt VM_FILES=$files \
 		CHARIOT_VERDICT=${VERDICT:-skip} CHARIOT_POLICY=${POLICY:+$(realpath "$POLICY")} \
 		CHARIOT_WORK_block=$(work_modules "$guest" WORK_block) \
-		selftests/l1.sh -k "$host" -o "$dir" -t 3400 -- \
+		selftests/l1.sh -k "$host" -o "$dir" -t 36000 -- \
 		bash selftests/drivers-l1.sh >"$dir/log" 2>&1
 	echo "$?" >"$dir/status"
 }

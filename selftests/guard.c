@@ -4,6 +4,7 @@
  * print one line for each event, until stdin is closed; on SIGUSR1 the
  * statistics.
  */
+#define _GNU_SOURCE
 #include <chariot.h>
 #include <errno.h>
 #include <poll.h>
@@ -68,10 +69,17 @@ int main(int argc, char **argv)
 	struct pollfd p = { .fd = 0, .events = POLLIN };
 	struct chariot_guard *g;
 	struct chariot_vm *vm;
+	sigset_t none, usr1;
 	char byte;
 
 	if (argc < 3)
 		return 2;
+	/* It comes in ppoll() only, and so is not missed. */
+	sigemptyset(&none);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_usr1 }, NULL);
 	chariot_set_log(log_line, NULL);
 	vm = chariot_vm__attach_pid(atoi(argv[1]));
 	if (!vm) {
@@ -90,8 +98,7 @@ int main(int argc, char **argv)
 	}
 	printf("ready\n");
 	fflush(stdout);
-	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_usr1 }, NULL);
-	while (poll(&p, 1, -1) < 0 || read(0, &byte, 1) > 0) {
+	while (ppoll(&p, 1, NULL, &none) < 0 || read(0, &byte, 1) > 0) {
 		if (asked)
 			print_stats(g);
 		asked = 0;

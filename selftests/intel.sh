@@ -9,7 +9,7 @@
 #	HOST, GUEST	kernels of L1 (see below) and of the guest (6.1)
 #	TESTS		instead of those below
 #	INTEL_APPEND	more arguments for the kernel of L1
-#	INTEL_LIMIT	real seconds that a model may take (1800)
+#	INTEL_LIMIT	real seconds that a model may take (14400)
 #	VM_*		as in vm.sh and the tests
 #
 # bochs has no 9p: all that L1 needs is in its initramfs, at its own path.
@@ -35,7 +35,7 @@ corei7_haswell_4770		6.1	Y	e1000 conform dirty
 # however slow the real machine is. Time in which L1 is idle is skipped.
 IPS=300000000
 
-LIMIT=${INTEL_LIMIT:-1800}
+LIMIT=${INTEL_LIMIT:-14400}
 MB=1024
 
 die() { echo "intel: error: $*" >&2; exit 1; }

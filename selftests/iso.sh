@@ -12,10 +12,12 @@
 #					with the policy files $VM_POLICY
 #	iso_stat VM COUNTER		a counter of struct chariot_stats
 #	iso_events VM TYPE		the events of a type so far
+#	came NAME VM TYPE N		one TAP line: N of them have come
 #	iso_detach VM			the guard's handle is closed
 #	audit VM			one TAP line: no second-stage mapping that
 #					should not be. vm_stop does it, too.
-#	net_up VM [DRIVER]		load the driver, configure eth0
+#	net_up VM [DRIVER]		load the driver, configure eth0, until L1 answers
+#	listens PORT			somebody does, in L1
 #	back_ends DIR ARGS		QEMU's ARGS, and the back ends that they name,
 #					whose files are in DIR; - for none
 #	fetch VM			fetch the served file: its SHA-256
@@ -77,16 +79,19 @@ iso_guard()
 	echo $! >"/tmp/vm/$vm/guard.pid"
 	disown $!
 	# keeps it running; iso_detach kills it
-	sleep 100000 >"$in" &
+	sleep 1000000 >"$in" &
 	echo $! >"/tmp/vm/$vm/guard.in"
 	disown $!
-	for _ in $(seq 100); do
-		grep -q '^ready' "$OUT/$vm.guard" && return
-		sleep 0.1
-	done
+	wait_until guard_began "$vm"
+	grep -q '^ready' "$OUT/$vm.guard" && return
 	cat "$OUT/$vm.guard" >&2
 	return 1
 }
+
+# Or has ended
+guard_began() { grep -q '^ready' "$OUT/$1.guard" || guard_gone "$1"; }
+
+guard_gone() { [ ! -d "/proc/$(cat "/tmp/vm/$1/guard.pid")" ]; }
 
 iso_start()
 {
@@ -101,21 +106,35 @@ iso_start()
 
 iso_stat()
 {
-	kill -USR1 "$(cat "/tmp/vm/$1/guard.pid")"
-	sleep 0.3
+	local n
+
+	n=$(stat_count "$1")
+	kill -USR1 "$(cat "/tmp/vm/$1/guard.pid")" || return
+	wait_until stats_came "$1" "$n"
 	sed -n "s/^stat $2 //p" "$OUT/$1.guard" | tail -n 1
 }
 
+# The last one of all
+stat_count() { grep -c '^stat recoveries' "$OUT/$1.guard"; }
+
+stats_came() { [ "$(stat_count "$1")" -gt "$2" ] || guard_gone "$1"; }
+
 iso_events() { grep "^$2 " "$OUT/$1.guard"; }
+
+event_count() { iso_events "$1" "$2" | grep -c .; }
+
+at_least() { [ "$(event_count "$1" "$2")" -ge "$3" ]; }
+
+came()
+{
+	wait_until at_least "$2" "$3" "$4"
+	is "$1" "$(event_count "$2" "$3")" "$4"
+}
 
 iso_detach()
 {
 	kill "$(cat "/tmp/vm/$1/guard.pid")" "$(cat "/tmp/vm/$1/guard.in")"
-	for _ in $(seq 50); do
-		[ -d "/proc/$(cat "/tmp/vm/$1/guard.pid")" ] || return 0
-		sleep 0.1
-	done
-	return 1
+	wait_until guard_gone "$1"
 }
 
 audit()
@@ -138,14 +157,19 @@ vm_stop()
 
 net_up()
 {
-	vm_run "$1" -t 120 "modprobe ${2:-e1000} && ip link set eth0 up &&
+	vm_run "$1" "modprobe ${2:-e1000} && ip link set eth0 up &&
 		ip addr add 10.0.2.15/24 dev eth0 &&
-		ip route add default via 10.0.2.2 && sleep 1"
+		ip route add default via 10.0.2.2 && $ANSWERS"
 }
+
+# In the guest: until L1 does
+ANSWERS='until ping -c 1 -W 1 10.0.2.2 >/dev/null; do sleep 0.1; done'
+
+listens() { grep -q "$(printf ':%04X 00000000:0000 0A' "$1")" /proc/net/tcp; }
 
 fetch()
 {
-	vm_run "$1" -t 300 'wget -q -O - http://10.0.2.2:8080/f | sha256sum' |
+	vm_run "$1" -t $((4 * WAIT)) 'wget -q -O - http://10.0.2.2:8080/f | sha256sum' |
 		cut -d' ' -f1
 }
 
@@ -165,7 +189,7 @@ conform()
 	local vm=$1 expect=$2
 
 	shift 2
-	[ $# -eq 0 ] || vm_run "$vm" -t 900 "EXPECT=$expect \
+	[ $# -eq 0 ] || vm_run "$vm" -t $((60 * WAIT)) "EXPECT=$expect TIMEOUT=$((4 * WAIT)) \
 		CONFORM='storm=${VM_STORM:-100000}' sh /c/run-cases.sh $*"
 }
 

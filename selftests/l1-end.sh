@@ -23,7 +23,7 @@ end_all()
 	n=0
 
 	kill -TERM -1 2>/dev/null
-	while [ $n -lt 50 ] && pidof -s qemu-system-x86_64 >/dev/null; do
+	while [ $n -lt 600 ] && pidof -s qemu-system-x86_64 >/dev/null; do
 		sleep 0.1
 		n=$((n + 1))
 	done

@@ -12,13 +12,14 @@
 #	-k VERSION	kernel of L1: 6.1 (default) or 6.12; also $HOST
 #	-c N		CPUs of L1 (1; see below)
 #	-m MB		memory of L1 (3072)
-#	-t SECONDS	time limit (600)
+#	-t SECONDS	time limit (3600)
 #	-o DIR		$OUT of COMMAND, /run/out in L1, writable; l1.log (console)
 #			and l1.dmesg (whole kernel log) are written there too
 #			(a directory in .cache/out/, of which the last 20 stay)
 #	-a ARGS		more arguments for L1's kernel
 #
-# Passed on to COMMAND: HOST GUEST VCPUS NPT V KVM_*_ARGS VM_* CHARIOT_* STRESS_*.
+# Passed on to COMMAND: HOST GUEST VCPUS NPT V WAIT KVM_*_ARGS VM_* CHARIOT_*
+# STRESS_*.
 # NPT=0 gives kvm_amd npt=0 (shadow paging).
 # L1_CPU, L1_QEMU, L1_QEMU_ARGS: another CPU model for L1, another QEMU, more
 # arguments for it.
@@ -77,7 +78,7 @@ write_command()
 	local v
 
 	{
-		for v in HOST GUEST VCPUS NPT V "${!KVM_@}" "${!VM_@}" "${!CHARIOT_@}" \
+		for v in HOST GUEST VCPUS NPT V WAIT "${!KVM_@}" "${!VM_@}" "${!CHARIOT_@}" \
 			"${!STRESS_@}"; do
 			[ -z "${!v+set}" ] || printf 'export %s=%q\n' "$v" "${!v}"
 		done
@@ -167,7 +168,7 @@ judge()
 	[ "$log" = clean ] || return 1
 }
 
-HOST=${HOST:-6.1} NCPU=1 MB=3072 LIMIT=600 OUTDIR='' EXTRA=''
+HOST=${HOST:-6.1} NCPU=1 MB=3072 LIMIT=3600 OUTDIR='' EXTRA=''
 while getopts k:c:m:t:o:a:h opt; do
 	case $opt in
 	k) HOST=$OPTARG ;;

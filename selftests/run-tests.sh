@@ -26,12 +26,7 @@ for t; do
 			"$(cat "$vm/guard.in" 2>/dev/null)" 2>/dev/null
 	done
 	rm -rf /tmp/vm
-	n=0
-	until rmmod kvm_chariot 2>/tmp/rmmod; do
-		n=$((n + 1))
-		[ $n -lt 50 ] || break
-		sleep 0.1
-	done
+	wait_until rmmod kvm_chariot 2>/tmp/rmmod
 	is "$t: module unloads" "$(lsmod | grep -c '^kvm_chariot')" 0
 	dmesg | sed -n "/chariot-test: $t\$/,\$p" | grep -E "$BAD" >/tmp/bad
 	if [ -s /tmp/bad ]; then

@@ -39,7 +39,7 @@ vm_run smoke 'modprobe e1000 && ip link set eth0 up &&
 	ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2'
 check e1000 $? 0
 check fetch "$(vm_run smoke 'wget -q -O - http://10.0.2.2:8080/')" "hello from L1"
-vm_run smoke -t 2 'echo begun; sleep 1000' >/tmp/partial
+vm_run smoke -t 15 'echo begun; sleep 1000000' >/tmp/partial
 check timeout $? 124
 check partial "$(cat /tmp/partial)" begun
 seq 3000 >/tmp/many

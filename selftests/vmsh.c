@@ -28,7 +28,7 @@
 #define STATUS_TIMEOUT	124
 #define STATUS_GONE	125
 /* What a guest that works gets to say how far a timed out command came */
-#define GRACE_MS	5000
+#define GRACE_MS	20000
 #define PING_MS		2000
 
 struct chan {
@@ -80,7 +80,7 @@ static void print_decoded(const char *s, size_t n, int compressed)
 	free(data);
 }
 
-#define LISTEN_MS	1000	/* QEMU's socket is there a moment before it listens */
+#define LISTEN_MS	20000	/* QEMU's socket is there a moment before it listens */
 
 static void chan_open(struct chan *c, const char *path)
 {

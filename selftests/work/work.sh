@@ -11,6 +11,8 @@
 # end "result WHAT". Exit status 0 if the result is right.
 
 W=/w
+# for what comes if anything works
+WAIT=120
 
 fail()
 {
@@ -89,7 +91,7 @@ net_transfer()
 	[ "$got" = "$want" ] || fail "receive: checksum" || return
 	head -c 200000 /dev/urandom >/tmp/up
 	mine=$(sha256sum </tmp/up | cut -c1-64)
-	theirs=$(nc -w 20 10.0.2.2 8081 </tmp/up | cut -c1-64)
+	theirs=$(nc -w $WAIT 10.0.2.2 8081 </tmp/up | cut -c1-64)
 	[ "$mine" = "$theirs" ] || fail "send: checksum" || return
 	echo "ops $(($(counter "$1" rx_packets) + $(counter "$1" tx_packets)))"
 }
@@ -192,7 +194,7 @@ work_block()
 {
 	local dev
 
-	dev=$(wait_new 25 /tmp/old.block ls /sys/block | head -n 1)
+	dev=$(wait_new $WAIT /tmp/old.block ls /sys/block | head -n 1)
 	[ -n "$dev" ] || fail "no disk appeared" || return
 	dev=/dev/$dev
 	[ "$(blockdev --getsize64 "$dev")" -gt 0 ] ||
@@ -216,7 +218,7 @@ work_sound()
 {
 	local dev p='' c=''
 
-	for dev in $(wait_new 25 /tmp/old.snd pcms); do
+	for dev in $(wait_new $WAIT /tmp/old.snd pcms); do
 		case $dev in
 		pcm*p)	[ -n "$p" ] || p=/dev/snd/$dev ;;
 		# of more than one, that of the last card
@@ -246,7 +248,7 @@ work_char()
 {
 	local dev n=0
 
-	for dev in $(wait_new 20 /tmp/old.char find /dev -type c); do
+	for dev in $(wait_new $WAIT /tmp/old.char find /dev -type c); do
 		case $dev in
 		/dev/pts/*|/dev/net/tun) continue ;;
 		esac
