@@ -10,7 +10,8 @@
 
 #include "context.h"
 
-#define TIMEOUT		(20 * HZ)
+/* Only what is stopped does not end, and mostly that is seen. */
+#define TIMEOUT		(600 * HZ)
 #define SLICE		(HZ / 5)
 
 static void run_act(struct run *run)
@@ -47,7 +48,13 @@ static void ipi_fn(void *arg)
 
 static void work_fn(struct work_struct *work)
 {
-	run_act(container_of(work, struct run, work));
+	struct run *run = container_of(work, struct run, work);
+
+	/* A stop may end the worker, as a thread of ours. */
+	WRITE_ONCE(run->pid[0], task_pid_nr(current));
+	run->ret = run->act(&run->job);
+	WRITE_ONCE(run->pid[0], 0);
+	complete(&run->done);
 }
 
 static int thread_fn(void *arg)
@@ -227,12 +234,13 @@ static bool alive(int nr)
 static int wait_done(struct run *run)
 {
 	unsigned long end = jiffies + TIMEOUT;
+	int pid;
 
 	while (!wait_for_completion_timeout(&run->done, SLICE)) {
 		if (time_after(jiffies, end))
 			return -ETIMEDOUT;
-		if (run->pid[0] && !alive(run->pid[0]) &&
-		    !completion_done(&run->done))
+		pid = READ_ONCE(run->pid[0]);
+		if (pid && !alive(pid) && !completion_done(&run->done))
 			return -ESRCH;
 	}
 	return 0;
@@ -289,7 +297,8 @@ int run_in(struct run *run, enum chariot_context ctx)
 	if (ret)
 		goto out;
 	ret = wait_run(run, ctx);
-	if (ret == -ETIMEDOUT) {
+	/* Nobody is told that a worker's work has ended when the worker has. */
+	if (ret == -ETIMEDOUT || (ret && ctx == ctx_work)) {
 		/* It may come back: run and this module must stay. */
 		__module_get(THIS_MODULE);
 		return ret;

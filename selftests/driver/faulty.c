@@ -18,6 +18,7 @@
 #include <linux/utsname.h>
 #include <linux/workqueue.h>
 
+void fault_sleep(void);
 extern spinlock_t fault_spin;
 extern rwlock_t fault_rwlock;
 extern struct mutex fault_mutex;
@@ -254,7 +255,7 @@ static int in_tasklet(void) { tasklet_schedule(&tasklet); return 0; }
 /* A thread of the kernel's own waits in the driver meanwhile. */
 static int sleep_then(void)
 {
-	msleep(3000);
+	fault_sleep();
 	return 0;
 }
 

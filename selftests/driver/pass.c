@@ -32,6 +32,9 @@
 
 #include "conform.h"
 
+/* Whatever happens does so on the slowest machine. */
+#define TIMEOUT		(600 * HZ)
+
 static u64 initialized[64] = { [0 ... 63] = CHARIOT_MARK };
 static u64 zeroed[64];
 static struct kmem_cache *cache;
@@ -729,7 +732,7 @@ int pass_timer_rearm(struct job *job)
 	init_completion(&rearm.done);
 	timer_setup(&rearm.timer, rearm_fn, 0);
 	mod_timer(&rearm.timer, jiffies + 2);
-	left = wait_for_completion_timeout(&rearm.done, 10 * HZ);
+	left = wait_for_completion_timeout(&rearm.done, TIMEOUT);
 	del_timer_sync(&rearm.timer);
 	return left && !rearm.left ? 0 : -ETIMEDOUT;
 }
@@ -760,7 +763,7 @@ int pass_call_rcu(struct job *job)
 	reinit_completion(&done);
 	o->done = &done;
 	call_rcu(&o->rcu, rcu_fn);
-	return wait_for_completion_timeout(&done, 20 * HZ) ? 0 : -ETIMEDOUT;
+	return wait_for_completion_timeout(&done, TIMEOUT) ? 0 : -ETIMEDOUT;
 }
 
 int pass_kfree_rcu(struct job *job)
@@ -795,18 +798,18 @@ int pass_wait_queue(struct job *job)
 
 	woken = false;
 	schedule_delayed_work(&wake_work, 5);
-	left = wait_event_timeout(queue, READ_ONCE(woken), 10 * HZ);
+	left = wait_event_timeout(queue, READ_ONCE(woken), TIMEOUT);
 	cancel_delayed_work_sync(&wake_work);
 	return left ? 0 : -ETIMEDOUT;
 }
 
 int pass_delayed_work(struct job *job)
 {
-	ktime_t start = ktime_get();
+	unsigned long end = jiffies + TIMEOUT;
 
 	woken = false;
 	schedule_delayed_work(&wake_work, msecs_to_jiffies(50));
-	while (!READ_ONCE(woken) && ktime_ms_delta(ktime_get(), start) < 10000)
+	while (!READ_ONCE(woken) && time_before(jiffies, end))
 		msleep(10);
 	cancel_delayed_work_sync(&wake_work);
 	return READ_ONCE(woken) ? 0 : -ETIMEDOUT;

@@ -19,7 +19,7 @@
 
 DIR=$(cd "$(dirname "$0")" && pwd)
 EXPECT=${EXPECT:-unchanged}
-TIMEOUT=${TIMEOUT:-120}
+TIMEOUT=${TIMEOUT:-1200}
 DEBUG=/sys/kernel/debug
 VICTIM=$DEBUG/chariot_victim
 DRIVER=/dev/chariot_conform

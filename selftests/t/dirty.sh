@@ -12,10 +12,8 @@ iso_start a e1000 skip $NET || exit 1
 net_up a >/dev/null
 vm_qmp a '{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":4096}}' >/dev/null
 vm_qmp a '{"execute":"migrate","arguments":{"uri":"exec:cat >/dev/null"}}' >/dev/null
-for _ in $(seq 50); do
-	[ "$(migration)" = active ] && break
-	sleep 0.1
-done
+migrates() { [ "$(migration)" = active ]; }
+wait_until migrates
 is "receive while dirty pages are logged" "$(fetch a)" "$SUM"
 is "they were all the time" "$(migration)" active
 vm_qmp a '{"execute":"migrate_cancel"}' >/dev/null

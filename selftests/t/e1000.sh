@@ -3,20 +3,21 @@ serve 1048576
 # shellcheck disable=SC2086 # a list
 iso_start a e1000 skip $NET || exit 1
 net_up a >/dev/null
-check "isolated before init" grep -q '^domain-new' "$OUT/a.guard"
-is "init succeeds" "$(iso_events a init-done | grep -c .)" 1
+came "isolated before init" a domain-new 1
+came "init succeeds" a init-done 1
 is "receive 1 MiB" "$(fetch a)" "$SUM"
 socat -u TCP-LISTEN:8081,bind=127.0.0.1 OPEN:/tmp/up,creat,trunc &
-vm_run a -t 200 'head -c 300000 /dev/urandom >/tmp/up; nc 10.0.2.2 8081 </tmp/up; sha256sum </tmp/up' >/tmp/up.sum
+wait_until listens 8081
+vm_run a 'head -c 300000 /dev/urandom >/tmp/up; nc 10.0.2.2 8081 </tmp/up; sha256sum </tmp/up' >/tmp/up.sum
 wait
 is "transmit 300 kB" "$(sha256sum </tmp/up)" "$(cat /tmp/up.sum)"
-vm_run a -t 100 'ip link set eth0 down; ip link set eth0 mtu 1400; ip link set eth0 up; ip route add default via 10.0.2.2; sleep 3' >/dev/null
+vm_run a "ip link set eth0 down; ip link set eth0 mtu 1400; ip link set eth0 up; ip route add default via 10.0.2.2; $ANSWERS" >/dev/null
 is "down, MTU, up: receive" "$(fetch a)" "$SUM"
-vm_run a -t 100 'ip link set eth0 down; rmmod e1000'
+vm_run a 'ip link set eth0 down; rmmod e1000'
 is "unload" $? 0
-is "the domain is gone" "$(iso_events a domain-gone | grep -c .)" 1
+came "the domain is gone" a domain-gone 1
 net_up a >/dev/null
-is "reload: isolated again" "$(iso_events a domain-new | grep -c .)" 2
+came "reload: isolated again" a domain-new 2
 is "reload: receive" "$(fetch a)" "$SUM"
 is "no violation" "$(iso_stat a violations)" 0
 iso_events a violation | head -n 20 | sed 's/^/# /'

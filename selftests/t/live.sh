@@ -11,8 +11,7 @@ is "without Chariot: receive" "$(fetch a)" "$SUM"
 check "attach" chariot attach a
 chariot isolate a e1000 >/tmp/live 2>&1
 check "isolate says what it can do" grep -q 'loaded already' /tmp/live
-sleep 1
-check "its verdict is report" sh -c \
+check "its verdict is report" wait_until sh -c \
 	".build/tools/chariot -n verdict show a | grep -q 'e1000.*report'"
 is "receive while it is learned" "$(fetch a)" "$SUM"
 check "what it writes is learned" sh -c \

@@ -1,7 +1,7 @@
 # A VM without Chariot does not notice the module, whatever is done with it.
 vm_start a || exit 1
 vm_wait a || exit 1
-vm_run a -t 200 'i=0; while [ $i -lt 400 ]; do ls -lR /sys/bus >/dev/null; i=$((i+1)); [ -e /tmp/stop ] && break; done; echo $i >/tmp/n' &
+vm_run a 'i=0; while [ $i -lt 400 ]; do ls -lR /sys/bus >/dev/null; i=$((i+1)); [ -e /tmp/stop ] && break; done; echo $i >/tmp/n' &
 n=0
 for i in $(seq 50); do
 	rmmod kvm_chariot && insmod "$MODULE" && n=$((n + 1))

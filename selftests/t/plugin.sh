@@ -16,7 +16,16 @@ has()
 
 domains() { chariot domain list a | sed 1d | grep -c .; }
 
-status() { vm_qmp a '{"execute":"query-status"}'; }
+is_paused() { vm_qmp a query-status | grep '"debug"'; }
+
+was_reset() { [ "$(grep -c '"RESET"' "$OUT/a.events")" -ge "$1" ]; }
+
+# Others who have the VM open: "event watch" is there when it is one more
+handles() { chariot -j vm show a | sed -n 's/.*"handles": *\([0-9]*\).*/\1/p'; }
+one_more() { [ "$(handles)" -gt "$1" ]; }
+
+# who takes Ctrl-C for an end, but may have more to do before
+tell_to_end() { ! kill -INT "$1" 2>/dev/null; }
 
 T=/sys/kernel/tracing
 [ -d $T/events ] || mount -t tracefs tracefs $T
@@ -54,23 +63,26 @@ check "verdict set report" chariot verdict set a chariot_conform report
 has "verdict report lets it happen" 'victim_data damaged' \
 	conform a damaged victim_data
 
-conform a damaged victim_data >/dev/null &
+chariot policy learn a chariot_conform >"$OUT/learned" 2>"$OUT/learn" &
+learn=$!
+wait_until grep -q '^watching' "$OUT/learn"
+conform a damaged victim_data >/dev/null
+wait_until tell_to_end $learn
 has "policy learn: the place, and what would explain it" \
-	'^rule victim_data' chariot policy learn a chariot_conform --timeout 8
-wait $!
+	'^rule victim_data' cat "$OUT/learned"
 
 check "verdict set pause" chariot verdict set a chariot_conform pause
-chariot -j event watch a --type violation --count 1 --timeout 60 \
+handles=$(handles)
+chariot -j event watch a --type violation --count 1 --timeout $WAIT \
 	>"$OUT/watch" 2>&1 &
 watch=$!
-sleep 1
+wait_until one_more $handles
 conform a unchanged victim_data >"$OUT/paused" 2>&1 &
 case=$!
 wait $watch
 is "event watch sees the violation" $? 0
 has "by function and target" 'stop_store.*victim_data' cat "$OUT/watch"
-sleep 1
-has "verdict pause stops the VM" '"status": *"debug"' status
+has "verdict pause stops the VM" '"status": *"debug"' wait_until is_paused
 check "verdict set skip" chariot verdict set a chariot_conform skip
 vm_qmp a '{"execute":"cont"}' >/dev/null
 wait $case
@@ -87,8 +99,9 @@ has "released, it does damage" 'victim_data damaged' \
 	conform a damaged victim_data
 
 check "isolate it again" chariot isolate a chariot_conform
+resets=$(grep -c '"RESET"' "$OUT/a.events")
 vm_qmp a '{"execute":"system_reset"}' >/dev/null
-sleep 2
+check "reset: it is done" wait_until was_reset $((resets + 1))
 check "reset: the guest boots again" vm_wait a
 has "and the driver is isolated from its start" 'victim_data unchanged' \
 	conform a unchanged victim_data

@@ -4,34 +4,14 @@
 serve 200000
 
 # Until the counter of VM is at least N
-wait_stat()
-{
-	local i
-
-	for i in $(seq 60); do
-		[ "$(iso_stat "$1" "$2")" -lt "$3" ] || return 0
-		sleep 0.5
-	done
-	return 1
-}
-
-wait_event()
-{
-	local i
-
-	for i in $(seq 60); do
-		! grep -q "$2" "$OUT/$1.guard" || return 0
-		sleep 0.5
-	done
-	return 1
-}
+wait_stat() { wait_until stat_is_at_least "$@"; }
+stat_is_at_least() { [ "$(iso_stat "$1" "$2")" -ge "$3" ]; }
 
 configure()
 {
-	vm_run a -t 60 'for i in 1 2 3 4 5 6 7 8 9 10; do
-			ip link set eth0 up && break; sleep 1; done 2>/dev/null
+	vm_run a "until ip link set eth0 up; do sleep 0.1; done 2>/dev/null
 		ip addr add 10.0.2.15/24 dev eth0
-		ip route replace default via 10.0.2.2; sleep 1' >/dev/null
+		ip route replace default via 10.0.2.2; $ANSWERS" >/dev/null
 }
 
 oopses() { grep -acE 'BUG:|Oops|Kernel panic' "$(vm_log "$1")"; }
@@ -53,7 +33,7 @@ net_recovers()
 	is "no fault counted" "$(iso_stat a faults)" 0
 	chariot inject a e1000 --function e1000_intr --wild-store init_uts_ns.name.nodename \
 		--width 4 --value 0x41414141 >"$OUT/inject" 2>&1 || cat "$OUT/inject" >&2
-	vm_run a -t 5 'ping -c 2 -W 1 10.0.2.2' >/dev/null 2>&1
+	vm_run a 'ping -c 2 -W 1 10.0.2.2' >/dev/null 2>&1
 	check "a wild write in an interrupt: the driver has failed" wait_stat a faults 1
 	works_again "after a wild write in an interrupt" 1
 	is "the write was not done" "$(vm_run a 'uname -n')" guest
@@ -84,7 +64,7 @@ fails()
 {
 	local n=$((faults + 1)) got
 
-	got=$(vm_run b -t 60 "echo $1 >/proc/chariot_faulty && echo done" 2>&1 |
+	got=$(vm_run b "echo $1 >/proc/chariot_faulty && echo done" 2>&1 |
 		sed 's/.*: //' | tail -n 1)
 	case $got in
 	$2)	ok "$1: its caller gets $got" ;;
@@ -92,8 +72,8 @@ fails()
 	esac
 	check "$1: the driver has failed" wait_stat b faults $n
 	check "$1: it is loaded again" wait_stat b recoveries $((recoveries + 1))
-	is "$1: it works" "$(vm_run b -t 20 'cat /proc/chariot_faulty')" well
-	is "$1: no lock is held" "$(vm_run b -t 20 'cat /proc/fault_locks')" "irqs on"
+	is "$1: it works" "$(vm_run b 'cat /proc/chariot_faulty')" well
+	is "$1: no lock is held" "$(vm_run b 'cat /proc/fault_locks')" "irqs on"
 	faults=$(iso_stat b faults)
 	recoveries=$(iso_stat b recoveries)
 }
@@ -131,9 +111,11 @@ all_kinds_recover()
 	fails work "[dI]*"
 	fails tasklet "[dI]*"
 	# who waits in the driver does not run on in it
-	vm_run b -t 5 'echo sleep >/proc/chariot_faulty 2>/tmp/slept &' >/dev/null
+	vm_run b '(echo sleep >/proc/chariot_faulty) 2>/tmp/slept &
+		until [ "$(cat /proc/fault_sleep)" = 1 ]; do sleep 0.1; done' >/dev/null
 	fails wild "$EIO"
-	is "who slept in the driver got" "$(vm_run b -t 10 'sleep 3; sed "s/.*: //" /tmp/slept')" "$EIO"
+	is "who slept in the driver got" "$(vm_run b 'echo >/proc/fault_sleep
+		until [ -s /tmp/slept ]; do sleep 0.1; done; sed "s/.*: //" /tmp/slept')" "$EIO"
 	is "the guest's kernel has not oopsed" \
 		"$(grep -acE 'BUG:|Oops|Kernel panic|scheduling while atomic' "$(vm_log b)")" 0
 	vm_run b 'dmesg | grep -E "WARNING|BUG|RIP" | head -n 5' | sed 's/^/# /'
@@ -148,20 +130,20 @@ cleanup_fails()
 	is "the faulty driver works" "$(load_faulty d)" well
 	vm_run d 'dmesg -c' >/dev/null
 	# what cannot let go of its device stays; another one gets the device
-	vm_run d -t 5 'echo remove >/proc/chariot_faulty; echo wild >/proc/chariot_faulty' >/dev/null 2>&1
+	vm_run d 'echo remove >/proc/chariot_faulty; echo wild >/proc/chariot_faulty' >/dev/null 2>&1
 	check "a fault as it leaves its device, too: another one is loaded beside it" \
 		wait_stat d recoveries 1
-	is "that works" "$(vm_run d -t 20 'cat /proc/chariot_faulty')" well
+	is "that works" "$(vm_run d 'cat /proc/chariot_faulty')" well
 	is "and has the device" "$(vm_run d 'ls -d /sys/module/chariot_faulty/drivers/*/*/driver | wc -l')" 1
 	is "the first is held" "$(vm_run d 'cut -d" " -f1 /proc/modules | grep faulty | xargs')" \
 		"chariot_faulty chariot_faulty~held"
-	is "no lock is" "$(vm_run d -t 20 'cat /proc/fault_locks')" "irqs on"
+	is "no lock is" "$(vm_run d 'cat /proc/fault_locks')" "irqs on"
 	is "and the kernel has no complaint" "$(vm_run d 'dmesg | grep -E "WARNING|BUG|Oops|duplicate"')" ""
 	# what cannot clean up stays, and stays stopped: its module must not be freed
-	vm_run d -t 5 'echo exit >/proc/chariot_faulty; echo wild >/proc/chariot_faulty' >/dev/null 2>&1
-	check "a fault in exit, too: the operator is told" wait_event d 'cannot clean up'
-	is "and it stays stopped" "$(vm_run d -t 10 'cat /proc/chariot_faulty 2>&1' | sed 's/.*: //')" "$EIO"
-	is "and the guest is well" "$(vm_run d -t 10 'echo yes')" yes
+	vm_run d 'echo exit >/proc/chariot_faulty; echo wild >/proc/chariot_faulty' >/dev/null 2>&1
+	check "a fault in exit, too: the operator is told" wait_until grep -q 'cannot clean up' "$OUT/d.guard"
+	is "and it stays stopped" "$(vm_run d 'cat /proc/chariot_faulty 2>&1' | sed 's/.*: //')" "$EIO"
+	is "and the guest is well" "$(vm_run d 'echo yes')" yes
 	is "no oops then either" "$(oopses d)" 0
 	vm_kill d
 	iso_detach d
@@ -175,17 +157,16 @@ block_recovers()
 		dd if=a of=/dev/nvme0n1 bs=64k conv=notrunc,fsync 2>&1 | grep rror
 		echo 3 >/proc/sys/vm/drop_caches
 		head -c 300000 /dev/nvme0n1 | cmp - a && echo same'
-	local find='i=0; until [ -b /dev/nvme0n1 ] || [ $i = 100 ]; do
-		sleep 0.1; i=$((i + 1)); done'
+	local find='until [ -b /dev/nvme0n1 ]; do sleep 0.1; done'
 
 	# shellcheck disable=SC2046 # a list
-	VM_APPEND="nvme_core.io_timeout=5 nvme_core.admin_timeout=5" \
+	VM_APPEND="nvme_core.io_timeout=20 nvme_core.admin_timeout=20" \
 		iso_start e nvme recover $(back_ends /tmp "-device nvme,drive=d0,serial=1") || return
 	vm_run e "modprobe nvme; $find" >/dev/null
 	is "a disk is written and read" "$(vm_run e "$copy" | tail -n 1)" same
 	chariot inject e nvme --function nvme_poll_cq --wild-store init_uts_ns.name.nodename \
 		--width 1 --value 0x41 >"$OUT/inject" 2>&1 || cat "$OUT/inject" >&2
-	vm_run e -t 60 "$copy" >"$OUT/block" 2>&1
+	vm_run e "$copy" >"$OUT/block" 2>&1
 	check "its driver fails: who waits for it gets an error" grep -q rror "$OUT/block"
 	check "and it is loaded again" wait_stat e recoveries 1
 	is "and writes and reads" "$(vm_run e "$find; $copy" | tail -n 1)" same
@@ -195,33 +176,40 @@ block_recovers()
 	iso_detach e
 }
 
-interrupts_of() { cat "/sys/kernel/debug/kvm/$(vm_pid "$1")"-*/irq_injections; }
+# 4000 interrupts that are not the timer's (of these a guest that does nothing else has
+# 250 a second)
+interrupts_come()
+{
+	local kvm=/sys/kernel/tracing/events/kvm/kvm_inj_virq n
+
+	echo 'vector != 0xec' >$kvm/filter
+	echo 1 >$kvm/enable
+	n=$(timeout "$WAIT" cat /sys/kernel/tracing/trace_pipe | head -n 4000 | wc -l)
+	echo 0 >$kvm/enable
+	[ "$n" = 4000 ]
+}
 
 without()
 {
-	local n
-
 	faulty_files
 	vm_start c -device edu && vm_wait c || return
 	vm_run c 'depmod && modprobe chariot_faulty' >/dev/null
-	vm_run c -t 10 'echo sleep-locked >/proc/chariot_faulty' >/dev/null 2>&1
+	vm_run c -t 30 'echo sleep-locked >/proc/chariot_faulty' >/dev/null 2>&1
 	check "without Chariot the kernel tells of who sleeps with a lock" \
-		grep -qa 'BUG: scheduling while atomic' "$(vm_log c)"
+		wait_until grep -qa 'BUG: scheduling while atomic' "$(vm_log c)"
 	# some kernels look at the pages: then they tell, and do not free them
-	vm_run c -t 10 'echo free-more >/proc/chariot_faulty' >"$OUT/free" 2>&1
+	vm_run c 'echo free-more >/proc/chariot_faulty' >"$OUT/free" 2>&1
 	check "and a page of another's is given back" \
-		eval 'grep -qa "BUG: Bad page state" "$(vm_log c)" || grep -q Invalid "$OUT/free"'
-	vm_run c -t 10 'echo locked >/proc/chariot_faulty' >/dev/null 2>&1
+		wait_until eval 'grep -qa "BUG: Bad page state" "$(vm_log c)" || grep -q Invalid "$OUT/free"'
+	vm_run c -t 30 'echo locked >/proc/chariot_faulty' >/dev/null 2>&1
 	check "without Chariot the same fault is an oops" \
-		grep -qaE 'BUG: kernel NULL' "$(vm_log c)"
-	# KVM lets such a guest come to something else only now and then
-	vm_run c -t 2 'echo storm >/proc/chariot_faulty' >/dev/null 2>&1
-	n=$(interrupts_of c)
-	sleep 5
-	n=$(($(interrupts_of c) - n))
-	check "and an interrupt that is not answered comes thousands of times: $n" \
-		[ $n -gt 4000 ]
+		wait_until grep -qaE 'BUG: kernel NULL' "$(vm_log c)"
+	# KVM lets such a guest come to something else only now and then: no answer
+	vm_run c 'echo storm >/proc/chariot_faulty' >/dev/null 2>&1 &
+	check "and an interrupt that is not answered comes thousands of times" \
+		interrupts_come
 	vm_kill c
+	wait $!
 }
 
 case ${VM_RECOVER:-all} in

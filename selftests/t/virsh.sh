@@ -42,6 +42,16 @@ socat -u UNIX-RECV:/dev/log,mode=666 OPEN:$T/syslog,creat,append &
 libvirtd -d || { not_ok "libvirtd starts"; exit 1; }
 
 
+boot_id() { vm_run v -t 20 'cat /proc/sys/kernel/random/boot_id' 2>/dev/null; }
+
+# who boots does not answer
+booted_anew()
+{
+	local id
+
+	id=$(boot_id) && [ "$id" != "$1" ]
+}
+
 ran() { virsh -q "$@" >$T/out 2>&1; }
 says() { if grep -qE "$2" $T/out; then ok "$1"; else not_ok "$1" "$(tail -n 3 $T/out | tr '\n' '|')"; fi; }
 
@@ -78,12 +88,7 @@ END
 
 NS="xmlns:chariot='urn:chariot:isolation:1'"
 conform_files
-n=0
-until ran list || [ $n = 60 ]; do
-	n=$((n + 1))
-	sleep 1
-done
-ran list || { not_ok "libvirtd answers" "$(tail -n 1 "$OUT/libvirtd.log")"; exit 1; }
+wait_until ran list || { not_ok "libvirtd answers" "$(tail -n 1 "$OUT/libvirtd.log")"; exit 1; }
 
 domain "<chariot:isolation $NS verdict='maybe'><chariot:driver name='e1000'/></chariot:isolation>"
 is "define" $? 0
@@ -108,34 +113,27 @@ conform v unchanged victim_data >$T/conform 2>&1
 check "a driver is isolated from its init" grep -q 'victim_data unchanged' $T/conform
 check "and another" vm_run v 'modprobe e1000'
 is "chariot knows the domain by its name" "$(chariot domain list v | grep -cE 'chariot_conform|e1000')" 2
-check "events are in the system log" grep -q 'v: violation: chariot_conform' $T/syslog
+check "events are in the system log" wait_until grep -q 'v: violation: chariot_conform' $T/syslog
 
 check "virsh suspend" virsh -q suspend v
 check "virsh resume" virsh -q resume v
 conform v unchanged victim_data >$T/conform 2>&1
 check "still isolated" grep -q 'victim_data unchanged' $T/conform
 
+before=$(boot_id)
 check "virsh reset" virsh -q reset v
-sleep 3
-check "the guest boots again" vm_wait v
+check "the guest boots again" wait_until booted_anew "$before"
 conform v unchanged victim_data >$T/conform 2>&1
 check "isolated from its init again" grep -q 'victim_data unchanged' $T/conform
 
 # The power button, which the guest obeys; libvirt starts it anew.
 vm_run v 'modprobe -a button evdev && mkdir -p /etc/acpi/PWRF &&
 	printf "#!/bin/sh\npoweroff -f\n" >/etc/acpi/PWRF/00000080 &&
-	chmod +x /etc/acpi/PWRF/00000080 && acpid -l /tmp/acpid.log; sleep 1'
-before=$(vm_run v 'cat /proc/sys/kernel/random/boot_id')
+	chmod +x /etc/acpi/PWRF/00000080 && acpid -l /tmp/acpid.log
+	until ls -l /proc/$(pidof acpid)/fd | grep -q input; do sleep 0.1; done'
+before=$(boot_id)
 check "virsh reboot" virsh -q reboot v --mode acpi
-n=0
-while [ "$(vm_run v -t 3 'cat /proc/sys/kernel/random/boot_id' 2>/dev/null)" = "$before" ] &&
-      [ $n -lt 20 ]; do
-	n=$((n + 1))
-	sleep 0.5
-done
-check "the guest boots once more" vm_wait v
-check "it is another boot" \
-	[ "$(vm_run v 'cat /proc/sys/kernel/random/boot_id')" != "$before" ]
+check "the guest boots once more" wait_until booted_anew "$before"
 conform v unchanged victim_data >$T/conform 2>&1
 check "isolated from its init after a reboot" \
 	grep -q 'victim_data unchanged' $T/conform
@@ -147,11 +145,7 @@ says "virsh restore refuses, and says why" 'cannot be isolated from their start'
 check "virsh start again" virsh -q start v
 cat /run/libvirt/qemu/v.pid >$VM_DIR/v/pid
 check "virsh destroy" virsh -q destroy v
-n=0
-while [ -e "/run/chariot/$(cat $VM_DIR/v/pid)" ] && [ $n -lt 50 ]; do
-	n=$((n + 1))
-	sleep 0.1
-done
+wait_until [ ! -e "/run/chariot/$(cat $VM_DIR/v/pid)" ]
 is "the guard has gone with it" "$(ls /run/chariot | grep -c .)" 0
 
 domain ""
