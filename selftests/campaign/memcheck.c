@@ -44,7 +44,7 @@
 #define WORDS		(CHUNK / 8)
 #define BUFFER		(1UL << 20)
 #define LINES		20
-#define WAIT_MS		10000
+#define WAIT_MS		600000
 
 #define PIECES_MAX	65536U
 #define BYTES_MAX	(512UL << 20)
