@@ -118,6 +118,7 @@ static void flood(int nr)
 {
 	while (nr--)
 		tell(CHARIOT_LOG_WARN, "again");
+	fprintf(stderr, "mock: flooded\n");
 }
 
 static void command(struct chariot_guard *g, char *line)
