@@ -6,6 +6,8 @@
 PARTS=${VM_TOOLS:-text tools kexec hibernate}
 serve 100000
 
+no_start() { not_ok "$1: a guest starts" "$(tail -n 1 "$OUT/tools.err")"; }
+
 # ---- the text -----------------------------------------------------------------
 
 # text_at: where the guest's kernel is: "ADDRESS LENGTH", physical
@@ -51,11 +53,11 @@ waits_for_loads() { chariot -j vm show a | grep -q '"watch":"drivers'; }
 part_text()
 {
 	# shellcheck disable=SC2086 # a list
-	vm_start a $NET && vm_wait a || return
+	vm_start a $NET && vm_wait a || { no_start text; return; }
 	AT=$(text_at)
 	: >/tmp/text.0
 	check "text: that of an idle guest does not change" wait_until settled
-	iso_guard a e1000 recover || return
+	iso_guard a e1000 recover || { no_start text; return; }
 	vm_qmp a cont >/dev/null
 	check "text: attached" wait_until waits_for_loads
 	# shellcheck disable=SC2086 # two
@@ -66,7 +68,7 @@ part_text()
 	save /tmp/text.1 $AT
 	same "text: detached, too" /tmp/text.0 /tmp/text.1
 	rm /tmp/vm/a/guard*
-	iso_guard a e1000 recover || return
+	iso_guard a e1000 recover || { no_start text; return; }
 	vm_qmp a cont >/dev/null
 	check "text: attached again" wait_until waits_for_loads
 	net_up a >/dev/null
@@ -105,7 +107,7 @@ tools()
 
 	vm_run a -t $((4 * WAIT)) 'sh /t/tools.sh' >"$OUT/tools.$1" 2>&1
 	while read -r name result why; do
-		plain=$(sed -n "s/^$name //p" "$OUT/tools.plain")
+		plain=$(awk -v n="$name" '$1 == n { sub(/^[^ ]* /, ""); print }' "$OUT/tools.plain")
 		case $result in
 		ok)	is "$1: $name" "$result${why:+ $why}" "$plain" ;;
 		skip)	skip "$1: $name" "$why" ;;
@@ -132,14 +134,14 @@ part_tools()
 	tool_files
 	export VM_MEM=384
 	# shellcheck disable=SC2086 # a list
-	vm_start a $NET && vm_wait a || return
+	vm_start a $NET && vm_wait a || { no_start tools; return; }
 	tools plain
 	net_up a >/dev/null
 	traced_driver plain
 	vm_kill a
 
 	# shellcheck disable=SC2086 # a list
-	iso_start a e1000 recover $NET || return
+	iso_start a e1000 recover $NET || { no_start tools; return; }
 	tools attached
 	net_up a >/dev/null
 	is "isolated" "$(chariot -j domain list a | grep -c '"driver":"e1000"')" 1
@@ -185,19 +187,17 @@ part_kexec()
 {
 	local id
 
-	tool_files
-	VM_FILES="$VM_FILES $PWD/.build/selftests/kexec:/k/kexec
+	VM_FILES="$PWD/.build/selftests/kexec:/k/kexec
 		$PWD/.cache/kernels/$GUEST/vmlinuz:/k/vmlinuz
 		$(selftests/initramfs.sh guest "$GUEST"):/k/initrd"
 	# shellcheck disable=SC2086 # a list
-	VM_MEM=640 iso_start a e1000 recover $NET || return
+	VM_MEM=640 iso_start a e1000 recover $NET || { no_start kexec; return; }
 	net_up a >/dev/null
 	id=$(boot_id)
 	vm_run a '/k/kexec /k/vmlinuz /k/initrd >/dev/console 2>&1 &'
 	check "kexec: another kernel" wait_until booted_anew "$id"
 	came "kexec: the operator is told" a reset 1
 	loads kexec 1
-	# without files, as the initramfs is not that of vm.sh
 	is "kexec: function tracer" "$(vm_run a 'cd /sys/kernel/tracing
 		echo do_init_module >set_ftrace_filter && echo function >current_tracer &&
 		modprobe dummy && grep -c do_init_module trace')" 1
@@ -243,7 +243,7 @@ part_hibernate()
 	export VM_MEM=384
 	fresh_swap
 	# shellcheck disable=SC2086 # a list
-	iso_start a e1000 recover $NET $DISK || return
+	iso_start a e1000 recover $NET $DISK || { no_start hibernation; return; }
 	net_up a >/dev/null
 	is "hibernation: isolated" "$(chariot -j domain list a | grep -c '"driver":"e1000"')" 1
 	hibernate isolated
@@ -253,7 +253,7 @@ part_hibernate()
 
 	# Where there is no Chariot
 	# shellcheck disable=SC2086 # a list
-	vm_start a $NET $DISK && vm_wait a || return
+	vm_start a $NET $DISK && vm_wait a || { no_start hibernation; return; }
 	resume "without Chariot"
 	loads "back, without Chariot" 0
 	tools back
@@ -262,7 +262,7 @@ part_hibernate()
 	# Where there is: the guest's kernel is another one at once.
 	mv /tmp/swap.isolated $SWAP
 	# shellcheck disable=SC2086 # a list
-	iso_start a e1000 recover $NET $DISK || return
+	iso_start a e1000 recover $NET $DISK || { no_start hibernation; return; }
 	resume "with Chariot"
 	vm_run a 'ip link set eth0 down; rmmod e1000'
 	loads "back, with Chariot" 1
