@@ -11,7 +11,7 @@
 
 T=/sys/kernel/tracing
 LP=/sys/kernel/livepatch/chariot_livepatch
-WAIT=${WAIT:-300}
+WAIT=${WAIT:-600}
 
 nr=0 why=
 
