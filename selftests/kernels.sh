@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernels.sh VERSION...		(VERSION: 6.1, 6.12, or 7.2)
+# kernels.sh VERSION...		(VERSION: 6.1, 6.12, 7.2, 6.1-debug, or 6.1-kcsan)
 #
 # Fetch distribution kernels and their headers into .cache/kernels/VERSION:
 #
@@ -12,15 +12,13 @@
 #	headers/	the unpacked header packages
 #	build		the directory for "make -C", inside headers/
 #
-# 7.2 is for guests only, without headers: those need a newer libc.
-#
-# Nothing is installed. The mirror is the one that this machine's apt uses.
+# 7.2 is for guests only, without headers: those need a newer libc. 6.1-debug and
+# 6.1-kcsan are for nested hosts only and are built, by debug-kernel.sh.
 
 set -u -o pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=$TOP/.cache
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { echo "kernels: $*"; }
@@ -32,81 +30,8 @@ usage()
 	exit 2
 }
 
-# The suites that carry a version. A suite that apt does not know yet is
-# expected beside bookworm, on the same mirror.
-suites_of()
-{
-	case $1 in
-	6.1)	echo bookworm bookworm-updates bookworm-security ;;
-	6.12)	echo bookworm-backports ;;
-	7.2)	echo trixie-backports ;;
-	*)	return 1 ;;
-	esac
-}
-
-# site_of SUITE: print the mirror that apt's own configuration has for it
-site_of()
-{
-	# shellcheck disable=SC2016 # these are apt's variables, not ours
-	apt-get indextargets --format '$(CODENAME) $(SUITE) $(RELEASE) $(COMPONENT) $(SITE)' \
-		'Identifier: Packages' 2>/dev/null |
-		awk -v want="$1" '$4 == "main" && ($1 == want || $2 == want ||
-			$3 == want) { print $5; exit }'
-}
-
-write_sources()
-{
-	local ver=$1 list=$2 suite site opt=''
-
-	[ ! -r "$KEYRING" ] || opt="[signed-by=$KEYRING] "
-	: >"$list"
-	for suite in $(suites_of "$ver"); do
-		site=$(site_of "$suite")
-		[ -n "$site" ] || site=$(site_of "${suite%-backports}")
-		[ -n "$site" ] || site=$(site_of bookworm)
-		# updates and security are welcome, but not needed
-		[ -n "$site" ] || continue
-		echo "deb $opt$site $suite main" >>"$list"
-	done
-	[ -s "$list" ] ||
-		die "apt's configuration has no mirror for any of: $(suites_of "$ver")"
-}
-
-# private_apt VERSION PROGRAM ARGS...: apt with a state of its own, in which
-# no package is installed and no other suite is known
-private_apt()
-{
-	local dir=$CACHE/apt/$1 prog=$2
-
-	shift 2
-	"$prog" -q -o Dir::Etc::sourcelist="$dir/sources.list" \
-		-o Dir::Etc::sourceparts=/dev/null \
-		-o Dir::Etc::preferencesparts=/dev/null \
-		-o Dir::State="$dir/state" -o Dir::State::status="$dir/status" \
-		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root \
-		-o Acquire::Languages=none -o APT::Architecture=amd64 "$@"
-}
-
-prepare_apt()
-{
-	local ver=$1 dir=$CACHE/apt/$1
-
-	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
-	: >"$dir/status"
-	write_sources "$ver" "$dir/sources.list"
-	say "$ver: reading package lists of $(suites_of "$ver")"
-	private_apt "$ver" apt-get update >"$dir/log" 2>&1 ||
-		{ tail -n 20 "$dir/log" >&2; die "$ver: apt-get update failed"; }
-}
-
-# depends_of VERSION PACKAGE PATTERN: the first dependency of the candidate
-# version that matches
-depends_of()
-{
-	private_apt "$1" apt-cache show --no-all-versions "$2" 2>/dev/null |
-		sed -n 's/^Depends: //p' | tr ',|' '\n\n' |
-		sed 's/^ *//; s/ .*//' | grep -E -m1 -- "$3"
-}
+# shellcheck source=selftests/private-apt.sh
+. "$TOP/selftests/private-apt.sh"
 
 unpack()
 {
@@ -151,16 +76,6 @@ lay_out_headers()
 	# scripts and tools are symlinks to ../../lib/linux-kbuild-*: relative
 	ln -s "headers/usr/src/linux-headers-$release" "$tmp/build"
 	[ -f "$tmp/build/Makefile" ] || die "$ver: unexpected header packages"
-}
-
-download()
-{
-	local ver=$1 dir=$2
-
-	shift 2
-	(cd "$dir" && private_apt "$ver" apt-get download "$@") \
-		>"$dir/log" 2>&1 ||
-		{ tail -n 20 "$dir/log" >&2; die "$ver: cannot download $*"; }
 }
 
 guest_only() { [ "$1" = 7.2 ]; }
@@ -234,12 +149,20 @@ fetch()
 }
 
 [ $# -gt 0 ] || usage
+fetched=()
 for ver; do
-	suites_of "$ver" >/dev/null || die "no suite is known for $ver (6.1, 6.12, 7.2)"
+	case $ver in
+	6.1-debug)	"$TOP/selftests/debug-kernel.sh" asan || exit ;;
+	6.1-kcsan)	"$TOP/selftests/debug-kernel.sh" kcsan || exit ;;
+	*)	suites_of "$ver" >/dev/null ||
+			die "no suite is known for $ver (6.1, 6.12, 7.2)"
+		fetched+=("$ver") ;;
+	esac
 done
+[ ${#fetched[@]} -gt 0 ] || exit 0
 mkdir -p "$CACHE" || die "cannot make $CACHE"
 exec 9>"$CACHE/kernels.lock"
 flock 9
-for ver; do
+for ver in "${fetched[@]}"; do
 	fetch "$ver"
 done

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# private-apt.sh: packages of Debian's kernels, fetched with an apt that has a
+# state of its own: nothing is installed. Sourced; needs CACHE, say and die, and
+# .cache/kernels.lock.
+#
+# The mirror is the one that this machine's apt uses.
+
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The suites that carry a version. A suite that apt does not know yet is
+# expected beside bookworm, on the same mirror.
+suites_of()
+{
+	case $1 in
+	6.1)	echo bookworm bookworm-updates bookworm-security ;;
+	6.12)	echo bookworm-backports ;;
+	7.2)	echo trixie-backports ;;
+	*)	return 1 ;;
+	esac
+}
+
+# site_of SUITE: print the mirror that apt's own configuration has for it
+site_of()
+{
+	# shellcheck disable=SC2016 # these are apt's variables, not ours
+	apt-get indextargets --format '$(CODENAME) $(SUITE) $(RELEASE) $(COMPONENT) $(SITE)' \
+		'Identifier: Packages' 2>/dev/null |
+		awk -v want="$1" '$4 == "main" && ($1 == want || $2 == want ||
+			$3 == want) { print $5; exit }'
+}
+
+write_sources()
+{
+	local ver=$1 list=$2 suite site opt=''
+
+	[ ! -r "$KEYRING" ] || opt="[signed-by=$KEYRING] "
+	: >"$list"
+	for suite in $(suites_of "$ver"); do
+		site=$(site_of "$suite")
+		[ -n "$site" ] || site=$(site_of "${suite%-backports}")
+		[ -n "$site" ] || site=$(site_of bookworm)
+		# updates and security are welcome, but not needed
+		[ -n "$site" ] || continue
+		echo "deb $opt$site $suite main" >>"$list"
+	done
+	[ -s "$list" ] ||
+		die "apt's configuration has no mirror for any of: $(suites_of "$ver")"
+}
+
+# private_apt VERSION PROGRAM ARGS...: apt with a state of its own, in which
+# no package is installed and no other suite is known
+private_apt()
+{
+	local dir=$CACHE/apt/$1 prog=$2
+
+	shift 2
+	"$prog" -q -o Dir::Etc::sourcelist="$dir/sources.list" \
+		-o Dir::Etc::sourceparts=/dev/null \
+		-o Dir::Etc::preferencesparts=/dev/null \
+		-o Dir::State="$dir/state" -o Dir::State::status="$dir/status" \
+		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root \
+		-o Acquire::Languages=none -o APT::Architecture=amd64 "$@"
+}
+
+prepare_apt()
+{
+	local ver=$1 dir=$CACHE/apt/$1
+
+	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
+	: >"$dir/status"
+	write_sources "$ver" "$dir/sources.list"
+	say "$ver: reading package lists of $(suites_of "$ver")"
+	private_apt "$ver" apt-get update >"$dir/log" 2>&1 ||
+		{ tail -n 20 "$dir/log" >&2; die "$ver: apt-get update failed"; }
+}
+
+# depends_of VERSION PACKAGE PATTERN: the first dependency of the candidate
+# version that matches
+depends_of()
+{
+	private_apt "$1" apt-cache show --no-all-versions "$2" 2>/dev/null |
+		sed -n 's/^Depends: //p' | tr ',|' '\n\n' |
+		sed 's/^ *//; s/ .*//' | grep -E -m1 -- "$3"
+}
+
+download()
+{
+	local ver=$1 dir=$2
+
+	shift 2
+	(cd "$dir" && private_apt "$ver" apt-get download "$@") \
+		>"$dir/log" 2>&1 ||
+		{ tail -n 20 "$dir/log" >&2; die "$ver: cannot download $*"; }
+}
