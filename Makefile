@@ -26,6 +26,8 @@ help:
 	@echo 'Try and test, on any Debian 12 machine, as root:'
 	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
 	@echo '  check       unit tests and selftests (HOST=, GUEST=, VCPUS=, NPT= pick one set-up)'
+	@echo '  check-debug the nested tests with a host kernel that complains (KASAN, lockdep, kmemleak, UBSAN),'
+	@echo '              which is built first, in half an hour (KCSAN=1: one with KCSAN; TESTS=, GUEST=, VCPUS=, NPT=)'
 	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
 	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=)'
 	@echo '  campaign    faults in a driver, without and with Chariot (DRIVER=, TYPES=, SEEDS=; selftests/campaign.sh)'
@@ -73,6 +75,11 @@ check: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/check.sh
 
+DEBUG_HOST = 6.1-$(if $(KCSAN),kcsan,debug)
+check-debug: deps
+	@$(MAKE) --no-print-directory nested KERNELS='$(KERNELS) $(DEBUG_HOST)'
+	@bash selftests/check.sh debug $(DEBUG_HOST)
+
 check-intel: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/intel.sh
@@ -106,5 +113,6 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-intel drivers campaign fuzz bench \
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-debug check-intel drivers \
+	campaign fuzz bench \
 	analyze install uninstall clean distclean

@@ -1,17 +1,70 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# l1-end.sh: how a run in L1 ends. Sourced by the inits of L1; busybox's sh.
+# l1-end.sh: what the kernel log of L1 may not have, and how a run in L1 ends.
+# Sourced by the inits of L1 and by run-tests.sh; busybox's sh.
 
-# What no test may leave in the log of the host under test
-LOG_BAD='BUG:|WARNING:|Oops|general protection|soft lockup|hung task|blocked for more than|rcu:? .*(detected stalls|self-detected stall|kthread starved)|UBSAN|KASAN|Call Trace'
+# What no test may leave in the log of the host under test. What is not in
+# capitals comes from a kernel of debug-kernel.sh only; most of its complaints
+# are one of BUG: and WARNING:.
+LOG_BAD='BUG:|BUG [a-z]|WARNING:|Oops|general protection|soft lockup|hung task|blocked for more than|rcu:? .*(detected stalls|self-detected stall|kthread starved)|UBSAN|KASAN|Call Trace|ODEBUG:|suspicious RCU usage|trying to register non-static key|kmemleak: ([0-9]+ new suspected|.*detector disabled)'
+
+# bad_reports: those of a kernel log on stdin that may not be there, each from its
+# first bad line to its end, and once: with other numbers it is the same one. The
+# kernel's own races are many: a report of KCSAN counts only if we are in it.
+bad_reports()
+{
+	tr -d '\r' | awk -v bad="$LOG_BAD" '
+		function end_report(i, key) {
+			key = line[1]
+			sub(/^\[[ 0-9.]*\] /, "", key)
+			gsub(/0x[0-9a-f]+|[0-9a-f]*[0-9][0-9a-f]*/, "N", key)
+			if (ours && !seen[key]++)
+				for (i = 1; i <= n; i++)
+					print line[i]
+			n = 0
+		}
+		/ommand line: / || (!n && $0 !~ bad) { next }
+		!n {
+			ours = !/KCSAN/
+			last = "<\/(TASK|IRQ|NMI)>"
+			if (/KASAN|KCSAN/)
+				last = "=========="
+			else if (/WARNING: CPU|BUG: (kernel|unable)|Oops|general prot/)
+				last = "end trace"
+			else if (/kmemleak|INFO:/)
+				last = "."
+		}
+		{ line[++n] = $0 }
+		/\[kvm_chariot\]/ { ours = 1 }
+		n > 120 || $0 ~ last { end_report() }
+		END { if (n) end_report() }'
+}
+
+# scan_leaks: have kmemleak, if it is there, say in the log what it finds. It
+# does not report what is younger than 5 s, nor what has changed since its last
+# scan.
+scan_leaks()
+{
+	leaks=/sys/kernel/debug/kmemleak
+
+	[ -w $leaks ] || return 0
+	for n in 1 2; do
+		sleep 6
+		echo scan >$leaks || return 0
+	done
+	cat $leaks >"$OUT/l1.kmemleak"
+}
 
 judge_log()
 {
+	scan_leaks
 	dmesg >"$OUT/l1.dmesg"
-	if grep -E "$LOG_BAD" "$OUT/l1.dmesg" | grep -v 'ommand line: ' >/tmp/l1.bad; then
+	bad_reports <"$OUT/l1.dmesg" >"$OUT/l1.reports"
+	if [ -s "$OUT/l1.reports" ]; then
+		[ ! -s "$OUT/l1.kmemleak" ] || cat "$OUT/l1.kmemleak" >>"$OUT/l1.reports"
 		echo "l1: the kernel log of L1 has:"
-		head -n 20 /tmp/l1.bad | sed 's/^/l1:   /'
+		head -n 200 "$OUT/l1.reports" | sed 's/^/l1:   /'
 		return 1
 	fi
 }

@@ -9,12 +9,15 @@
 # an oops, a warning or the like; 124 on timeout; 125 if L1 ended without a
 # verdict (panic, hang, power loss).
 #
-#	-k VERSION	kernel of L1: 6.1 (default) or 6.12; also $HOST
+#	-k VERSION	kernel of L1: 6.1 (default), 6.12, or one that complains,
+#			6.1-debug or 6.1-kcsan (several times slower, and needs
+#			-m 6144; debug-kernel.sh); also $HOST
 #	-c N		CPUs of L1 (1; see below)
 #	-m MB		memory of L1 (3072)
 #	-t SECONDS	time limit (3600)
 #	-o DIR		$OUT of COMMAND, /run/out in L1, writable; l1.log (console)
-#			and l1.dmesg (whole kernel log) are written there too
+#			and l1.dmesg (whole kernel log) are written there too, and
+#			l1.reports: what in it may not be there
 #			(a directory in .cache/out/, of which the last 20 stay)
 #	-a ARGS		more arguments for L1's kernel
 #
@@ -103,7 +106,7 @@ prepare()
 	# shellcheck disable=SC2086 # a list
 	"$ST/initramfs.sh" guest "$GUEST" ${VM_MODULES:-} >/dev/null ||
 		die "no initramfs for the guest"
-	rm -f "$OUTDIR"/l1.{log,dmesg,token,qemu}
+	rm -f "$OUTDIR"/l1.{log,dmesg,reports,kmemleak,token,qemu}
 }
 
 default_outdir()
@@ -183,7 +186,8 @@ done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || usage
 
-GUEST=${GUEST:-$HOST}
+# 6.1-debug is for hosts only
+GUEST=${GUEST:-${HOST%%-*}}
 [ "${NPT:-1}" = 1 ] || KVM_AMD_ARGS="${KVM_AMD_ARGS:-} npt=$NPT"
 [ -n "$OUTDIR" ] || OUTDIR=$(default_outdir)
 mkdir -p "$OUTDIR" && OUTDIR=$(cd "$OUTDIR" && pwd) || die "no directory $OUTDIR"

@@ -8,8 +8,8 @@
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=selftests/iso.sh
 . selftests/iso.sh
-
-BAD='BUG:|WARNING:|Oops|general protection|soft lockup|hung task|rcu.*stall'
+# shellcheck source=selftests/l1-end.sh
+. selftests/l1-end.sh
 
 for t; do
 	echo "# test $t"
@@ -28,7 +28,7 @@ for t; do
 	rm -rf /tmp/vm
 	wait_until rmmod kvm_chariot 2>/tmp/rmmod
 	is "$t: module unloads" "$(lsmod | grep -c '^kvm_chariot')" 0
-	dmesg | sed -n "/chariot-test: $t\$/,\$p" | grep -E "$BAD" >/tmp/bad
+	dmesg | sed -n "/chariot-test: $t\$/,\$p" | bad_reports >/tmp/bad
 	if [ -s /tmp/bad ]; then
 		not_ok "$t: kernel log is clean" "$(head -n 1 /tmp/bad)"
 	else

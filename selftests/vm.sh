@@ -160,7 +160,7 @@ vm_run()
 		limit=$2
 		shift 2
 	fi
-	"$VM_SH" run "$VM_DIR/$name/cmd" "$limit" "$*"
+	"$VM_SH" run "$VM_DIR/$name/cmd" $limit "$*"
 }
 
 # The channel is slow; VM_FILES is the way for anything big.
