@@ -185,7 +185,7 @@ if there; then
 	say "$VER: $(cat "$FINAL/release") is there"
 	exit 0
 fi
-"$ST/deps.sh" bc bison dpkg-dev flex gcc libelf-dev libssl-dev make pahole xz-utils ||
+bash "$ST/deps.sh" bc bison dpkg-dev flex gcc libelf-dev libssl-dev make pahole xz-utils ||
 	exit 1
 : >"$LOG"
 if [ "$(cat "$BUILD/.id" 2>/dev/null)" != "$ID" ]; then

@@ -199,6 +199,8 @@ APPEND="console=ttyS0 no_timer_check panic=-1 oops=panic mitigations=off
 	quiet loglevel=5 highres=off nohz=off watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=90
 	tsc=reliable log_buf_len=4M
 	chariot.repo=$TOP $EXTRA"
+# all that KASAN finds, not the first only
+case $HOST in *-debug) APPEND="$APPEND kasan_multi_shot" ;; esac
 APPEND=${APPEND//[$'\n\t']/ }
 
 qpid=
