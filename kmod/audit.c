@@ -16,10 +16,14 @@
 #define SPTE_WRITE	BIT_ULL(1)
 #define SPTE_EPT_EXEC	BIT_ULL(2)
 #define SPTE_NX		BIT_ULL(63)
+/* What fast_page_fault() may give back without make_spte(). */
+#define SPTE_MAY_WRITE		BIT_ULL(10)	/* MMU-writable */
+#define SPTE_EPT_MAY_WRITE	BIT_ULL(58)
+#define SPTE_EPT_MAY_EXEC	BIT_ULL(56)	/* not accessed yet, without A/D bits */
 #define SPTE_ADDR	GENMASK_ULL(51, 12)
 #define ENTRIES		512
 
-#define CHUNK		(1ULL << 18)	/* gfns that are looked at in one go */
+#define CHUNK		(1ULL << 15)	/* gfns that are looked at in one go */
 
 struct audit {
 	struct chariot_vm *vm;
@@ -43,9 +47,12 @@ static bool is_leaf(u64 spte, int level)
 static unsigned long access_of(u64 spte)
 {
 	bool ept = *chariot_tdp_enabled && !chariot_kvm_is_amd();
-	unsigned long access = spte & SPTE_WRITE ? CHARIOT_ACC_WRITE : 0;
+	unsigned long access = 0;
 
-	if (ept ? spte & SPTE_EPT_EXEC : !(spte & SPTE_NX))
+	if (spte & (SPTE_WRITE | (ept ? SPTE_EPT_MAY_WRITE : SPTE_MAY_WRITE)))
+		access |= CHARIOT_ACC_WRITE;
+	if (ept ? spte & (SPTE_EPT_EXEC | SPTE_EPT_MAY_EXEC) :
+		  !(spte & SPTE_NX))
 		access |= CHARIOT_ACC_EXEC;
 	return access;
 }
@@ -99,11 +106,17 @@ static void walk_roots(struct audit *a)
 	union kvm_mmu_page_role role;
 	void *root;
 
+	/* KVM has never made the list where the TDP MMU is off. */
+	if (!READ_ONCE(roots->next))
+		return;
 	rcu_read_lock();
 	for (link = rcu_dereference(list_next_rcu(roots)); link != roots;
 	     link = rcu_dereference(list_next_rcu(link))) {
 		root = (char *)link - LAYOUT_PAGE_LINK;
 		role = role_of(root);
+		/* On its way out, no vCPU has it, and a zap may pass it by. */
+		if (role.invalid)
+			continue;
 		walk_table(a, role, PAGE_AT(root, LAYOUT_PAGE_SPT, u64 *),
 			   role.level, 0);
 	}

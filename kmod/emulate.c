@@ -12,6 +12,8 @@ struct x86_emulate_ctxt;
 
 typedef int (*write_fn)(struct x86_emulate_ctxt *, unsigned long, const void *,
 			unsigned int, struct x86_exception *);
+typedef int (*write_std_fn)(struct x86_emulate_ctxt *, unsigned long, void *,
+			    unsigned int, struct x86_exception *, bool);
 typedef int (*cmpxchg_fn)(struct x86_emulate_ctxt *, unsigned long,
 			  const void *, const void *, unsigned int,
 			  struct x86_exception *);
@@ -20,6 +22,7 @@ typedef int (*cmpxchg_fn)(struct x86_emulate_ctxt *, unsigned long,
 #define AT(ptr, offset, type)	(*(type *)((char *)(ptr) + (offset)))
 
 static_assert(LAYOUT_OPS_WRITE + sizeof(void *) <= LAYOUT_OPS_SIZE);
+static_assert(LAYOUT_OPS_WRITE_STD + sizeof(void *) <= LAYOUT_OPS_SIZE);
 static_assert(LAYOUT_OPS_CMPXCHG + sizeof(void *) <= LAYOUT_OPS_SIZE);
 
 static void count(struct chariot_stats *st, enum chariot_may may)
@@ -133,6 +136,23 @@ static int write_emulated(struct x86_emulate_ctxt *ctxt, unsigned long addr,
 							    bytes, fault);
 }
 
+/*
+ * FXSAVE, SGDT, SIDT.  With @system it is the CPU that writes, such as a descriptor's
+ * accessed bit.
+ */
+static int write_std(struct x86_emulate_ctxt *ctxt, unsigned long addr,
+		     void *val, unsigned int bytes,
+		     struct x86_exception *fault, bool system)
+{
+	struct chariot_ops *ops = ops_of(ctxt);
+	int r = system ? 0 : check(ops->vs, addr, val, bytes, fault);
+
+	if (r)
+		return r == DROP ? CHARIOT_EMUL_CONTINUE : r;
+	return AT(ops->kvm_ops, LAYOUT_OPS_WRITE_STD, write_std_fn)(
+		ctxt, addr, val, bytes, fault, system);
+}
+
 static int cmpxchg_emulated(struct x86_emulate_ctxt *ctxt, unsigned long addr,
 			    const void *old, const void *new,
 			    unsigned int bytes, struct x86_exception *fault)
@@ -153,6 +173,7 @@ static void make_ops(struct chariot_ops *ops, const void *kvm_ops)
 		return;
 	memcpy(ops->table, kvm_ops, LAYOUT_OPS_SIZE);
 	AT(ops->table, LAYOUT_OPS_WRITE, write_fn) = write_emulated;
+	AT(ops->table, LAYOUT_OPS_WRITE_STD, write_std_fn) = write_std;
 	AT(ops->table, LAYOUT_OPS_CMPXCHG, cmpxchg_fn) = cmpxchg_emulated;
 	ops->kvm_ops = kvm_ops;
 }

@@ -801,11 +801,6 @@ static enum action driver_write(struct fault *f)
 
 /* ---- the fault ---------------------------------------------------------- */
 
-static bool out_of_scope(struct kvm_vcpu *vcpu)
-{
-	return vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK);
-}
-
 /* gva to gpa under shadow paging; false if the guest itself forbids it. */
 static bool resolve(struct fault *f, u64 cr2_or_gpa)
 {
@@ -906,6 +901,15 @@ static enum action in_driver_view(struct fault *f)
 	return a;
 }
 
+/* KVM's own slots, too: the local APIC's page is mapped by make_spte(). */
+static bool has_slot(struct fault *f)
+{
+	struct kvm_memory_slot *slot =
+		kvm_call(gfn_to_memslot)(f->vm->kvm, f->gpa >> PAGE_SHIFT);
+
+	return slot && !(slot->flags & KVM_MEMSLOT_INVALID);
+}
+
 static enum action decide(struct fault *f, u64 cr2_or_gpa)
 {
 	struct chariot_vcpu *vs = f->vs;
@@ -914,8 +918,12 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 	chariot_view_slots(f->vm);
 	if (vs->wait_seq)
 		return WAIT;
-	if (out_of_scope(f->vcpu))
+	if (chariot_vcpu_elsewhere(f->vcpu))
 		return PASS;
+	/* KVM sets it before it zaps all, and so before anything comes of it. */
+	if ((f->vm->nr_domains || f->vm->watch) &&
+	    chariot_kvm_nx_huge_pages(f->vm->kvm))
+		return fail(f, -EOPNOTSUPP, "kvm's nx_huge_pages was switched on");
 	chariot_watch_reset(f->vm, f->vcpu);
 	if (chariot_watch_kernel(f->vm, vs, f->vcpu))
 		return WAIT;
@@ -928,7 +936,7 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 	if (!(f->vm->nr_domains || f->vm->watch & CHARIOT_WATCH_LOAD ||
 	      vs->view) || !resolve(f, cr2_or_gpa))
 		return PASS;
-	if (!kvm_call(kvm_is_visible_gfn)(f->vm->kvm, f->gpa >> PAGE_SHIFT)) {
+	if (!has_slot(f)) {
 		/* A kernel that has just begun looks for its devices. */
 		if (!vs->view)
 			chariot_watch_kexec(f->vm, f->vcpu);

@@ -241,6 +241,17 @@ static void notrace edit_access(unsigned long ip, unsigned long parent_ip,
 	rcu_read_unlock();
 }
 
+/* kvm_mmu_load(vcpu) */
+static void notrace keep_view(unsigned long ip, unsigned long parent_ip,
+			      struct ftrace_ops *op, struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+
+	rcu_read_lock();
+	chariot_view_keep((void *)regs->di);
+	rcu_read_unlock();
+}
+
 #define REDIRECT_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY)
 
 static struct hook {
@@ -250,6 +261,10 @@ static struct hook {
 } hooks[] = {
 	{ "kvm:make_spte", {
 		.func = edit_access,
+		.flags = FTRACE_OPS_FL_SAVE_REGS,
+	} },
+	{ "kvm:kvm_mmu_load", {
+		.func = keep_view,
 		.flags = FTRACE_OPS_FL_SAVE_REGS,
 	} },
 	{ "kvm:kvm_mmu_page_fault", {

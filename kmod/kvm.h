@@ -89,6 +89,8 @@ int chariot_emulate_instruction(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 int chariot_hypercall(struct kvm_vcpu *vcpu);
 unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
 				  unsigned long access);
+/* Under RCU: the vCPU will look for the tables to run with. */
+void chariot_view_keep(struct kvm_vcpu *vcpu);
 /* Is there anything to do for this VM?  Under RCU. */
 bool chariot_vm_attached(const struct kvm *kvm);
 

@@ -10,13 +10,36 @@ unsigned int chariot_view_get(struct kvm_vcpu *vcpu)
 	return chariot_role_view(vcpu->arch.mmu->root_role.word);
 }
 
+static void set_role(struct kvm_vcpu *vcpu, unsigned int view)
+{
+	union kvm_mmu_page_role *role = &vcpu->arch.mmu->root_role;
+
+	role->word &= ~CHARIOT_ROLE_MASK;
+	role->word |= view << LAYOUT_ROLE_SHIFT;
+}
+
+/* KVM may have made the role anew, at a change of mode or the end of an SMI. */
+void chariot_view_keep(struct kvm_vcpu *vcpu)
+{
+	struct chariot_vm *vm = chariot_vm_find(vcpu->kvm);
+	struct chariot_vcpu *vs;
+
+	if (!vm || chariot_vcpu_elsewhere(vcpu))
+		return;
+	vs = xa_load(&vm->vcpus, vcpu->vcpu_idx);
+	if (vs)
+		set_role(vcpu, READ_ONCE(vs->view));
+}
+
 void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
 
-	mmu->root_role.word &= ~CHARIOT_ROLE_MASK;
-	mmu->root_role.word |= view << LAYOUT_ROLE_SHIFT;
+	set_role(vcpu, view);
 	kvm_call(kvm_mmu_new_pgd)(vcpu, mmu->root.pgd);
+	/* A root that KVM has kept of a shadowed guest is in sync when CR3 is loaded
+	 * next, which the guest does not do here. */
+	kvm_make_request(KVM_REQ_MMU_SYNC, vcpu);
 	/* One ASID (or VPID, with shadow paging) covers the roots of all views;
 	 * EPT tags by root and does not need it, but then it is cheap. */
 	kvm_make_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
@@ -80,6 +103,18 @@ static void split(struct chariot_vm *vm, unsigned long block)
 	kvm_call(kvm_zap_gfn_range)(vm->kvm, gfn, gfn + (1UL << BLOCK_SHIFT));
 }
 
+/* The VM may have been attached anew meanwhile, and what did that saw our count. */
+static void look_again(struct chariot_vm *vm)
+{
+	struct chariot_vm *now;
+
+	rcu_read_lock();
+	now = chariot_vm_find(vm->kvm);
+	if (now && now != vm)
+		WRITE_ONCE(now->slots, ~0ULL);	/* never a generation */
+	rcu_read_unlock();
+}
+
 /* What is mapped 4K stays so until it is zapped for another reason. */
 static void join(struct chariot_vm *vm, unsigned long block)
 {
@@ -87,8 +122,10 @@ static void join(struct chariot_vm *vm, unsigned long block)
 	struct kvm_memory_slot *slot = slot_of(vm->kvm, gfn);
 
 	xa_erase(&vm->blocks, block);
-	if (slot && is_split(slot, gfn))
-		count_split(vm->kvm, slot, gfn, -SPLIT);
+	if (!slot || !is_split(slot, gfn))
+		return;
+	count_split(vm->kvm, slot, gfn, -SPLIT);
+	look_again(vm);
 }
 
 #define NEW		XA_MARK_0	/* since chariot_view_splits_begin() */
@@ -161,9 +198,9 @@ void chariot_view_slots(struct chariot_vm *vm)
 	void *entry;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->slots == generation)
+	if (READ_ONCE(vm->slots) == generation)
 		return;
-	vm->slots = generation;
+	WRITE_ONCE(vm->slots, generation);
 	xa_for_each(&vm->blocks, block, entry)
 		split(vm, block);
 }
@@ -249,10 +286,12 @@ unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
 				  unsigned long access)
 {
 	struct chariot_vm *vm = chariot_vm_find(kvm);
+	union kvm_mmu_page_role r = { .word = role };
 	unsigned int view = chariot_role_view(role);
 	struct chariot_domain *dom;
 
-	if (!vm)
+	/* Faults of SMM and of nested guests are KVM's alone (chariot_vcpu_elsewhere()). */
+	if (!vm || r.smm || r.guest_mode)
 		return access;
 	/* Memory slots were made anew, and nobody has faulted since: when he does,
 	 * chariot_view_slots() comes first. */
@@ -264,5 +303,6 @@ unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
 		return in_watch_view(vm, gfn, access);
 	dom = rcu_dereference(vm->domains[view]);
 	/* A vCPU that has not noticed yet that its domain is gone. */
-	return dom ? in_driver_view(dom, gfn, access) : access;
+	return dom ? in_driver_view(dom, gfn, access) :
+		     in_kernel_view(vm, gfn, access);
 }

@@ -54,7 +54,7 @@ static void vm_release(struct kref *ref)
 
 	xa_for_each(&vm->vcpus, i, vs) {
 		kfree(vs->entry);
-		kfree(vs);
+		kfree_rcu(vs, rcu);
 	}
 	xa_destroy(&vm->vcpus);
 	xa_destroy(&vm->text);

@@ -154,6 +154,7 @@ struct chariot_ops {
 
 /* One for each vCPU; only its own thread uses what is not under the lock. */
 struct chariot_vcpu {
+	struct rcu_head rcu;
 	struct chariot_vm *vm;
 	struct kvm_vcpu *vcpu;
 	unsigned int view;		/* 0: kernel view */
@@ -261,6 +262,12 @@ struct chariot_domain *chariot_domain_of(struct chariot_vm *vm, u32 nr);
 __printf(3, 4)
 void chariot_vm_fail(struct chariot_vm *vm, int err, const char *fmt, ...);
 void chariot_vm_reset(struct chariot_vm *vm);
+
+/* In SMM or in a nested guest: KVM's business alone. */
+static inline bool chariot_vcpu_elsewhere(const struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK);
+}
 
 struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu);
 

@@ -36,7 +36,8 @@ int chariot_point_arm(struct chariot_vm *vm, struct chariot_point *p,
 	p->gva = gva;
 	p->gpa = walk.gpa;
 	memcpy(p->insn, insn, sizeof(insn));
-	chariot_view_zap(vm, walk.gpa >> PAGE_SHIFT);
+	/* Also what was mapped in this view while nobody was attached. */
+	chariot_view_zap_all(vm);
 	return 0;
 }
 
@@ -106,6 +107,8 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 	lockdep_assert_held(&vm->lock);
 	if (vm->watcher && vm->watcher != h->id)
 		return w->flags ? -EBUSY : 0;
+	if (w->flags && chariot_kvm_nx_huge_pages(vm->kvm))
+		return -EOPNOTSUPP;
 	if (w->flags & CHARIOT_WATCH_LOAD && !same) {
 		if (vm->watch & CHARIOT_WATCH_LOAD)
 			return -EBUSY;

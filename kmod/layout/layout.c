@@ -262,6 +262,8 @@ int main(int argc, char **argv)
 	       type_of("x86_emulate_ops", BTF_KIND_STRUCT)->size);
 	printf("#define LAYOUT_OPS_WRITE\t%u\n",
 	       member("x86_emulate_ops", "write_emulated"));
+	printf("#define LAYOUT_OPS_WRITE_STD\t%u\n",
+	       member("x86_emulate_ops", "write_std"));
 	printf("#define LAYOUT_OPS_CMPXCHG\t%u\n",
 	       member("x86_emulate_ops", "cmpxchg_emulated"));
 	printf("#define LAYOUT_EXC_VECTOR\t%u\n",

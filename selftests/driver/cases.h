@@ -103,6 +103,8 @@ enum chariot_context {
 	  "1-byte store to another's memory")				\
 	X(set_bit, data, set_bit, process, -,				\
 	  "lock btc in another's memory")				\
+	X(sidt, data, sidt, process, -,					\
+	  "sidt to another's memory: no store to KVM's emulator")		\
 	X(store_softirq, data, store, softirq, -,			\
 	  "store from a tasklet")					\
 	X(store_timer, data, store, timer, -,				\
@@ -146,6 +148,7 @@ enum chariot_context {
 	X(own_cmpxchg16b, cmpxchg16b, process, -, "16-byte cmpxchg")	\
 	X(own_atomic, atomic, process, -, "atomic_t and bit operations") \
 	X(own_rep_movs, rep_movs, process, -, "rep movs and rep stos")	\
+	X(own_sidt, sidt, process, -, "sidt to own memory")		\
 	X(own_cross_page, cross_page, process, -,			\
 	  "store across two own pages")					\
 	X(own_softirq, data, softirq, -, "own memory from a tasklet")	\

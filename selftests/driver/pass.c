@@ -30,6 +30,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include <asm/desc.h>
+
 #include "conform.h"
 
 /* Whatever happens does so on the slowest machine. */
@@ -379,6 +381,20 @@ int pass_rep_movs(struct job *job)
 	if (memcmp(p, p + len, len) || *(u64 *)p != CHARIOT_WILD)
 		ret = -EIO;
 	kfree(p);
+	return ret;
+}
+
+int pass_sidt(struct job *job)
+{
+	struct desc_ptr idt = {}, *mine = kzalloc(sizeof(*mine), GFP_KERNEL);
+	int ret;
+
+	if (!mine)
+		return -ENOMEM;
+	store_idt(&idt);
+	asm volatile("sidt %0" : "=m" (*mine));
+	ret = memcmp(mine, &idt, sizeof(idt)) || !idt.address ? -EIO : 0;
+	kfree(mine);
 	return ret;
 }
 

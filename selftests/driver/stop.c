@@ -64,6 +64,12 @@ int stop_set_bit(struct job *job)
 	return 0;
 }
 
+int stop_sidt(struct job *job)
+{
+	asm volatile("sidt (%0)" : : "r" (job->addr) : "memory");
+	return 0;
+}
+
 /* Nothing runs this: it is there for its bytes. */
 static noinline __used __aligned(64) void chariot_conform_code(void)
 {
