@@ -179,7 +179,7 @@ else
 	echo "perf_probe skip no perf on this machine"
 fi
 step livepatch
-dmesg | grep -E 'WARNING|ftrace_bug|BUG:|Oops|stall' >/tmp/bad
+dmesg | grep -E 'WARNING: CPU|ftrace_bug|BUG:|Oops|stall' >/tmp/bad
 if [ -s /tmp/bad ]; then
 	echo "log wrong $(head -n 1 /tmp/bad)"
 else
