@@ -26,6 +26,7 @@ help:
 	@echo 'Try and test, on any Debian 12 machine, as root:'
 	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
 	@echo '  check       unit tests and selftests (HOST=, GUEST=, VCPUS=, NPT= pick one set-up)'
+	@echo '  check-full  check, and what takes hours: fuzz, 10^6 calls, Intel, drivers'
 	@echo '  check-debug the nested tests with a host kernel that complains (KASAN, lockdep, kmemleak, UBSAN),'
 	@echo '              which is built first, in half an hour (KCSAN=1: one with KCSAN; TESTS=, GUEST=, VCPUS=, NPT=)'
 	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
@@ -80,6 +81,15 @@ check-debug: deps
 	@$(MAKE) --no-print-directory nested KERNELS='$(KERNELS) $(DEBUG_HOST)'
 	@bash selftests/check.sh debug $(DEBUG_HOST)
 
+# What takes long and rarely finds anything.
+check-full: deps fuzz
+	@$(MAKE) --no-print-directory nested
+	@STRESS_CALLS=1000000 HOST=6.1 TESTS='stress tools machine' bash selftests/check.sh
+	@HOST=6.12 GUEST=6.12 TESTS='tools ioctl live' bash selftests/check.sh
+	@bash selftests/check.sh
+	@bash selftests/intel.sh
+	@bash selftests/drivers.sh
+
 check-intel: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/intel.sh
@@ -113,6 +123,6 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-debug check-intel drivers \
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-full check-debug check-intel drivers \
 	campaign fuzz bench \
 	analyze install uninstall clean distclean

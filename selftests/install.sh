@@ -32,5 +32,17 @@ check "a program is built with pkg-config" cc -o "$DIR/user" "$DIR/user.c" \
 	  PKG_CONFIG_SYSROOT_DIR=$DIR pkg-config --cflags --libs libchariot)
 check "and runs" env LD_LIBRARY_PATH="$DIR/usr/lib" "$DIR/user"
 rm -f "$DIR/user" "$DIR/user.c"
+# The types of kvm.ko continue those of its own kernel: with another one's there is no
+# module, rather than a wrong one.
+OTHER=$PWD/.cache/kernels/6.12/vmlinuz
+if [ -f "$OTHER" ]; then
+	xz -dcf "$KERNEL"/modules/kernel/arch/x86/kvm/kvm.ko* >"$DIR/kvm.ko"
+	is "another kernel's types are refused" "$(.build/kmod/layout "$OTHER" "$DIR/kvm.ko" \
+		2>&1 >/dev/null | grep -c 'is of 6.12.* is of 6.1')" 1
+	check "its own are not" .build/kmod/layout "$KERNEL/vmlinuz" "$DIR/kvm.ko"
+	rm -f "$DIR/kvm.ko"
+else
+	skip "another kernel's types are refused" "no kernel 6.12 in .cache"
+fi
 check "make uninstall" make "${ARGS[@]}" uninstall
 is "nothing is left" "$(find "$DIR" ! -type d)" ""

@@ -26,7 +26,7 @@ still_isolated()
 }
 
 # shellcheck disable=SC2086 # a list
-iso_start a e1000 skip $NET -smp 1,maxcpus=3 -m 256,slots=2,maxmem=1G \
+VM_APPEND=cpu0_hotplug iso_start a e1000 skip $NET -smp 1,maxcpus=3 -m 256,slots=2,maxmem=1G \
 	-device virtio-balloon-pci || exit 1
 vm_run a 'modprobe -a virtio_pci virtio_balloon' || exit 1
 net_up a >/dev/null
@@ -44,6 +44,15 @@ vm_run a 'for i in 1 2 3 4 5; do for c in 1 2; do
 	echo 1 >/sys/devices/system/cpu/cpu$c/online; done; done'
 is "CPUs went off and on" "$(vm_run a 'nproc')" 3
 still_isolated "CPUs off and on"
+# Before 6.5 CPU 0 can be taken off, too: it waits for an NMI then, and is not reset.
+if vm_run a '[ -e /sys/devices/system/cpu/cpu0/online ]'; then
+	vm_run a 'echo 0 >/sys/devices/system/cpu/cpu0/online &&
+		echo 1 >/sys/devices/system/cpu/cpu0/online'
+	is "CPU 0 went off and on" "$(vm_run a 'nproc')" 3
+	still_isolated "CPU 0 off and on"
+else
+	skip "CPU 0 goes off and on" "this kernel cannot take it off"
+fi
 # The interrupt and the driver's work on another CPU than before
 vm_run a 'echo 0 >/sys/devices/system/cpu/cpu1/online'
 vm_qmp a '{"execute":"device_del","arguments":{"id":"cpu2"}}' >/dev/null

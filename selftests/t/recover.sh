@@ -149,6 +149,27 @@ cleanup_fails()
 	iso_detach d
 }
 
+# Of a driver whose types are not known a failed call must not look like one that did
+# nothing: who called would try for ever.
+no_types_recovers()
+{
+	faulty_files
+	objcopy -R .BTF -R .BTF_ids -R .BTF.base \
+		".build/driver/$GUEST/chariot_faulty.ko" /tmp/faulty.ko || return
+	VM_FILES=${VM_FILES/.build\/driver\/$GUEST\/chariot_faulty.ko//tmp/faulty.ko}
+	iso_start f chariot_faulty recover -device edu || return
+	is "no types: the faulty driver works" "$(load_faulty f)" well
+	check "no types: the operator is told" grep -q 'BTF' "$OUT/f.guard"
+	is "no types: its caller gets" "$(vm_run f 'echo read-null >/proc/chariot_faulty' 2>&1 |
+		sed 's/.*: //' | tail -n 1)" "$EIO"
+	check "no types: the driver has failed" wait_stat f faults 1
+	check "no types: it is loaded again" wait_stat f recoveries 1
+	is "no types: nobody has tried for ever" \
+		"$(iso_events f error | grep -c 'the guest has called it')" 0
+	vm_stop f
+	iso_detach f
+}
+
 # A write that the device has done, and the driver does not tell of: dd has the disk
 # open and waits, so the module is busy until the device is gone.
 block_recovers()
@@ -213,7 +234,8 @@ without()
 }
 
 case ${VM_RECOVER:-all} in
-all)	net_recovers; without; all_kinds_recover; cleanup_fails; block_recovers ;;
+all)	net_recovers; without; all_kinds_recover; cleanup_fails
+	no_types_recovers; block_recovers ;;
 *)	$VM_RECOVER ;;
 esac
 unserve
