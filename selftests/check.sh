@@ -70,13 +70,13 @@ all_nested()
 {
 	# Each has one CPU, so two at a time.
 	nested 6.1 6.1 1 1 act e1000 fault recover plugin load virsh live ioctl plain life dirty host stress &
-	nested 6.12 6.12 2 1 act e1000 recover conform plugin
+	nested 6.12 6.12 2 1 act e1000 recover conform plugin host stress
 	wait
 	VM_VERDICT=oops nested 6.12 6.1 1 1 conform &
 	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform host stress
 	wait
 	VM_MODE=fast VM_RECOVER=all_kinds_recover nested 6.1 6.1 2 1 fast recover conform &
-	nested 6.12 6.12 1 1 machine defer
+	VM_TOOLS="text tools kexec" nested 6.12 6.12 1 1 machine defer tools
 	wait
 	part campaign bash selftests/campaign/check.sh
 }
