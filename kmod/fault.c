@@ -928,7 +928,7 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 	if (chariot_watch_kernel(f->vm, vs, f->vcpu))
 		return WAIT;
 	f->dom = chariot_domain_of(f->vm, vs->view);
-	if (vs->view != chariot_view_get(f->vcpu)) {
+	if (!chariot_view_is(f->vcpu, vs->view)) {
 		/* The domain went, or KVM made the role anew. */
 		chariot_view_set(f->vcpu, vs->view);
 		return RETRY;

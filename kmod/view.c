@@ -5,9 +5,23 @@
 #define GFN_END		(1ULL << (52 - PAGE_SHIFT))
 #define BLOCK_SHIFT	(KVM_HPAGE_GFN_SHIFT(PG_LEVEL_2M))
 
-unsigned int chariot_view_get(struct kvm_vcpu *vcpu)
+/* The role of the tables in use: KVM's struct kvm_mmu_page is behind their page. */
+static u32 root_role(const struct kvm_mmu *mmu)
 {
-	return chariot_role_view(vcpu->arch.mmu->root_role.word);
+	void *sp = NULL;
+
+	if (mmu->root_role.direct && VALID_PAGE(mmu->root.hpa))
+		sp = (void *)page_private(pfn_to_page(mmu->root.hpa >>
+						      PAGE_SHIFT));
+	return sp ? *(u32 *)(sp + LAYOUT_PAGE_ROLE) : mmu->root_role.word;
+}
+
+bool chariot_view_is(struct kvm_vcpu *vcpu, unsigned int view)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+
+	return chariot_role_view(mmu->root_role.word) == view &&
+	       chariot_role_view(root_role(mmu)) == view;
 }
 
 static void set_role(struct kvm_vcpu *vcpu, unsigned int view)

@@ -10,7 +10,9 @@
 
 #include "vm.h"
 
-unsigned int chariot_view_get(struct kvm_vcpu *vcpu);
+/* Does it run in this view?  KVM makes the role anew and keeps the tables when the
+ * guest changes CR0.WP, so both are asked. */
+bool chariot_view_is(struct kvm_vcpu *vcpu, unsigned int view);
 /* On the vCPU's own thread, outside the guest. */
 void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view);
 /* Have @gfn mapped by a 4K SPTE of its own from now on, in every view.  -ENOMEM;

@@ -161,6 +161,8 @@ for ver; do
 done
 [ ${#fetched[@]} -gt 0 ] || exit 0
 mkdir -p "$CACHE" || die "cannot make $CACHE"
+# What it has is replaced when it is of another place: not another tree's.
+[ ! -L "$CACHE/kernels" ] || die "$CACHE/kernels is a symbolic link: every tree has its own"
 exec 9>"$CACHE/kernels.lock"
 flock 9
 for ver in "${fetched[@]}"; do

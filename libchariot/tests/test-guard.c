@@ -191,7 +191,7 @@ static void on_event(void *ctx, const struct chariot_event *ev, const char *text
 /* Wait for what another thread does, for at most ten seconds. */
 #define WAIT_FOR(cond) ({						\
 	bool yes_ = false;						\
-	for (int i_ = 0; i_ < 2000 && !yes_; i_++) {			\
+	for (int i_ = 0; i_ < 120000 && !yes_; i_++) {			\
 		pthread_mutex_lock(&m.lock);				\
 		yes_ = (cond);						\
 		pthread_mutex_unlock(&m.lock);				\

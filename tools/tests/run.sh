@@ -90,6 +90,7 @@ test_grammar()
 	j 2 '"bogus" in o["error"]' vm bogus -j
 	j 2 'o["error"]' -p stats show
 	t 2 'one argument too many: "b"' vm show a b
+	t 2 'too few' vm audit
 	t 2 'no option --bogus here' vm list --bogus
 	t 2 'no option -x here' vm list -x
 	t 2 'needs a value' event watch --count
@@ -184,6 +185,27 @@ test_bad_files()
 	t 2 'go together' policy check --kernel x
 	t 2 'no policy file' policy check
 	t 1 'none: ' policy check --kernel "$DIR/none" --driver "$DIR/none"
+}
+
+# A VM can have any name: what completion makes of it is a word, and no command.
+test_completion()
+{
+	local got
+
+	got=$(
+		# shellcheck source=tools/chariot.bash-completion
+		. "$TOP/tools/chariot.bash-completion"
+		# shellcheck disable=SC2317 # called by it
+		chariot() { echo "[{\"name\":\"\$(touch\${IFS}$DIR/owned)\"},{\"name\":\"web\"}]"; }
+		COMP_WORDS=(chariot vm show "$1") COMP_CWORD=3
+		_chariot
+		echo "${COMPREPLY[@]}"
+	)
+	[ ! -e "$DIR/owned" ]
+	ok $? "completion runs nothing that is in a name"
+	eval "set -- $got"
+	[ "$#-$2" = 2-web ] && [ ! -e "$DIR/owned" ]
+	ok $? "completion: a name is one word for the shell: $got"
 }
 
 test_mock()
@@ -557,5 +579,6 @@ test_guard
 test_hook
 test_install
 test_man
+test_completion
 echo "1..$N"
 [ $FAILED = 0 ]
