@@ -255,6 +255,9 @@ static void account(struct chariot_domain *dom)
 {
 	u64 now = sizeof(*dom) + dom->tables + dom->act.memory;
 
+	/* Then it is no longer counted. */
+	if (dom->gone)
+		return;
 	dom->vm->memory += now - dom->memory;
 	dom->memory = now;
 }
@@ -262,7 +265,7 @@ static void account(struct chariot_domain *dom)
 /* A page on which nothing was granted yet costs an entry and, mostly, a byte map. */
 #define PAGE_COST	1200
 
-static bool has_room(struct chariot_domain *dom, u64 gva, u64 len)
+static bool has_room(struct chariot_domain *dom, u64 len)
 {
 	u64 nr = (len >> PAGE_SHIFT) + 2, parts = min(nr, 2ULL);
 
@@ -299,7 +302,7 @@ int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 	struct chariot_obj *obj;
 	int err;
 
-	if (len && len <= CHARIOT_MAX_OBJECT && !has_room(dom, gva, len))
+	if (len && len <= CHARIOT_MAX_OBJECT && !has_room(dom, len))
 		return -ENOSPC;
 	obj = chariot_act_obj_alloc(gva, len);
 	if (IS_ERR(obj))

@@ -68,6 +68,10 @@ void chariot_view_set(struct kvm_vcpu *vcpu, unsigned int view)
  */
 #define SPLIT	(1 << 20)
 
+/* In vm->blocks: there was memory, or none, when it was named first. */
+#define SEEN	xa_mk_value(1)
+#define BLIND	xa_mk_value(2)
+
 static struct kvm_lpage_info *info_of(struct kvm_memory_slot *slot, gfn_t gfn,
 				      int level)
 {
@@ -135,7 +139,7 @@ static void join(struct chariot_vm *vm, unsigned long block)
 	gfn_t gfn = (gfn_t)block << BLOCK_SHIFT;
 	struct kvm_memory_slot *slot = slot_of(vm->kvm, gfn);
 
-	xa_erase(&vm->blocks, block);
+	vm->nr_blind -= xa_erase(&vm->blocks, block) == BLIND;
 	if (!slot || !is_split(slot, gfn))
 		return;
 	count_split(vm->kvm, slot, gfn, -SPLIT);
@@ -156,7 +160,7 @@ static int note_block(struct chariot_vm *vm, unsigned long block)
 		return 0;
 	if (blind && vm->nr_blind == MAX_BLIND)
 		return -ENOSPC;
-	err = xa_err(xa_store(&vm->blocks, block, xa_mk_value(1),
+	err = xa_err(xa_store(&vm->blocks, block, blind ? BLIND : SEEN,
 			      GFP_KERNEL_ACCOUNT));
 	if (err)
 		return err;
@@ -229,7 +233,6 @@ void chariot_view_join(struct chariot_vm *vm)
 	lockdep_assert_held(&vm->lock);
 	xa_for_each(&vm->blocks, block, entry)
 		join(vm, block);
-	vm->nr_blind = 0;
 	srcu_read_unlock(&vm->kvm->srcu, idx);
 	chariot_view_zap_all(vm);
 }
