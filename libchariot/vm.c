@@ -86,12 +86,32 @@ struct chariot_vm *vm_new(int fd)
 	return vm;
 }
 
+/* With another meaning of a table or an address a driver would not be isolated, and
+ * nobody told. */
+static int check_version(int dev)
+{
+	struct chariot_info i = { .argsz = sizeof(i) };
+	int err = vm_call(dev, CHARIOT_INFO, &i);
+
+	if (!err && i.api_version == CHARIOT_API_VERSION)
+		return dev;
+	if (!err) {
+		log_err("%s has interface %u, this library %u: both must be of one version",
+			DEVICE, i.api_version, CHARIOT_API_VERSION);
+		err = -EPROTONOSUPPORT;
+	} else {
+		log_err("%s: %s", DEVICE, strerror(-err));
+	}
+	close(dev);
+	return err;
+}
+
 static int open_device(void)
 {
 	int dev = open(DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (dev >= 0)
-		return dev;
+		return check_version(dev);
 	log_err("%s: %s%s", DEVICE, strerror(errno),
 		errno == ENOENT ? " (is kvm_chariot.ko loaded?)" : "");
 	return -errno;

@@ -32,7 +32,7 @@
 #include <linux/types.h>
 #include <linux/ioctl.h>
 
-#define CHARIOT_API_VERSION	1
+#define CHARIOT_API_VERSION	2	/* 1: load_gva and recover.oops were nops */
 #define CHARIOT_NAME_LEN	56	/* MODULE_NAME_LEN of Linux, 64-bit */
 
 #define CHARIOT_MAX_RANGES	4096
