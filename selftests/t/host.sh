@@ -1,5 +1,5 @@
 # What is tried on the host by a guest, its driver, its VMM and callers.
 # CHARIOT_HOSTILE: only these; CHARIOT_PATIENCE: seconds for what nothing holds up.
 # shellcheck disable=SC2086 # a list
-.build/selftests/hostile -w "${CHARIOT_PATIENCE:-60}" -m "$MODULE" ${CHARIOT_HOSTILE:-}
+.build/selftests/hostile -w "${CHARIOT_PATIENCE:-$WAIT}" -m "$MODULE" ${CHARIOT_HOSTILE:-}
 true

@@ -110,12 +110,15 @@ all_kinds_recover()
 	fails timer "[dI]*"
 	fails work "[dI]*"
 	fails tasklet "[dI]*"
-	# who waits in the driver does not run on in it
+	# who waits in the driver does not run on in it: it wakes when the driver has failed,
+	# and only then can that be unloaded
 	vm_run b '(echo sleep >/proc/chariot_faulty) 2>/tmp/slept &
-		until [ "$(cat /proc/fault_sleep)" = 1 ]; do sleep 0.1; done' >/dev/null
+		until [ "$(cat /proc/fault_sleep)" = 1 ]; do sleep 0.1; done
+		(while cat /proc/chariot_faulty; do sleep 0.1; done
+		echo >/proc/fault_sleep) >/dev/null 2>&1 &' >/dev/null
 	fails wild "$EIO"
-	is "who slept in the driver got" "$(vm_run b 'echo >/proc/fault_sleep
-		until [ -s /tmp/slept ]; do sleep 0.1; done; sed "s/.*: //" /tmp/slept')" "$EIO"
+	is "who slept in the driver got" "$(vm_run b 'until [ -s /tmp/slept ]; do sleep 0.1; done
+		sed "s/.*: //" /tmp/slept')" "$EIO"
 	is "the guest's kernel has not oopsed" \
 		"$(grep -acE 'BUG:|Oops|Kernel panic|scheduling while atomic' "$(vm_log b)")" 0
 	vm_run b 'dmesg | grep -E "WARNING|BUG|RIP" | head -n 5' | sed 's/^/# /'
