@@ -174,7 +174,8 @@ static int check_gates(const struct chariot_domain *dom,
 	return err;
 }
 
-static void *copy_table(u64 ptr, u32 nr, size_t size, u32 max, size_t *sum)
+void *chariot_copy_table(struct chariot_domain *dom, u64 ptr, u32 nr,
+			 size_t size, u32 max)
 {
 	void *table;
 
@@ -187,14 +188,14 @@ static void *copy_table(u64 ptr, u32 nr, size_t size, u32 max, size_t *sum)
 		kvfree(table);
 		return ERR_PTR(-EFAULT);
 	}
-	*sum += nr * size;
+	dom->tables += nr * size;
 	return table;
 }
 
 #define COPY_TABLE(dom, args, what, max)				\
 ({									\
-	void *t = copy_table((args)->what, (args)->nr_##what,		\
-			     sizeof(*(dom)->what), max, &(dom)->tables);	\
+	void *t = chariot_copy_table(dom, (args)->what, (args)->nr_##what, \
+				     sizeof(*(dom)->what), max);	\
 	if (!IS_ERR(t)) {						\
 		(dom)->what = t;					\
 		(dom)->nr_##what = (args)->nr_##what;			\

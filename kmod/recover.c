@@ -8,7 +8,6 @@
 #include "watch.h"
 
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #define MAX_STAND_INS	15
 
@@ -30,21 +29,6 @@ static int check_stand_ins(const struct chariot_stand_in *s, u32 nr)
 	return 0;
 }
 
-static void *copy(u64 ptr, u32 nr, size_t size)
-{
-	void *table = nr ? kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT) : NULL;
-
-	if (!nr)
-		return NULL;
-	if (!table)
-		return ERR_PTR(-ENOMEM);
-	if (copy_from_user(table, u64_to_user_ptr(ptr), nr * size)) {
-		kvfree(table);
-		return ERR_PTR(-EFAULT);
-	}
-	return table;
-}
-
 int chariot_recover_create(struct chariot_domain *dom,
 			   const struct chariot_recover *r)
 {
@@ -62,15 +46,15 @@ int chariot_recover_create(struct chariot_domain *dom,
 	for (i = 0; i < ARRAY_SIZE(r->replace); i++)
 		if (r->replace[i].fn && r->replace[i].fn < CHARIOT_KERNEL_HALF)
 			return -EINVAL;
-	if (r->nr_stand_ins > MAX_STAND_INS || r->nr_locks > CHARIOT_MAX_LOCKS)
-		return -E2BIG;
 	dom->recover = *r;
-	p = copy(r->stand_ins, r->nr_stand_ins, sizeof(*dom->stand_ins));
+	p = chariot_copy_table(dom, r->stand_ins, r->nr_stand_ins,
+			       sizeof(*dom->stand_ins), MAX_STAND_INS);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	dom->stand_ins = p;
 	dom->nr_stand_ins = r->nr_stand_ins;
-	p = copy(r->locks, r->nr_locks, sizeof(*dom->locks));
+	p = chariot_copy_table(dom, r->locks, r->nr_locks, sizeof(*dom->locks),
+			       CHARIOT_MAX_LOCKS);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	dom->locks = p;

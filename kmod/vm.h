@@ -276,6 +276,10 @@ struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu);
 int chariot_domain_create(struct chariot_vm *vm,
 			  const struct chariot_domain_create *args);
 void chariot_domain_free(struct chariot_domain *dom);
+/* One of its tables, @nr rows of @size bytes at @ptr of the caller's; kvfree().
+ * -E2BIG: more than @max; -EFAULT, -ENOMEM. */
+void *chariot_copy_table(struct chariot_domain *dom, u64 ptr, u32 nr,
+			 size_t size, u32 max);
 void chariot_domain_drop(struct chariot_domain *dom);
 /* The driver's init has returned: what only it needed is no longer the driver's. */
 void chariot_domain_init_done(struct chariot_domain *dom, s64 result);
