@@ -55,6 +55,23 @@ void test_intr_stack(void);
 void test_tail_stack(void);
 void test_entry_stack(void);
 
+/* ways.c */
+void test_again(void);
+void test_again_split(void);
+void test_straddle(void);
+void test_same_told(void);
+
+/* ways-driver.c */
+void test_audit(void);
+void test_apic(void);
+void test_sregs(void);
+void test_smi(void);
+void test_dirty(void);
+void test_dirty_ring(void);
+void test_prefault(void);
+void test_swap(void);
+void test_rom(void);
+
 /* who.c */
 void test_who(void);
 

@@ -129,18 +129,6 @@ static void kernel_function(struct guest *g, struct rng *r)
 		guest_code(g, INTR, 0x48, 0xcf);
 }
 
-static void idt(struct guest *g)
-{
-	uint64_t *e = (void *)(g->mem + IDT);
-	unsigned int i;
-
-	for (i = 0; i < 256; i++) {
-		e[2 * i] = (INTR & 0xffffull) | 0x10ull << 16 |
-			   0x8e00ull << 32 | (INTR & 0xffff0000ull) << 32;
-		e[2 * i + 1] = 0;
-	}
-}
-
 /* Now and then; else the next ones see what a guest should look like. */
 static void random_tables(struct guest *g, struct rng *r)
 {
@@ -155,7 +143,7 @@ static void random_tables(struct guest *g, struct rng *r)
 static void new_code(struct guest *g, struct rng *r)
 {
 	guest_tables(g);
-	idt(g);
+	guest_idt(g);
 	kernel_code(g, r);
 	driver_code(g, r, DRIVER);
 	driver_code(g, r, DRIVER2);

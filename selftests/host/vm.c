@@ -58,6 +58,26 @@ void guest_tables(struct guest *g)
 		pd[i] = i << 21 | 0x83;
 }
 
+void guest_idt(struct guest *g)
+{
+	uint64_t *e = (void *)(g->mem + IDT);
+	unsigned int i;
+
+	for (i = 0; i < 256; i++) {
+		e[2 * i] = (INTR & 0xffffull) | 0x10ull << 16 |
+			   0x8e00ull << 32 | (INTR & 0xffff0000ull) << 32;
+		e[2 * i + 1] = 0;
+	}
+}
+
+void guest_gdt(struct guest *g)
+{
+	uint64_t *e = (void *)(g->mem + GDT);
+
+	e[2] = 0xaf9b000000ffffull;	/* 0x10: code of 64 bits */
+	e[3] = 0xcf93000000ffffull;
+}
+
 void guest_sregs(struct guest *g, unsigned int nr)
 {
 	int cpu = g->cpu[nr].fd;
@@ -82,6 +102,8 @@ void guest_sregs(struct guest *g, unsigned int nr)
 	s.efer = 0xd00;		/* NX LMA LME */
 	s.idt.base = IDT;
 	s.idt.limit = 0xfff;
+	s.gdt.base = GDT;
+	s.gdt.limit = 0x1f;
 	if (ioctl(cpu, KVM_SET_SREGS, &s))
 		die("KVM_SET_SREGS");
 }
@@ -100,6 +122,12 @@ static void set_cpuid(int cpu)
 }
 
 void guest_new(struct guest *g, unsigned int nr_cpus)
+{
+	guest_new_with(g, nr_cpus, NULL);
+}
+
+void guest_new_with(struct guest *g, unsigned int nr_cpus,
+		    void (*prepare)(struct guest *g))
 {
 	long size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	unsigned int i;
@@ -120,6 +148,8 @@ void guest_new(struct guest *g, unsigned int nr_cpus)
 	if (err)
 		die("memory slot");
 	guest_tables(g);
+	if (prepare)
+		prepare(g);
 	for (i = 0; i < nr_cpus; i++) {
 		g->cpu[i].fd = ioctl(g->fd, KVM_CREATE_VCPU, i);
 		if (g->cpu[i].fd < 0)

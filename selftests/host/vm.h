@@ -30,7 +30,9 @@
 #define DRIVER		0x20000
 #define DRIVER2		0x21000	/* another one */
 #define INTR		0x30000	/* interrupt entry */
+#define SMM		0x38000	/* where KVM begins an SMI */
 #define IDT		0x50000
+#define GDT		0x51000
 #define STACK		0x204f00
 #define OBJECT		0x600000
 #define NOWHERE		0x200000000ull /* not mapped by the guest */
@@ -52,9 +54,16 @@ void devices_open(void);
 
 /* These die if KVM refuses: it is no part of a test. */
 void guest_new(struct guest *g, unsigned int nr_cpus);
+/* With what has to be done before there are CPUs. */
+void guest_new_with(struct guest *g, unsigned int nr_cpus,
+		    void (*prepare)(struct guest *g));
 void guest_free(struct guest *g);
 /* Page tables as at first. */
 void guest_tables(struct guest *g);
+/* All interrupts and exceptions go to INTR; without guest_gdt() they end in a
+ * triple fault. */
+void guest_idt(struct guest *g);
+void guest_gdt(struct guest *g);
 void guest_put(struct guest *g, unsigned int at, const void *code, size_t len);
 #define guest_code(g, at, ...) do {					\
 	const unsigned char code_[] = { __VA_ARGS__ };			\
