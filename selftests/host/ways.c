@@ -121,6 +121,7 @@ void test_again(void)
 	unsigned int loads = 0, i;
 	struct guest g;
 	struct task *t;
+	bool ended;
 	long r = 0;
 	int h;
 
@@ -130,7 +131,8 @@ void test_again(void)
 	guest_start(&g, STACK, 1);
 	t = task_start(run_guest, &g);
 	loads = answer_loads(h, t, LOADS);
-	ok(task_wait(t, patience) && t->result == KVM_EXIT_IO && loads == 1,
+	ended = task_wait(t, patience);
+	ok(ended && t->result == KVM_EXIT_IO && loads == 1,
 	   "one LOAD, and the vCPU is on the watched page: %u, exit %ld", loads,
 	   t->result);
 	close(h);
@@ -331,6 +333,7 @@ void test_again_split(void)
 	struct stall page;
 	struct guest g;
 	struct task *t;
+	bool ended;
 	int h;
 
 	guest_new(&g, 1);
@@ -348,7 +351,8 @@ void test_again_split(void)
 	ok(h >= 0 && isolate(h, HIGH + DRIVER2) == 1,
 	   "attached anew, a driver on the same 2 MiB");
 	stall_end(&page);
-	ok(task_wait(t, patience) && t->result == KVM_EXIT_HLT,
+	ended = task_wait(t, patience);
+	ok(ended && t->result == KVM_EXIT_HLT,
 	   "the page comes, and the guest goes on: exit %ld", t->result);
 	ok(write_there(&g), "it writes there");
 	audit(h, "after that");
