@@ -479,6 +479,8 @@ static void drop_and_pre_fault(void)
 	bool ended;
 
 	begin(&w, 1, NULL, 1, pre_fault_dropped);
+	/* What is not there yet is mapped read-only, and so faults when it is written. */
+	w.g.mem[WILD + 64] = w.g.mem[OWN + 64] = 1;
 	domain_init(&other, DRIVER2);
 	guest_code(&w.g, KERNEL, CALL(DRIVER), CALL(DRIVER2), HLT);
 	guest_code(&w.g, DRIVER2, RET);

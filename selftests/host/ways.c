@@ -81,6 +81,7 @@ static unsigned int answer_loads(int h, struct task *vcpu, unsigned int max)
 }
 
 #define LOADS	10
+#define FAR	0x800000	/* not in the 2 MiB of LOADFN, which are split and zapped */
 
 /*
  * The kernel calls LOADFN, each time with another module.  It comes out of there,
@@ -89,7 +90,8 @@ static unsigned int answer_loads(int h, struct task *vcpu, unsigned int max)
 static void loads_code(struct guest *g)
 {
 	/* again: inc %edi; call LOADFN; dec %ebx; jnz again; hlt; jmp again */
-	guest_code(g, KERNEL, 0xff, 0xc7, CALL(LOADFN), 0xff, 0xcb, 0x75, 0xf3,
+	guest_code(g, KERNEL, JUMP(FAR));
+	guest_code(g, FAR, 0xff, 0xc7, CALL(LOADFN), 0xff, 0xcb, 0x75, 0xf3,
 		   HLT, 0xeb, 0xf0);
 	/* call FUNC; out; nops for the instruction that is compared */
 	guest_code(g, LOADFN, CALL(FUNC), OUT(0x80), 0x90, 0x90, 0x90, 0x90,
@@ -336,8 +338,9 @@ void test_again_split(void)
 	bool ended;
 	int h;
 
-	guest_new(&g, 1);
+	guest_new(&g, 2);
 	two_drivers(&g);
+	guest_code(&g, FUNC, HLT);
 	stall_begin(&page, g.mem + MISSING, PAGE);
 	h = attach(g.fd);
 	if (h < 0 || isolate(h, HIGH + DRIVER) != 1)
@@ -350,6 +353,10 @@ void test_again_split(void)
 	h = attach(g.fd);
 	ok(h >= 0 && isolate(h, HIGH + DRIVER2) == 1,
 	   "attached anew, a driver on the same 2 MiB");
+	/* The new one has looked at the memory slots when another CPU has faulted. */
+	guest_regs(&g, 1, &(struct kvm_regs){
+		.rip = FUNC, .rsp = STACK - 0x4000, .rflags = 2 });
+	ok(guest_run(&g, 1) == KVM_EXIT_HLT, "another CPU runs meanwhile");
 	stall_end(&page);
 	ended = task_wait(t, patience);
 	ok(ended && t->result == KVM_EXIT_HLT,
