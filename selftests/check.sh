@@ -76,7 +76,7 @@ all_nested()
 	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform host stress
 	wait
 	VM_MODE=fast VM_RECOVER=all_kinds_recover nested 6.1 6.1 2 1 fast recover conform &
-	VM_TOOLS="text tools kexec" nested 6.12 6.12 1 1 machine defer tools
+	VM_TOOLS="text tools" nested 6.12 6.12 1 1 machine defer tools
 	wait
 	part campaign bash selftests/campaign/check.sh
 }
