@@ -199,6 +199,7 @@ part_kexec()
 		$(selftests/initramfs.sh guest "$GUEST"):/k/initrd"
 	# shellcheck disable=SC2086 # a list
 	VM_MEM=640 iso_start a e1000 recover $NET || { no_start kexec; return; }
+	AT_BOOT=
 	AT_BOOT=$(complaints)
 	net_up a >/dev/null
 	id=$(boot_id)
@@ -252,6 +253,7 @@ part_hibernate()
 	fresh_swap
 	# shellcheck disable=SC2086 # a list
 	iso_start a e1000 recover $NET $DISK || { no_start hibernation; return; }
+	AT_BOOT=
 	AT_BOOT=$(complaints)
 	net_up a >/dev/null
 	is "hibernation: isolated" "$(chariot -j domain list a | grep -c '"driver":"e1000"')" 1
