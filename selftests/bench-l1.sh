@@ -131,7 +131,7 @@ isolated()
 	net_up a >/dev/null
 	workloads "$1"
 	domain=$(.build/tools/chariot -j domain list a)
-	vm_stop a
+	plain_vm_stop a
 }
 # deferred N: the knob "defer"
 deferred()

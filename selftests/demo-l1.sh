@@ -49,7 +49,7 @@ run with -plugin "file=$PLUGIN" -device chariot,drivers=e1000,verdict=skip || {
 }
 violations=$(.build/tools/chariot -j stats show "$(vm_pid with)" 2>/dev/null |
 	sed -n 's/.*"violations": *\([0-9]*\).*/\1/p' | head -n 1)
-vm_stop with
+plain_vm_stop with
 
 echo
 printf '%-34s %-18s %s\n' "" "without Chariot" "with -device chariot"
