@@ -74,6 +74,8 @@ iso_guard()
 	local vm=$1 in=/tmp/vm/$1/guard
 
 	mkfifo "$in"
+	# not what one said before, of a VM of that name
+	: >"$OUT/$vm.guard"
 	# shellcheck disable=SC2086 # a list
 	"$GUARD" "$(vm_pid "$vm")" "$2" "$3" ${VM_POLICY:-} <"$in" >"$OUT/$vm.guard" 2>&1 &
 	echo $! >"/tmp/vm/$vm/guard.pid"

@@ -107,6 +107,8 @@ vm_start()
 	fi
 	rm -rf "$dir"
 	mkdir -p "$dir"
+	# not what was told of another one of that name
+	: >"$OUT/$name.events"
 	initrd=$(vm_initramfs "$guest" "$dir/initrd") || return 1
 	"${VM_QEMU:-qemu-system-x86_64}" -accel kvm -cpu "${VM_CPU:-$(vm_cpu "$guest")}" \
 		-M "${VM_MACHINE:-pc,smm=off}" -m "${VM_MEM:-256}" -smp "${VCPUS:-1}" \
