@@ -823,7 +823,7 @@ static bool resolve(struct fault *f, u64 cr2_or_gpa)
 
 static bool is_watched(struct fault *f, u64 gfn)
 {
-	return xa_load(&f->vm->text, gfn) == xa_mk_value(CHARIOT_WATCH_VIEW);
+	return chariot_view_watched(f->vm, gfn);
 }
 
 static enum action to_watch(struct fault *f, unsigned int view)

@@ -279,7 +279,7 @@ static unsigned long in_kernel_view(struct chariot_vm *vm, gfn_t gfn,
 static unsigned long in_watch_view(struct chariot_vm *vm, gfn_t gfn,
 				   unsigned long access)
 {
-	if (xa_load(&vm->text, gfn) != xa_mk_value(CHARIOT_WATCH_VIEW))
+	if (!chariot_view_watched(vm, gfn))
 		access &= ~CHARIOT_ACC_EXEC;
 	return access;
 }

@@ -25,6 +25,11 @@ void chariot_view_splits_end(struct chariot_vm *vm, bool keep);
 void chariot_view_slots(struct chariot_vm *vm);
 /* Undo all splits. */
 void chariot_view_join(struct chariot_vm *vm);
+/* Is a watched point on it (watch.h)?  Under vm->lock or RCU. */
+static inline bool chariot_view_watched(struct chariot_vm *vm, gfn_t gfn)
+{
+	return xa_load(&vm->text, gfn) == xa_mk_value(CHARIOT_WATCH_VIEW);
+}
 /* Permissions of @gfn shrank. */
 void chariot_view_zap(struct chariot_vm *vm, gfn_t gfn);
 void chariot_view_zap_all(struct chariot_vm *vm);

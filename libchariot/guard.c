@@ -20,7 +20,7 @@
 #define DEFAULT_TIMEOUT	60000
 
 #define MAX_RESTARTS	16
-#define MAX_NAMES	256	/* of drivers; the module has 31 domains */
+#define MAX_NAMES	256	/* of drivers; the module has 30 domains */
 
 struct name {
 	struct name *next;

@@ -136,19 +136,6 @@ static void run_child(const struct test *t)
 	_exit(failed > 99 ? 99 : failed);
 }
 
-/* False: it has not ended in @seconds. */
-static bool wait_child(pid_t pid, unsigned int seconds, int *status)
-{
-	unsigned int i;
-
-	for (i = 0; i < seconds * 20; i++) {
-		if (waitpid(pid, status, WNOHANG) == pid)
-			return true;
-		usleep(50000);
-	}
-	return false;
-}
-
 /* Longer than all the waits inside of any test. */
 static void run(const struct test *t)
 {

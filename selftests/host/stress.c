@@ -130,18 +130,6 @@ static void show_stacks(pid_t pid)
 		printf("# no stacks\n");
 }
 
-static bool wait_for(pid_t pid, int *status)
-{
-	unsigned int i;
-
-	for (i = 0; i < PATIENCE * 50; i++) {
-		if (waitpid(pid, status, WNOHANG) == pid)
-			return true;
-		usleep(20000);
-	}
-	return false;
-}
-
 /* Processes that were killed may take a moment. */
 static bool nothing_left(void)
 {
@@ -227,7 +215,7 @@ static const char *after(void)
 		fflush(stdout);
 		_exit(!!bad);
 	}
-	if (!wait_for(pid, &status)) {
+	if (!wait_child(pid, PATIENCE, &status)) {
 		show_stacks(pid);
 		kill(pid, SIGKILL);
 		return "the check of a fresh VM does not end";
@@ -246,11 +234,11 @@ static const char *run_round(uint64_t number)
 		die("fork");
 	if (!pid)
 		one_round(number);
-	if (!wait_for(pid, &status)) {
+	if (!wait_child(pid, PATIENCE, &status)) {
 		show_stacks(pid);
 		kill(-pid, SIGKILL);
-		return wait_for(pid, &status) ? "it does not end" :
-						"it cannot be killed";
+		return wait_child(pid, PATIENCE, &status) ?
+		       "it does not end" : "it cannot be killed";
 	}
 	kill(-pid, SIGKILL);
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -472,6 +473,18 @@ bool task_wait(struct task *t, unsigned int seconds)
 long run_guest(void *guest)
 {
 	return guest_run(guest, 0);
+}
+
+bool wait_child(pid_t pid, unsigned int seconds, int *status)
+{
+	unsigned int i;
+
+	for (i = 0; i < seconds * 20; i++) {
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		usleep(50000);
+	}
+	return false;
 }
 
 /* ---- the kernel's log --------------------------------------------------- */

@@ -147,6 +147,9 @@ bool task_wait(struct task *t, unsigned int seconds);
 /* For guest_run() of CPU 0 in a task. */
 long run_guest(void *guest);
 
+/* A process of ours; false: it has not ended in @seconds */
+bool wait_child(pid_t pid, unsigned int seconds, int *status);
+
 /* From now on; closed by klog_bad(), which gives the first bad line since. */
 int klog_open(void);
 bool klog_bad(int fd, char *first, size_t size);
