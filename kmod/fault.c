@@ -277,7 +277,7 @@ static enum action resume(struct fault *f, struct chariot_frame *frame)
 				       chariot_reg_read(f->vcpu,
 							VCPU_REGS_RAX));
 	if (frame->park)
-		set_pc(f, frame->park, f->rsp);
+		set_pc(f, frame->park, f->rsp + 8);
 	kfree(frame);
 	if (err)
 		return fail(f, err, "a gate action failed");
@@ -642,31 +642,61 @@ static bool is_exception(struct fault *f)
 	return false;
 }
 
+#define FRAME_RIP	0
+#define FRAME_RSP	3
+#define FRAME_SS	4
+#define FRAME_WORDS	5	/* rip cs rflags rsp ss */
+#define FRAME_MOVE	16	/* bytes; the CPU aligns them so */
+
+/*
+ * Have the interrupt return to the "ret" in the driver's text, and that to f->rip,
+ * whose place is just below f->rsp: if the CPU's frame reaches there it is moved.
+ */
+static int return_by_ret(struct fault *f)
+{
+	struct kvm *kvm = f->vm->kvm;
+	u64 at = chariot_reg_read(f->vcpu, VCPU_REGS_RSP), slot = f->rsp - 8;
+	u64 buf[1 + FRAME_WORDS], len = f->frame + FRAME_WORDS * 8 - at;
+	u64 *w = buf + (f->frame - at) / 8;
+
+	/* There may be an error code below. */
+	if (len > sizeof(buf) || f->frame < at ||
+	    !chariot_on_stack(f->dom, f->vs->entry, slot, 8) ||
+	    chariot_guest_read_va(kvm, f->dom->cr, at, buf, len))
+		return -EFAULT;
+	w[FRAME_RIP] = f->dom->ret;
+	w[FRAME_RSP] = slot;
+	if (f->frame + FRAME_SS * 8 == slot)
+		at -= FRAME_MOVE;
+	if (chariot_guest_write_va(kvm, f->dom->cr, at, buf, len) ||
+	    chariot_guest_write_va(kvm, f->dom->cr, slot, &f->rip,
+				   sizeof(f->rip)))
+		return -EFAULT;
+	chariot_reg_write(f->vcpu, VCPU_REGS_RSP, at);
+	return 0;
+}
+
 /*
  * An interrupt in kernel code that runs in the driver's view, or on the way
  * there.  To come back to that code would not be seen, so the guest is made to
- * come back to the driver's entry; it goes on at f->rip from there.
+ * come back through the driver's text; it goes on at f->rip from there.
  */
 static enum action park(struct fault *f, const char *why)
 {
-	u64 at = f->vs->entry->rip;
-	struct chariot_frame *frame = push(f, at, f->rsp, true);
+	struct chariot_frame *frame;
 
+	/* The handler has not begun: nobody else knows of the CPU's frame yet. */
+	if (!f->dom->ret || return_by_ret(f))
+		return suspend_caller(f, why);
+	frame = push(f, f->dom->ret, f->rsp - 8, true);
 	if (!frame)
 		return no_frame(f);
 	frame->park = f->rip;
-	/* What the CPU will push, if it has not yet: ss rsp rflags cs rip. */
-	frame->saved = f->frame ?: (f->rsp & ~15ULL) - 5 * 8;
-	if (!f->frame)
-		chariot_reg_write(f->vcpu, VCPU_REGS_RIP, at);
-	else
-		/* It was read just now; if it is gone, so is who would use it. */
-		chariot_guest_write_va(f->vm->kvm, f->dom->cr, f->frame, &at,
-				       sizeof(at));
 	return to_view(f, 0, why);
 }
 
-#define INTERRUPT_FRAME	64	/* error code rip cs rflags rsp ss, aligned */
+/* Error code rip cs rflags rsp ss, aligned; and where return_by_ret() moves it. */
+#define INTERRUPT_FRAME	(64 + FRAME_MOVE)
 
 /*
  * The stack pointer was in somebody's object, which the driver may write.  What was
@@ -692,16 +722,29 @@ static bool stack_is_lost(struct fault *f)
 		f->rsp < chariot_entry_base(f->dom, e) + INTERRUPT_FRAME);
 }
 
+/* The CPU's frame is to come on the page of f->gpa: the handler's fetch is next. */
+static enum action deliver(struct fault *f)
+{
+	if (chariot_open_until_left(f->dom, f->gpa >> PAGE_SHIFT))
+		return fail(f, -ENOMEM, "a page that an interrupt's frame is on");
+	return PASS;
+}
+
 /* The driver's code at (f->rip, f->rsp) is interrupted. */
 static enum action suspend(struct fault *f, const char *why)
 {
+	bool text = chariot_domain_text(f->dom, f->rip);
+
+	/* What is parked is so in the CPU's frame: that has to be there. */
+	if (!f->frame && !text && !is_exception(f) && !stack_is_lost(f))
+		return deliver(f);
 	f->dom->stats.interrupts++;
 	if (stack_is_lost(f)) {
 		clear_frame(f);
 		f->vcpu->arch.exception.injected = false;
 		return fail_driver(f, CHARIOT_WHY_OOPS);
 	}
-	if (chariot_domain_text(f->dom, f->rip)) {
+	if (text) {
 		if (f->vs->entry->caller.known && is_tick(f))
 			count_tick(f->vs->entry);
 		if (!push(f, f->rip, f->rsp, true))

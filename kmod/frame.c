@@ -2,7 +2,6 @@
 #include "frame.h"
 #include "gate.h"
 
-#include <linux/delay.h>
 #include <linux/slab.h>
 
 void chariot_frame_take(struct chariot_domain *dom, struct chariot_frame *f)
@@ -153,52 +152,10 @@ struct chariot_frame *chariot_frame_pop_left(struct chariot_domain *dom,
 	return NULL;
 }
 
-/*
- * What is parked would run the driver's function again from its start.  False: its
- * interrupt frame is not there yet.
- */
-static bool unpark(struct chariot_domain *dom, const struct chariot_frame *f)
-{
-	struct kvm *kvm = dom->vm->kvm;
-	u64 at;
-
-	if (chariot_guest_read_va(kvm, dom->cr, f->saved, &at, sizeof(at)))
-		return true;
-	if (at != f->rip)
-		return false;
-	chariot_guest_write_va(kvm, dom->cr, f->saved, &f->park,
-			       sizeof(f->park));
-	return true;
-}
-
-/* All at once, and in the same time for many as for one. */
-static void unpark_all(struct chariot_domain *dom)
-{
-	struct chariot_frame *f;
-	bool all;
-	int tries;
-
-	for (tries = 0; tries < 10; tries++) {
-		all = true;
-		for_each_frame(f, dom, 0, U64_MAX) {
-			if (!f->park || !unpark(dom, f)) {
-				all &= !f->park;
-				continue;
-			}
-			f->park = 0;
-		}
-		if (all)
-			return;
-		/* An interrupt that was about to be delivered is, in a moment. */
-		usleep_range(500, 1000);
-	}
-}
-
 void chariot_frames_free(struct chariot_domain *dom)
 {
 	struct rb_node *n;
 
-	unpark_all(dom);
 	while ((n = rb_first(&dom->frames)))
 		frame_free(dom, rb_entry(n, struct chariot_frame, node));
 }

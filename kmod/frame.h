@@ -5,9 +5,8 @@
  * A frame belongs to a guest thread, not to a vCPU: it is found by the stack
  * pointer at which the driver will run again.  All under vm->lock.
  *
- * The guest can always do without us: what was changed in its memory, a parked
- * interrupt's RIP, is put back when the domain ends; the return address of a
- * tail call is that of a "ret".
+ * The guest can always do without us: what a tail call and a parked interrupt
+ * return to is a "ret" of the driver's, which does by itself what we would do.
  */
 #ifndef CHARIOT_FRAME_H
 #define CHARIOT_FRAME_H

@@ -491,8 +491,8 @@ u64 chariot_stack_gva(struct chariot_domain *dom, struct chariot_entry *e,
 	return 0;
 }
 
-static bool on_own_stack(struct chariot_domain *dom, struct chariot_entry *e,
-		     u64 gva, u64 len)
+bool chariot_on_stack(struct chariot_domain *dom, struct chariot_entry *e,
+		      u64 gva, u64 len)
 {
 	return e && gva < e->slot && len <= e->slot - gva &&
 	       e->slot - gva <= chariot_stack_size(dom) &&
@@ -678,7 +678,7 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 	struct chariot_entry *e = vs->entry;
 	enum chariot_may may;
 
-	if (on_own_stack(dom, e, gva, len))
+	if (chariot_on_stack(dom, e, gva, len))
 		return CHARIOT_MAY_STACK;
 	may = in_act(dom, gva, len);
 	if (may)

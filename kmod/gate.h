@@ -62,6 +62,9 @@ static inline u64 chariot_stack_size(const struct chariot_domain *dom)
 /* The gva of @gpa, if it is on the stack that the driver runs on; else 0. */
 u64 chariot_stack_gva(struct chariot_domain *dom, struct chariot_entry *e,
 		      u64 gpa);
+/* Is [gva, gva + len) on it, below where @e has come in? */
+bool chariot_on_stack(struct chariot_domain *dom, struct chariot_entry *e,
+		      u64 gva, u64 len);
 /* Lowest address of the stack of @e. */
 u64 chariot_entry_base(struct chariot_domain *dom, struct chariot_entry *e);
 

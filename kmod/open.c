@@ -44,23 +44,30 @@ int chariot_open_table(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	return 0;
 }
 
+int chariot_open_until_left(struct chariot_domain *dom, u64 gfn)
+{
+	int err;
+
+	if (chariot_open_has(dom, gfn))
+		return 0;
+	err = chariot_open_page(dom, gfn);
+	if (!err)
+		xa_set_mark(&dom->open, gfn, CALL);
+	return err;
+}
+
 int chariot_open_call(struct chariot_domain *dom, u64 gva)
 {
 	struct chariot_walk w;
-	u64 gfn;
 	int err = chariot_guest_walk(dom->vm->kvm, dom->cr, gva, &w);
 
 	if (err)
 		return err;
-	gfn = w.gpa >> PAGE_SHIFT;
-	if (chariot_open_has(dom, gfn))
+	if (chariot_open_has(dom, w.gpa >> PAGE_SHIFT))
 		return 0;
-	err = chariot_open_page(dom, gfn);
-	if (err)
-		return err;
-	dom->stats.call_grants++;
-	xa_set_mark(&dom->open, gfn, CALL);
-	return 0;
+	err = chariot_open_until_left(dom, w.gpa >> PAGE_SHIFT);
+	dom->stats.call_grants += !err;
+	return err;
 }
 
 /* Those whose thread is gone may be anything by now. */

@@ -11,9 +11,10 @@
  *   root	the top table of a process: while a vCPU runs the driver on it
  *   user	a table of a process's half: until the driver is left
  *
- * Others save exits:
+ * Others save exits, or have the CPU write:
  *
  *   call	a page of an object granted for a call: until the driver is left
+ *   frame	where the CPU saves what an interrupt returns to: likewise
  *   stack	CHARIOT_DOMAIN_FAST: while it is mapped there
  */
 #ifndef CHARIOT_OPEN_H
@@ -25,6 +26,8 @@ bool chariot_open_has(struct chariot_domain *dom, u64 gfn);
 /* For a page walk of @vs. */
 int chariot_open_table(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		       u64 gfn);
+/* Until the driver is left, such as for the frame of an interrupt. */
+int chariot_open_until_left(struct chariot_domain *dom, u64 gfn);
 /* The page that @gva is on lies wholly in what is granted for this call. */
 int chariot_open_call(struct chariot_domain *dom, u64 gva);
 /* The page of a stack that @gva is on. */

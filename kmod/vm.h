@@ -80,8 +80,7 @@ struct chariot_frame {
 	u64 rip, rsp;		/* when the driver runs again */
 	u64 left;		/* rsp of kernel code in the driver's view that left
 				 * it: @rip, @rsp are a guess from the stack; or 0 */
-	u64 park;		/* then it goes on there instead; 0: no */
-	u64 saved;		/* gva where the CPU has saved @rip, with @park */
+	u64 park;		/* @rip is the domain's "ret", which goes on there; 0: no */
 	const struct chariot_lock *lock;	/* that the call takes; or NULL */
 	u64 args[6];
 };

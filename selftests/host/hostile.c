@@ -40,6 +40,8 @@ static const struct test {
 	{ "frames", "calls out of the driver that never return", test_frames },
 	{ "parked", "interrupts of kernel code that never return",
 	  test_parked },
+	{ "close-interrupted", "closed while an interrupt of kernel code in its view is handled",
+	  test_close_interrupted },
 	{ "memory-grant", "GRANTs without end", test_memory_grant },
 	{ "memory-driver", "allocations of a driver without end",
 	  test_memory_driver },

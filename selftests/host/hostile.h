@@ -38,6 +38,7 @@ void test_close_stalled(void);
 void test_act_read_stalled(void);
 void test_kill_stalled(void);
 void test_rmmod_stalled(void);
+void test_close_interrupted(void);
 void test_slot_anew(void);
 void test_zap_slot(void);
 

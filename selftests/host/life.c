@@ -383,6 +383,120 @@ void test_rmmod_stalled(void)
 		rmmod_in(IN_EMULATOR);
 }
 
+/* ---- an interrupt of kernel code in the driver's view ---------------------- */
+
+#define IN_FUNC		0x80	/* ports that tell where the guest is */
+#define IN_HANDLER	0x81
+
+/* Counts its calls (r13), and the driver what it was entered (r12). */
+static int interrupted_make(struct guest *g)
+{
+	struct chariot_range ranges[3];
+	struct domain d;
+	int h;
+
+	guest_new(g, 1);
+	guest_idt(g);
+	guest_gdt(g);
+	/* inc %r13 */
+	guest_code(g, KERNEL, 0x49, 0xff, 0xc5, CALL(DRIVER), HLT);
+	/* inc %r12 */
+	guest_code(g, DRIVER, 0x49, 0xff, 0xc4, CALL(FUNC), RET);
+	/* out %al, $IN_FUNC; inc %r14 */
+	guest_code(g, FUNC, 0xe6, IN_FUNC, 0x49, 0xff, 0xc6, RET);
+	/* out %al, $IN_HANDLER; iretq */
+	guest_code(g, INTR, 0xe6, IN_HANDLER, 0x48, 0xcf);
+	h = attach(g->fd);
+	domain_init(&d, DRIVER);
+	memcpy(ranges, d.ranges, sizeof(d.ranges));
+	ranges[2] = (struct chariot_range){
+		.gva = FUNC, .len = 64, .kind = CHARIOT_RANGE_INHERIT };
+	d.create.ranges = (uintptr_t)ranges;
+	d.create.nr_ranges = 3;
+	if (h < 0 || domain_create(h, &d) != 1)
+		die("attach, CREATE");
+	return h;
+}
+
+static bool comes_to(struct guest *g, unsigned int port)
+{
+	struct kvm_run *run = g->cpu[0].run;
+
+	return guest_run(g, 0) == KVM_EXIT_IO && run->io.port == port;
+}
+
+/* In what the driver has called, with an interrupt to come, and that stack. */
+static int interrupted_begin(struct guest *g, uint64_t rsp)
+{
+	struct kvm_interrupt irq = { .irq = 0x30 };
+	int h = interrupted_make(g);
+
+	guest_regs(g, 0, &(struct kvm_regs){
+		.rip = KERNEL, .rsp = rsp, .rflags = 0x202 });
+	if (!comes_to(g, IN_FUNC) || ioctl(g->cpu[0].fd, KVM_INTERRUPT, &irq))
+		die("what the driver calls is not reached");
+	return h;
+}
+
+/* As if nobody had been there. */
+static void interrupted_end(struct guest *g, int r)
+{
+	struct kvm_regs regs;
+
+	ioctl(g->cpu[0].fd, KVM_GET_REGS, &regs);
+	ok(r == KVM_EXIT_HLT && regs.r12 == 1 && regs.r13 == 1 && regs.r14 == 1,
+	   "the guest runs on: exit %d, %llu calls, %llu entries, %llu in the callee, rip %llx",
+	   r, (unsigned long long)regs.r13, (unsigned long long)regs.r12,
+	   (unsigned long long)regs.r14, (unsigned long long)regs.rip);
+}
+
+static void close_in_handler(uint64_t rsp, bool isolated)
+{
+	struct guest g;
+	int h = interrupted_begin(&g, rsp);
+
+	ok(comes_to(&g, IN_HANDLER), "the handler runs");
+	if (!isolated)
+		close(h);
+	interrupted_end(&g, guest_run(&g, 0));
+	if (isolated)
+		close(h);
+}
+
+/* The page below is where the CPU saves what it will return to. */
+static void close_before_handler(void)
+{
+	struct stall page;
+	struct task *vcpu;
+	struct guest g;
+	bool ended;
+	int h;
+
+	h = interrupted_begin(&g, MISSING + PAGE + 16);
+	stall_begin(&page, g.mem + MISSING, PAGE);
+	vcpu = task_start(run_guest, &g);
+	ok(stall_wait(&page, patience), "the CPU waits for a page of its stack");
+	close(h);
+	stall_end(&page);
+	ended = task_wait(vcpu, patience);
+	ok(ended && vcpu->result == KVM_EXIT_IO, "the handler runs then");
+	if (ended)
+		interrupted_end(&g, guest_run(&g, 0));
+}
+
+/*
+ * What an interrupt returns to must not depend on us, whether the stack is aligned
+ * as the CPU aligns its frame or not.
+ */
+void test_close_interrupted(void)
+{
+	close_in_handler(STACK, true);
+	close_in_handler(STACK - 8, true);
+	close_in_handler(STACK, false);
+	close_in_handler(STACK - 8, false);
+	close_before_handler();
+}
+
 /* ---- slots -------------------------------------------------------------- */
 
 #define HIGH		(256ull << 20)	/* where slot 1 is */
