@@ -21,7 +21,7 @@ trap 'rm -rf "$LOGS"' EXIT
 # "not ok" of its own counts as one failure, and so does one without any line.
 part()
 {
-	local name=$1 out status
+	local name=$1 out status began=$SECONDS
 
 	shift
 	out=$(mktemp "$LOGS/part.XXXXXX")
@@ -35,6 +35,7 @@ part()
 		tail -n 30 "$out" | sed 's/^/# /'
 		printf '\nnot ok\n' >>"$out"
 	fi
+	echo "# part $name took $((SECONDS - began)) s"
 }
 
 L1_ARGS=(-t 3600)

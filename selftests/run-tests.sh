@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 for t; do
 	echo "# test $t"
+	began=$SECONDS
 	echo "chariot-test: $t" >/dev/kmsg
 	insmod "$MODULE" || { not_ok "$t: load the module"; continue; }
 	(. "selftests/t/$t.sh") 2>"$OUT/$t.err" || {
@@ -34,5 +35,6 @@ for t; do
 	else
 		ok "$t: kernel log is clean"
 	fi
+	echo "# test $t took $((SECONDS - began)) s"
 done
 exit 0
