@@ -8,6 +8,7 @@
  * Under vm->lock, so that nothing that decides about SPTEs changes.
  */
 #include "audit.h"
+#include "spte.h"
 
 #include <linux/mem_encrypt.h>
 

@@ -22,6 +22,10 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 int chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu);
 
+/* In place of x86_emulate_instruction(). */
+int chariot_emulate_instruction(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
+				int type, void *insn, int insn_len);
+
 /* Emulate one instruction of the guest's kernel.  Not under vm->lock. */
 int chariot_emulate_step(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
 

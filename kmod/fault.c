@@ -20,7 +20,6 @@
 #include <asm/trapnr.h>
 #include <linux/slab.h>
 
-#define CREATE_TRACE_POINTS
 #include "trace.h"
 
 #define KERNEL_CS	0x10	/* __KERNEL_CS of every x86-64 Linux */

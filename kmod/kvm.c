@@ -6,8 +6,6 @@
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
-#include <linux/delay.h>
-#include <linux/rcupdate.h>
 
 struct kvm_x86_ops *chariot_x86_ops;
 bool *chariot_tdp_enabled;
@@ -42,7 +40,7 @@ static int find_lookup(void)
 	return 0;
 }
 
-static void *find(const char *name)
+void *chariot_kvm_find(const char *name)
 {
 	unsigned long addr = static_call(chariot_lookup)(name);
 
@@ -55,7 +53,7 @@ static void *find(const char *name)
 /* The instruction that a function goes on with when its hook lets it pass. */
 static void *behind_hook(const char *name)
 {
-	unsigned long site = (unsigned long)find(name);
+	unsigned long site = (unsigned long)chariot_kvm_find(name);
 
 	if (!site)
 		return NULL;
@@ -73,12 +71,12 @@ static int find_symbols(void)
 	void *addr;
 
 #define FIND_KVM(ret, name, args...)					\
-	addr = find("kvm:" #name);					\
+	addr = chariot_kvm_find("kvm:" #name);					\
 	if (!addr)							\
 		return -ENOENT;						\
 	static_call_update(chariot_##name, addr);
 #define FIND_CORE(ret, name, args...)					\
-	addr = find(#name);						\
+	addr = chariot_kvm_find(#name);						\
 	if (!addr)							\
 		return -ENOENT;						\
 	static_call_update(chariot_##name, addr);
@@ -91,9 +89,9 @@ static int find_symbols(void)
 	static_call_update(chariot_##name, addr);
 	CHARIOT_KVM_ORIGINALS(FIND_ORIGINAL)
 
-	chariot_x86_ops = find("kvm:kvm_x86_ops");
-	chariot_tdp_enabled = find("kvm:tdp_enabled");
-	nx_huge_pages = find("kvm:nx_huge_pages");
+	chariot_x86_ops = chariot_kvm_find("kvm:kvm_x86_ops");
+	chariot_tdp_enabled = chariot_kvm_find("kvm:tdp_enabled");
+	nx_huge_pages = chariot_kvm_find("kvm:nx_huge_pages");
 	if (!chariot_x86_ops || !chariot_tdp_enabled || !nx_huge_pages)
 		return -ENOENT;
 	return 0;
@@ -172,165 +170,12 @@ bool chariot_kvm_nx_huge_pages(struct kvm *kvm)
 	return READ_ONCE(*nx_huge_pages) && !kvm->arch.disable_nx_huge_pages;
 }
 
-/* ---- hooks -------------------------------------------------------------- */
-
-/*
- * A hooked call runs code of ours that can sleep.  The counter goes up where
- * the call is still inside ftrace and comes down in our code, so that unload
- * knows when nobody is left in it.
- */
-static DEFINE_PER_CPU(long, in_flight);
-
-static long flights(void)
-{
-	long sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += per_cpu(in_flight, cpu);
-	return sum;
-}
-
-/* ret name(vcpu, ...): what the hooked function is replaced by. */
-#define LANDING(name, target, params, ...)				\
-static noinline __noclone int land_##name params			\
-{									\
-	int r = target(__VA_ARGS__);					\
-									\
-	this_cpu_dec(in_flight);					\
-	return r;							\
-}
-LANDING(page_fault, chariot_page_fault,
-	(struct kvm_vcpu *vcpu, gpa_t gpa, u64 code, void *insn, int len),
-	vcpu, gpa, code, insn, len)
-LANDING(emulate, chariot_emulate_instruction,
-	(struct kvm_vcpu *vcpu, gpa_t gpa, int type, void *insn, int len),
-	vcpu, gpa, type, insn, len)
-LANDING(hypercall, chariot_hypercall, (struct kvm_vcpu *vcpu), vcpu)
-
-/* The first argument of every redirected function is the vCPU. */
-static void notrace redirect(unsigned long ip, unsigned long parent_ip,
-			     struct ftrace_ops *op, struct ftrace_regs *fregs)
-{
-	struct pt_regs *regs = ftrace_get_regs(fregs);
-	struct kvm_vcpu *vcpu = (void *)regs->di;
-	bool ours;
-
-	rcu_read_lock();
-	ours = chariot_vm_attached(vcpu->kvm);
-	rcu_read_unlock();
-	if (!ours)
-		return;
-	this_cpu_inc(in_flight);
-	regs->ip = (unsigned long)op->private;
-}
-
-/* make_spte(vcpu, sp, slot, pte_access, gfn, ...): edit pte_access. */
-static void notrace edit_access(unsigned long ip, unsigned long parent_ip,
-				struct ftrace_ops *op,
-				struct ftrace_regs *fregs)
-{
-	struct pt_regs *regs = ftrace_get_regs(fregs);
-	struct kvm_vcpu *vcpu = (void *)regs->di;
-	u32 role = *(u32 *)((char *)regs->si + LAYOUT_PAGE_ROLE);
-
-	rcu_read_lock();
-	if (chariot_vm_attached(vcpu->kvm))
-		regs->cx = chariot_spte_access(vcpu->kvm, role, regs->r8,
-					       regs->cx);
-	rcu_read_unlock();
-}
-
-/* kvm_mmu_load(vcpu) */
-static void notrace keep_view(unsigned long ip, unsigned long parent_ip,
-			      struct ftrace_ops *op, struct ftrace_regs *fregs)
-{
-	struct pt_regs *regs = ftrace_get_regs(fregs);
-
-	rcu_read_lock();
-	chariot_view_keep((void *)regs->di);
-	rcu_read_unlock();
-}
-
-#define REDIRECT_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY)
-
-static struct hook {
-	const char *name;
-	struct ftrace_ops ops;
-	bool on;
-} hooks[] = {
-	{ "kvm:make_spte", {
-		.func = edit_access,
-		.flags = FTRACE_OPS_FL_SAVE_REGS,
-	} },
-	{ "kvm:kvm_mmu_load", {
-		.func = keep_view,
-		.flags = FTRACE_OPS_FL_SAVE_REGS,
-	} },
-	{ "kvm:kvm_mmu_page_fault", {
-		.func = redirect,
-		.flags = REDIRECT_FLAGS,
-		.private = land_page_fault,
-	} },
-	{ "kvm:x86_emulate_instruction", {
-		.func = redirect,
-		.flags = REDIRECT_FLAGS,
-		.private = land_emulate,
-	} },
-	{ "kvm:kvm_emulate_hypercall", {
-		.func = redirect,
-		.flags = REDIRECT_FLAGS,
-		.private = land_hypercall,
-	} },
-};
-
-static int hook_install(struct hook *h)
-{
-	unsigned long addr = (unsigned long)find(h->name);
-	int err;
-
-	if (!addr)
-		return -ENOENT;
-	err = ftrace_set_filter_ip(&h->ops, addr, 0, 0);
-	if (err) {
-		pr_err("%s cannot be traced: %d\n", h->name, err);
-		return err;
-	}
-	err = register_ftrace_function(&h->ops);
-	if (err) {
-		pr_err("%s cannot be hooked: %d%s\n", h->name, err,
-		       err == -EBUSY ? ", someone else has (livepatch?)" : "");
-		ftrace_free_filter(&h->ops);
-		return err;
-	}
-	h->on = true;
-	return 0;
-}
-
-static void hooks_remove(void)
-{
-	int i;
-
-	for (i = ARRAY_SIZE(hooks) - 1; i >= 0; i--) {
-		if (!hooks[i].on)
-			continue;
-		unregister_ftrace_function(&hooks[i].ops);
-		ftrace_free_filter(&hooks[i].ops);
-		hooks[i].on = false;
-	}
-	/* Who was sent to a landing before the hook went is still there ... */
-	while (flights())
-		msleep(20);
-	/* ... and may have yet to execute its last instructions. */
-	synchronize_rcu_tasks();
-}
-
 /* Nothing is linked to kvm.ko; this keeps it where it is. */
 #define PIN	"kvm_put_kvm"
 
 int chariot_kvm_init(void)
 {
-	int i, err;
+	int err;
 
 	if (!__symbol_get(PIN)) {
 		pr_err("kvm is not loaded\n");
@@ -338,23 +183,11 @@ int chariot_kvm_init(void)
 	}
 	err = find_lookup() ?: find_symbols() ?: check_layout();
 	if (err)
-		goto err;
-	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
-		err = hook_install(&hooks[i]);
-		if (err) {
-			hooks_remove();
-			goto err;
-		}
-	}
-	return 0;
-
-err:
-	__symbol_put(PIN);
+		__symbol_put(PIN);
 	return err;
 }
 
 void chariot_kvm_uninit(void)
 {
-	hooks_remove();
 	__symbol_put(PIN);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All contact with kvm.ko: its functions, its private layouts, our hooks in it.
+ * All contact with kvm.ko but for the hooks in it (hook.c): its functions, its
+ * private layouts.  Calls nothing of ours.
  *
  * Nothing of KVM is linked to: every function is found by name at load and
  * called through a static call, which is a direct call and so works where the
@@ -75,24 +76,14 @@ CHARIOT_CORE_CALLS(CHARIOT_DECLARE_CALL)
 extern struct kvm_x86_ops *chariot_x86_ops;
 extern bool *chariot_tdp_enabled;
 
+/* Finds all symbols, and compares the layouts' origin.  -ENOENT, -ENOEXEC. */
 int chariot_kvm_init(void);
 void chariot_kvm_uninit(void);
+/* Of the kernel, or "kvm:NAME"; NULL, and told. */
+void *chariot_kvm_find(const char *name);
 bool chariot_kvm_is_amd(void);
 /* 6.1 has it for the whole host, later kernels for each VM as well. */
 bool chariot_kvm_nx_huge_pages(struct kvm *kvm);
-
-/* The hooked functions land here (fault.c, emulate.c, watch.c, view.c). */
-int chariot_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, u64 code,
-		       void *insn, int insn_len);
-int chariot_emulate_instruction(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
-				int type, void *insn, int insn_len);
-int chariot_hypercall(struct kvm_vcpu *vcpu);
-unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
-				  unsigned long access);
-/* Under RCU: the vCPU will look for the tables to run with. */
-void chariot_view_keep(struct kvm_vcpu *vcpu);
-/* Is there anything to do for this VM?  Under RCU. */
-bool chariot_vm_attached(const struct kvm *kvm);
 
 /* Registers; KVM caches them lazily on Intel. */
 static inline unsigned long chariot_reg_read(struct kvm_vcpu *vcpu, int reg)

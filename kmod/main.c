@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "dev.h"
+#include "hook.h"
 #include "kvm.h"
 #include "vm.h"
 
@@ -15,13 +16,18 @@ static int __init chariot_init(void)
 	err = chariot_kvm_init();
 	if (err)
 		goto domains;
-	err = chariot_dev_init();
+	err = chariot_hooks_install();
 	if (err)
 		goto kvm;
+	err = chariot_dev_init();
+	if (err)
+		goto hooks;
 	pr_info("%u domains for each VM, %s\n", CHARIOT_WATCH_VIEW - 1,
 		!*chariot_tdp_enabled ? "shadow paging" :
 		chariot_kvm_is_amd() ? "NPT" : "EPT");
 	return 0;
+hooks:
+	chariot_hooks_remove();
 kvm:
 	chariot_kvm_uninit();
 domains:
@@ -32,6 +38,7 @@ domains:
 static void __exit chariot_exit(void)
 {
 	chariot_dev_uninit();
+	chariot_hooks_remove();
 	chariot_kvm_uninit();
 	chariot_domains_uninit();
 }

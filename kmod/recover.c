@@ -5,7 +5,7 @@
 #include "frame.h"
 #include "gate.h"
 #include "held.h"
-#include "watch.h"
+#include "point.h"
 
 #include <linux/slab.h>
 
@@ -70,6 +70,18 @@ void chariot_recover_free(struct chariot_domain *dom)
 	kfree(dom->resources);
 }
 
+/* A hypercall of this CPU's kind, and a "ret". */
+static bool is_trap(struct chariot_vm *vm, struct chariot_cr cr, u64 gva)
+{
+	static const u8 vmmcall[4] = { 0x0f, 0x01, 0xd9, 0xc3 };
+	static const u8 vmcall[4] = { 0x0f, 0x01, 0xc1, 0xc3 };
+	u8 insn[4];
+
+	return !chariot_guest_read_va(vm->kvm, cr, gva, insn, sizeof(insn)) &&
+	       !memcmp(insn, chariot_kvm_is_amd() ? vmmcall : vmcall,
+		       sizeof(insn));
+}
+
 /* The trap and the hook are of the kernel, and so the same for all domains. */
 int chariot_recover_arm(struct chariot_domain *dom)
 {
@@ -80,7 +92,7 @@ int chariot_recover_arm(struct chariot_domain *dom)
 		return 0;
 	if (vm->trap && vm->trap != dom->recover.trap)
 		return -EBUSY;
-	if (!chariot_watch_is_trap(vm, dom->cr, dom->recover.trap))
+	if (!is_trap(vm, dom->cr, dom->recover.trap))
 		return -ENOEXEC;
 	if (dom->recover.oops && !vm->oops.gva) {
 		err = chariot_point_arm(vm, &vm->oops, dom->cr,
@@ -578,10 +590,29 @@ bool chariot_recover_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return true;
 }
 
-bool chariot_recover_hypercall(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+static bool is_ours(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {
 	lockdep_assert_held(&vm->lock);
 	return vm->trap && kvm_call(kvm_get_linear_rip)(vcpu) == vm->trap &&
 	       !chariot_x86_ops->get_cpl(vcpu) &&
 	       chariot_calls_returned(vm, vcpu);
+}
+
+int chariot_hypercall(struct kvm_vcpu *vcpu)
+{
+	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
+	bool done = false;
+	int r;
+
+	if (vm) {
+		r = chariot_vm_lock(vm);
+		if (!r) {
+			done = is_ours(vm, vcpu);
+			chariot_vm_unlock(vm);
+		}
+		chariot_vm_put(vm);
+		if (r || done)
+			return r ?: 1;
+	}
+	return kvm_call(kvm_emulate_hypercall)(vcpu);
 }

@@ -55,8 +55,8 @@ bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 /* init has returned. */
 void chariot_recover_loaded(struct chariot_domain *dom);
 
-/* A hypercall that is ours. */
-bool chariot_recover_hypercall(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
+/* In place of kvm_emulate_hypercall(). */
+int chariot_hypercall(struct kvm_vcpu *vcpu);
 /* The guest's kernel is about to die.  True: not of it, a driver's function returns. */
 bool chariot_recover_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "view.h"
-#include "open.h"
 
 #define GFN_END		(1ULL << (52 - PAGE_SHIFT))
 #define BLOCK_SHIFT	(KVM_HPAGE_GFN_SHIFT(PG_LEVEL_2M))
@@ -256,8 +255,7 @@ void chariot_view_zap_all(struct chariot_vm *vm)
 	zap(vm->kvm, 0, GFN_END);
 }
 
-/* Is anything in a table of @role for @gfn mapped by larger pages than we want? */
-static bool is_large(struct chariot_vm *vm, u32 role, gfn_t gfn)
+bool chariot_view_is_large(struct chariot_vm *vm, u32 role, gfn_t gfn)
 {
 	unsigned long first = gfn >> BLOCK_SHIFT, last;
 	int level = ((union kvm_mmu_page_role){ .word = role }).level;
@@ -266,60 +264,4 @@ static bool is_large(struct chariot_vm *vm, u32 role, gfn_t gfn)
 		return false;
 	last = (gfn + KVM_PAGES_PER_HPAGE(level) - 1) >> BLOCK_SHIFT;
 	return xa_find(&vm->blocks, &first, last, XA_PRESENT);
-}
-
-static unsigned long in_kernel_view(struct chariot_vm *vm, gfn_t gfn,
-				    unsigned long access)
-{
-	if (xa_load(&vm->text, gfn))
-		access &= ~CHARIOT_ACC_EXEC;
-	return access;
-}
-
-static unsigned long in_watch_view(struct chariot_vm *vm, gfn_t gfn,
-				   unsigned long access)
-{
-	if (!chariot_view_watched(vm, gfn))
-		access &= ~CHARIOT_ACC_EXEC;
-	return access;
-}
-
-static unsigned long in_driver_view(struct chariot_domain *dom, gfn_t gfn,
-				    unsigned long access)
-{
-	if (!xa_load(&dom->exec, gfn))
-		access &= ~CHARIOT_ACC_EXEC;
-	if (!chariot_act_full(&dom->act, gfn) && !chariot_open_has(dom, gfn))
-		access &= ~CHARIOT_ACC_WRITE;
-	return access;
-}
-
-/*
- * What make_spte() may put into an SPTE for @gfn, in a table of this role.  Runs in
- * any context that maps guest memory, under rcu_read_lock() and KVM's mmu_lock:
- * who changes what is read here zaps afterwards, and so comes after this.
- */
-unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
-				  unsigned long access)
-{
-	struct chariot_vm *vm = chariot_vm_find(kvm);
-	union kvm_mmu_page_role r = { .word = role };
-	unsigned int view = chariot_role_view(role);
-	struct chariot_domain *dom;
-
-	/* Faults of SMM and of nested guests are KVM's alone (chariot_vcpu_elsewhere()). */
-	if (!vm || r.smm || r.guest_mode)
-		return access;
-	/* Memory slots were made anew, and nobody has faulted since: when he does,
-	 * chariot_view_slots() comes first. */
-	if (is_large(vm, role, gfn))
-		return access & ~(CHARIOT_ACC_EXEC | CHARIOT_ACC_WRITE);
-	if (!view)
-		return in_kernel_view(vm, gfn, access);
-	if (view == CHARIOT_WATCH_VIEW)
-		return in_watch_view(vm, gfn, access);
-	dom = rcu_dereference(vm->domains[view]);
-	/* A vCPU that has not noticed yet that its domain is gone. */
-	return dom ? in_driver_view(dom, gfn, access) :
-		     in_kernel_view(vm, gfn, access);
 }

@@ -25,11 +25,15 @@ void chariot_view_splits_end(struct chariot_vm *vm, bool keep);
 void chariot_view_slots(struct chariot_vm *vm);
 /* Undo all splits. */
 void chariot_view_join(struct chariot_vm *vm);
+/* Is anything in a table of @role for @gfn mapped by larger pages than we want? */
+bool chariot_view_is_large(struct chariot_vm *vm, u32 role, gfn_t gfn);
 /* Is a watched point on it (watch.h)?  Under vm->lock or RCU. */
 static inline bool chariot_view_watched(struct chariot_vm *vm, gfn_t gfn)
 {
 	return xa_load(&vm->text, gfn) == xa_mk_value(CHARIOT_WATCH_VIEW);
 }
+/* Under RCU: the vCPU will look for the tables to run with. */
+void chariot_view_keep(struct kvm_vcpu *vcpu);
 /* Permissions of @gfn shrank. */
 void chariot_view_zap(struct chariot_vm *vm, gfn_t gfn);
 void chariot_view_zap_all(struct chariot_vm *vm);

@@ -61,7 +61,7 @@ static void vm_release(struct kref *ref)
 	xa_destroy(&vm->blocks);
 	kvm_call(kvm_put_kvm)(vm->kvm);
 	kfree_rcu(vm, rcu);
-	/* chariot_kvm_uninit() waits for who has yet to return from here. */
+	/* chariot_hooks_remove() waits for who has yet to return from here. */
 	module_put(THIS_MODULE);
 }
 

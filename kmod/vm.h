@@ -245,6 +245,7 @@ int chariot_vm_attach(struct kvm *kvm, struct chariot_handle *h);
 void chariot_vm_detach(struct chariot_handle *h);
 /* NULL: not attached.  find() needs rcu_read_lock() while the result is used. */
 struct chariot_vm *chariot_vm_find(const struct kvm *kvm);
+bool chariot_vm_attached(const struct kvm *kvm);
 struct chariot_vm *chariot_vm_get(struct kvm *kvm);
 void chariot_vm_put(struct chariot_vm *vm);
 

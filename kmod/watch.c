@@ -1,74 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "watch.h"
 #include "event.h"
-#include "recover.h"
+#include "point.h"
 #include "view.h"
 
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
-
-/* ---- points -------------------------------------------------------------- */
-
-/* Behind endbr64 and the nop or call of the guest's ftrace: what no tool changes. */
-#define POINT_INSN	9
-
-int chariot_point_arm(struct chariot_vm *vm, struct chariot_point *p,
-		      struct chariot_cr cr, u64 gva)
-{
-	void *nr = xa_mk_value(CHARIOT_WATCH_VIEW), *old;
-	struct chariot_walk walk;
-	u8 insn[sizeof(p->insn)];
-	int err;
-
-	lockdep_assert_held(&vm->lock);
-	if (chariot_guest_walk(vm->kvm, cr, gva, &walk) || !walk.executable ||
-	    chariot_guest_read_va(vm->kvm, cr, gva + POINT_INSN, insn,
-				  sizeof(insn)))
-		return -EFAULT;
-	old = xa_load(&vm->text, walk.gpa >> PAGE_SHIFT);
-	if (old && old != nr)
-		return -EEXIST;
-	err = chariot_view_split(vm, walk.gpa >> PAGE_SHIFT) ?:
-	      xa_err(xa_store(&vm->text, walk.gpa >> PAGE_SHIFT, nr,
-			      GFP_KERNEL_ACCOUNT));
-	if (err)
-		return err;
-	p->gva = gva;
-	p->gpa = walk.gpa;
-	memcpy(p->insn, insn, sizeof(insn));
-	/* Also what was mapped in this view while nobody was attached. */
-	chariot_view_zap_all(vm);
-	return 0;
-}
-
-void chariot_point_disarm(struct chariot_vm *vm, struct chariot_point *p)
-{
-	u64 gfn = p->gpa >> PAGE_SHIFT;
-
-	lockdep_assert_held(&vm->lock);
-	if (!p->gva)
-		return;
-	p->gva = 0;
-	if ((vm->load.gva && vm->load.gpa >> PAGE_SHIFT == gfn) ||
-	    (vm->oops.gva && vm->oops.gpa >> PAGE_SHIFT == gfn))
-		return;
-	xa_erase(&vm->text, gfn);
-	chariot_view_zap(vm, gfn);
-}
-
-/* A hypercall of this CPU's kind, and a "ret". */
-bool chariot_watch_is_trap(struct chariot_vm *vm, struct chariot_cr cr, u64 gva)
-{
-	static const u8 vmmcall[4] = { 0x0f, 0x01, 0xd9, 0xc3 };
-	static const u8 vmcall[4] = { 0x0f, 0x01, 0xc1, 0xc3 };
-	u8 insn[4];
-
-	return !chariot_guest_read_va(vm->kvm, cr, gva, insn, sizeof(insn)) &&
-	       !memcmp(insn, chariot_kvm_is_amd() ? vmmcall : vmcall,
-		       sizeof(insn));
-}
-
-/* ---- what is watched for --------------------------------------------------- */
 
 static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
 {
@@ -148,18 +85,6 @@ void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 	reset(vm, vcpu);
 }
 
-static bool load_point_moved(struct chariot_vm *vm, struct chariot_cr cr)
-{
-	u8 insn[sizeof(vm->load.insn)];
-	struct chariot_walk walk;
-
-	return chariot_guest_walk(vm->kvm, cr, vm->load.gva, &walk) ||
-	       walk.gpa != vm->load.gpa ||
-	       chariot_guest_read_va(vm->kvm, cr, vm->load.gva + POINT_INSN,
-				     insn, sizeof(insn)) ||
-	       memcmp(insn, vm->load.insn, sizeof(insn));
-}
-
 /* The first range is text, but for a driver that has none. */
 static bool text_moved(struct chariot_domain *dom, struct chariot_cr cr)
 {
@@ -184,7 +109,7 @@ void chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 	    !(vcpu->arch.efer & EFER_LMA) || chariot_x86_ops->get_cpl(vcpu))
 		return;
 	cr = chariot_vcpu_cr(vcpu);
-	moved = load_point_moved(vm, cr);
+	moved = chariot_point_moved(vm, &vm->load, cr);
 	for (nr = 1; nr < CHARIOT_WATCH_VIEW && !moved; nr++) {
 		dom = chariot_domain_of(vm, nr);
 		moved = dom && text_moved(dom, cr);
@@ -264,23 +189,4 @@ bool chariot_watch_load(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	ev.u.load.cr4 = cr.cr4;
 	chariot_wait_begin(vm, vs, &ev);
 	return true;
-}
-
-int chariot_hypercall(struct kvm_vcpu *vcpu)
-{
-	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
-	bool done = false;
-	int r;
-
-	if (vm) {
-		r = chariot_vm_lock(vm);
-		if (!r) {
-			done = chariot_recover_hypercall(vm, vcpu);
-			chariot_vm_unlock(vm);
-		}
-		chariot_vm_put(vm);
-		if (r || done)
-			return r ?: 1;
-	}
-	return kvm_call(kvm_emulate_hypercall)(vcpu);
 }

@@ -12,25 +12,10 @@
 int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 		      const struct chariot_watch *w);
 void chariot_watch_disarm(struct chariot_vm *vm);
-/*
- * Points: an instruction of the guest's kernel, the first of a function, before
- * which the guest stops.  Nothing is written into the guest: the page that it is
- * on cannot be executed in the kernel view, but in CHARIOT_WATCH_VIEW, where
- * nothing else can.  So each way onto the page, and off it, is a fault, and whoever
- * comes to the point from another page is seen.
- *
- * -EFAULT: not mapped; -EEXIST: a driver's text is there; -ENOMEM, -ENOSPC.
- */
-int chariot_point_arm(struct chariot_vm *vm, struct chariot_point *p,
-		      struct chariot_cr cr, u64 gva);
-void chariot_point_disarm(struct chariot_vm *vm, struct chariot_point *p);
 /* At the fetch of the instruction at (rip, rsp), on a watched page, in the kernel
  * view: true if this vCPU has to wait for an answer to LOAD. */
 bool chariot_watch_load(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			struct kvm_vcpu *vcpu, u64 rip, u64 rsp);
-/* Is it a hypercall instruction of this host's CPU, and a "ret"? */
-bool chariot_watch_is_trap(struct chariot_vm *vm, struct chariot_cr cr,
-			   u64 gva);
 /* At a fault: the guest starts anew, if the first CPU is in real mode. */
 void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
 /* At an access to a device: another kernel runs, if the load point or the text of a
