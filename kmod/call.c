@@ -185,8 +185,8 @@ int chariot_calls_run(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		}
 	if (c->next == c->nr) {
 		finish(vcpu, c);
-		if (chariot_domain_of(vm, c->drop))
-			chariot_domain_drop(chariot_domain_of(vm, c->drop));
+		if (c->drop)
+			vm->drop = c->drop;
 		kfree(c);
 		return 0;
 	}

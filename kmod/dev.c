@@ -6,6 +6,7 @@
 #include "dev.h"
 #include "audit.h"
 #include "event.h"
+#include "life.h"
 #include "watch.h"
 
 #include <linux/anon_inodes.h>
@@ -510,7 +511,7 @@ static int handle_release(struct inode *inode, struct file *file)
 {
 	struct chariot_handle *h = file->private_data;
 
-	chariot_vm_detach(h);
+	chariot_handle_close(h);
 	chariot_handle_uninit(h);
 	kfree(h);
 	return 0;
@@ -561,7 +562,7 @@ static int handle_open(struct kvm *kvm)
 	if (fd >= 0)
 		return fd;
 	err = fd;
-	chariot_vm_detach(h);
+	chariot_handle_close(h);
 uninit:
 	chariot_handle_uninit(h);
 free:

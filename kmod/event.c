@@ -58,6 +58,26 @@ void chariot_event_name(struct chariot_domain *dom, u32 type)
 	chariot_event_send(dom->vm, &ev, NULL);
 }
 
+void chariot_vm_fail(struct chariot_vm *vm, int err, const char *fmt, ...)
+{
+	struct chariot_event ev = { .type = CHARIOT_EV_ERROR, .vcpu = ~0U };
+	va_list ap;
+
+	lockdep_assert_held(&vm->lock);
+	ev.u.error.error = err;
+	va_start(ap, fmt);
+	vsnprintf(ev.u.error.text, sizeof(ev.u.error.text), fmt, ap);
+	va_end(ap);
+	chariot_event_send(vm, &ev, NULL);
+	if (vm->dead)
+		return;
+	vm->dead = true;
+	pr_notice("VM of pid %d: isolation is off: %s\n", vm->pid,
+		  ev.u.error.text);
+	/* Who called us may still use them. */
+	vm->reset = true;
+}
+
 void chariot_wait_begin(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			struct chariot_event *ev)
 {

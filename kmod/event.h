@@ -29,6 +29,11 @@ void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
 			const struct chariot_handle *except);
 void chariot_event_name(struct chariot_domain *dom, u32 type);
 
+/* A failure of our own: tell, let the guest go on; all domains are dropped when the
+ * lock is given back. */
+__printf(3, 4)
+void chariot_vm_fail(struct chariot_vm *vm, int err, const char *fmt, ...);
+
 /*
  * Hold this vCPU until CONTINUE answers the event that chariot_wait_begin()
  * sent, or @vm->timeout_ms has passed.  Not under vm->lock.  -EINTR: the VMM wants

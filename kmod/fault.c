@@ -9,6 +9,7 @@
 #include "frame.h"
 #include "gate.h"
 #include "held.h"
+#include "life.h"
 #include "open.h"
 #include "recover.h"
 #include "storm.h"
@@ -966,7 +967,8 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 	if ((f->vm->nr_domains || f->vm->watch) &&
 	    chariot_kvm_nx_huge_pages(f->vm->kvm))
 		return fail(f, -EOPNOTSUPP, "kvm's nx_huge_pages was switched on");
-	chariot_watch_reset(f->vm, f->vcpu);
+	if (chariot_watch_reset(f->vm, f->vcpu))
+		chariot_vm_restarted(f->vm, f->vcpu);
 	if (chariot_watch_kernel(f->vm, vs, f->vcpu))
 		return WAIT;
 	f->dom = chariot_domain_of(f->vm, vs->view);
@@ -980,8 +982,8 @@ static enum action decide(struct fault *f, u64 cr2_or_gpa)
 		return PASS;
 	if (!has_slot(f)) {
 		/* A kernel that has just begun looks for its devices. */
-		if (!vs->view)
-			chariot_watch_kexec(f->vm, f->vcpu);
+		if (!vs->view && chariot_watch_kexec(f->vm, f->vcpu))
+			chariot_vm_restarted(f->vm, f->vcpu);
 		return PASS;
 	}
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);

@@ -11,7 +11,7 @@
 #ifndef CHARIOT_FRAME_H
 #define CHARIOT_FRAME_H
 
-#include "vm.h"
+#include "domain.h"
 
 /*
  * Takes @frame over, also on failure; an older frame at the same place is stale and

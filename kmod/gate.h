@@ -6,7 +6,7 @@
 #ifndef CHARIOT_GATE_H
 #define CHARIOT_GATE_H
 
-#include "vm.h"
+#include "domain.h"
 
 /* Values that an op can name: six arguments, the return value, THIS, CURRENT. */
 struct chariot_values {

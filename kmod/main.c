@@ -2,7 +2,7 @@
 #include "dev.h"
 #include "hook.h"
 #include "kvm.h"
-#include "vm.h"
+#include "life.h"
 
 #include <linux/module.h>
 
@@ -10,12 +10,12 @@ static int __init chariot_init(void)
 {
 	int err;
 
-	err = chariot_domains_init();
+	err = chariot_life_init();
 	if (err)
 		return err;
 	err = chariot_kvm_init();
 	if (err)
-		goto domains;
+		goto life;
 	err = chariot_hooks_install();
 	if (err)
 		goto kvm;
@@ -30,8 +30,8 @@ hooks:
 	chariot_hooks_remove();
 kvm:
 	chariot_kvm_uninit();
-domains:
-	chariot_domains_uninit();
+life:
+	chariot_life_uninit();
 	return err;
 }
 
@@ -40,7 +40,7 @@ static void __exit chariot_exit(void)
 	chariot_dev_uninit();
 	chariot_hooks_remove();
 	chariot_kvm_uninit();
-	chariot_domains_uninit();
+	chariot_life_uninit();
 }
 
 module_init(chariot_init);

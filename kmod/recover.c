@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "recover.h"
 #include "call.h"
+#include "check.h"
 #include "event.h"
 #include "frame.h"
 #include "gate.h"

@@ -6,7 +6,7 @@
 #ifndef CHARIOT_RECOVER_H
 #define CHARIOT_RECOVER_H
 
-#include "vm.h"
+#include "domain.h"
 
 static inline bool chariot_recovers(const struct chariot_domain *dom)
 {

@@ -5,7 +5,7 @@
 #ifndef CHARIOT_VIOLATION_H
 #define CHARIOT_VIOLATION_H
 
-#include "vm.h"
+#include "domain.h"
 
 struct chariot_violation {
 	u32 why;		/* CHARIOT_WHY_* */

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "vm.h"
 #include "event.h"
-#include "recover.h"
-#include "view.h"
-#include "watch.h"
 
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -124,61 +121,7 @@ int chariot_vm_attach(struct kvm *kvm, struct chariot_handle *h)
 	return 0;
 }
 
-/* ---- the lock, and what is left to who holds it --------------------------- */
-
-int chariot_vm_lock(struct chariot_vm *vm)
-{
-	return mutex_lock_killable(&vm->lock);
-}
-
-static void unlock(struct chariot_vm *vm)
-{
-	struct chariot_domain *dom, *tmp;
-	LIST_HEAD(gone);
-
-	list_splice_init(&vm->gone, &gone);
-	mutex_unlock(&vm->lock);
-	list_for_each_entry_safe(dom, tmp, &gone, gone_node)
-		chariot_domain_free(dom);
-}
-
-static bool has_left(struct chariot_vm *vm)
-{
-	/* Who sets them looks for the lock after that; we gave it back before. */
-	smp_mb();
-	return READ_ONCE(vm->ended) || READ_ONCE(vm->unwatch);
-}
-
-/*
- * Who closes a handle must not wait for the lock: its holder may sleep for as long
- * as a page of the guest does not come.  Then that holder does it, when it unlocks.
- */
-static void do_left(struct chariot_vm *vm)
-{
-	while (has_left(vm) && mutex_trylock(&vm->lock)) {
-		if (vm->unwatch) {
-			/* Who answered is gone: nobody may wait for him. */
-			if (vm->unwatch == vm->watcher)
-				chariot_watch_disarm(vm);
-			chariot_continue_all(vm);
-			WRITE_ONCE(vm->unwatch, 0);
-		}
-		if (vm->ended) {
-			chariot_vm_reset(vm);
-			chariot_view_join(vm);
-			WRITE_ONCE(vm->ended, false);
-		}
-		unlock(vm);
-	}
-}
-
-void chariot_vm_unlock(struct chariot_vm *vm)
-{
-	unlock(vm);
-	do_left(vm);
-}
-
-void chariot_vm_detach(struct chariot_handle *h)
+bool chariot_vm_detach(struct chariot_handle *h)
 {
 	struct chariot_vm *vm = h->vm;
 	bool last;
@@ -194,13 +137,47 @@ void chariot_vm_detach(struct chariot_handle *h)
 		WRITE_ONCE(nr_vms, nr_vms - 1);
 	}
 	mutex_unlock(&vms_lock);
-	/* Only calls with the handle make it the watcher, and there are none now. */
-	if (READ_ONCE(vm->watcher) == h->id)
-		WRITE_ONCE(vm->unwatch, h->id);
-	if (last)
-		WRITE_ONCE(vm->ended, true);
-	do_left(vm);
-	chariot_vm_put(vm);
+	return last;
+}
+
+/* ---- the lock, and what is left to who holds it --------------------------- */
+
+static void (*finish)(struct chariot_vm *vm);
+
+void chariot_vm_finish_by(void (*fn)(struct chariot_vm *vm))
+{
+	finish = fn;
+}
+
+int chariot_vm_lock(struct chariot_vm *vm)
+{
+	return mutex_lock_killable(&vm->lock);
+}
+
+static bool has_left(struct chariot_vm *vm)
+{
+	/* Who sets them looks for the lock after that; we gave it back before. */
+	smp_mb();
+	return READ_ONCE(vm->ended) || READ_ONCE(vm->unwatch);
+}
+
+void chariot_vm_unlock(struct chariot_vm *vm)
+{
+	do {
+		finish(vm);
+		mutex_unlock(&vm->lock);
+	} while (has_left(vm) && mutex_trylock(&vm->lock));
+}
+
+/*
+ * Who closes a handle must not wait for the lock: its holder may sleep for as long
+ * as a page of the guest does not come.  Then that holder does it, when it unlocks.
+ */
+void chariot_vm_try_finish(struct chariot_vm *vm)
+{
+	smp_mb();
+	if (mutex_trylock(&vm->lock))
+		chariot_vm_unlock(vm);
 }
 
 struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
@@ -240,42 +217,3 @@ struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu)
 	return (struct chariot_cr){ vcpu->arch.cr3, vcpu->arch.cr4 };
 }
 
-static void drop_all(struct chariot_vm *vm)
-{
-	struct chariot_domain *dom;
-	u32 i;
-
-	for (i = 1; i < CHARIOT_NR_VIEWS; i++) {
-		dom = chariot_domain_of(vm, i);
-		if (dom)
-			chariot_domain_drop(dom);
-	}
-}
-
-void chariot_vm_reset(struct chariot_vm *vm)
-{
-	lockdep_assert_held(&vm->lock);
-	drop_all(vm);
-	chariot_recover_forget(vm);
-	chariot_watch_disarm(vm);
-	chariot_continue_all(vm);
-}
-
-void chariot_vm_fail(struct chariot_vm *vm, int err, const char *fmt, ...)
-{
-	struct chariot_event ev = { .type = CHARIOT_EV_ERROR, .vcpu = ~0U };
-	va_list ap;
-
-	lockdep_assert_held(&vm->lock);
-	ev.u.error.error = err;
-	va_start(ap, fmt);
-	vsnprintf(ev.u.error.text, sizeof(ev.u.error.text), fmt, ap);
-	va_end(ap);
-	chariot_event_send(vm, &ev, NULL);
-	if (vm->dead)
-		return;
-	vm->dead = true;
-	pr_notice("VM of pid %d: isolation is off: %s\n", vm->pid,
-		  ev.u.error.text);
-	chariot_vm_reset(vm);
-}

@@ -186,11 +186,13 @@ struct chariot_vm {
 	struct kvm *kvm;
 	pid_t pid;			/* of the VMM, in the initial namespace */
 	u32 nr_handles;			/* under vms_lock */
-	/* Left to do by whoever holds the lock next, or now. */
+	/* Left to do by whoever holds the lock next, or now (life.c). */
 	bool ended;			/* the last handle is closed */
 	u64 unwatch;			/* this handle is closed, which watched */
 
 	struct mutex lock;
+	bool reset;			/* left to do by who holds it: drop all, */
+	u32 drop;			/* or this domain */
 	bool dead;
 	struct list_head gone;		/* domains that were dropped */
 	u64 memory;			/* bytes that its domains use */
@@ -239,10 +241,10 @@ unsigned int chariot_vms_count(void);
 
 /*
  * Give @h, which is all zero but for its FIFO and id, to the VM of @kvm; take it
- * away.  Neither waits for vm->lock.
+ * away: true if it was the last one.  Neither waits for vm->lock.
  */
 int chariot_vm_attach(struct kvm *kvm, struct chariot_handle *h);
-void chariot_vm_detach(struct chariot_handle *h);
+bool chariot_vm_detach(struct chariot_handle *h);
 /* NULL: not attached.  find() needs rcu_read_lock() while the result is used. */
 struct chariot_vm *chariot_vm_find(const struct kvm *kvm);
 bool chariot_vm_attached(const struct kvm *kvm);
@@ -251,17 +253,17 @@ void chariot_vm_put(struct chariot_vm *vm);
 
 /* -EINTR: the caller was killed.  Who holds it may wait for guest memory. */
 int chariot_vm_lock(struct chariot_vm *vm);
-/* Frees the domains that were dropped, and does what closed handles have left. */
+/* Does what was left to do (struct chariot_vm), and frees dropped domains. */
 void chariot_vm_unlock(struct chariot_vm *vm);
+/* That is left to do: now, or by who has the lock. */
+void chariot_vm_try_finish(struct chariot_vm *vm);
+/* Under the lock, before it is given back.  Set once, at load: it is above us. */
+void chariot_vm_finish_by(void (*fn)(struct chariot_vm *vm));
 
 /* Under vm->lock from here on. */
 struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
 				     struct kvm_vcpu *vcpu);
 struct chariot_domain *chariot_domain_of(struct chariot_vm *vm, u32 nr);
-/* A failure of our own: drop all domains, tell, let the guest go on. */
-__printf(3, 4)
-void chariot_vm_fail(struct chariot_vm *vm, int err, const char *fmt, ...);
-void chariot_vm_reset(struct chariot_vm *vm);
 
 /* In SMM or in a nested guest: KVM's business alone. */
 static inline bool chariot_vcpu_elsewhere(const struct kvm_vcpu *vcpu)
@@ -270,40 +272,5 @@ static inline bool chariot_vcpu_elsewhere(const struct kvm_vcpu *vcpu)
 }
 
 struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu);
-
-/* domain.c */
-/* Not under vm->lock: it copies from user memory first. */
-int chariot_domain_create(struct chariot_vm *vm,
-			  const struct chariot_domain_create *args);
-void chariot_domain_free(struct chariot_domain *dom);
-/* One of its tables, @nr rows of @size bytes at @ptr of the caller's; kvfree().
- * -E2BIG: more than @max; -EFAULT, -ENOMEM. */
-void *chariot_copy_table(struct chariot_domain *dom, u64 ptr, u32 nr,
-			 size_t size, u32 max);
-void chariot_domain_drop(struct chariot_domain *dom);
-/* The driver's init has returned: what only it needed is no longer the driver's. */
-void chariot_domain_init_done(struct chariot_domain *dom, s64 result);
-/* Kind of the first range with @gva, CHARIOT_NR_RANGE_KINDS if none. */
-u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva);
-bool chariot_domain_text(const struct chariot_domain *dom, u64 gva);
-const struct chariot_gate *
-chariot_gate_find(const struct chariot_gate *table, u32 nr, u64 gva);
-/* Have a fetch at @gva, kernel code, leave the driver's view. */
-void chariot_domain_trap(struct chariot_domain *dom, u64 gva);
-int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
-			 u32 source, u64 gate, u64 site);
-/* The kernel hands it over (CHARIOT_OP_HAND). */
-int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
-			u64 site, bool anywhere);
-int chariot_domain_revoke(struct chariot_domain *dom, u64 gva);
-/* The driver has freed what starts there. */
-int chariot_domain_freed(struct chariot_domain *dom, u64 gva);
-void chariot_domain_near(struct chariot_domain *dom, u64 gva,
-			 struct chariot_object near[2]);
-void chariot_stats_add(struct chariot_stats *to,
-		       const struct chariot_stats *from);
-
-int chariot_domains_init(void);
-void chariot_domains_uninit(void);
 
 #endif

@@ -66,23 +66,11 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 	return 0;
 }
 
-static void reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
-{
-	struct chariot_event ev = {
-		.type = CHARIOT_EV_RESET, .vcpu = vcpu->vcpu_idx,
-	};
-
-	chariot_vm_reset(vm);
-	chariot_event_send(vm, &ev, NULL);
-}
-
-void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+bool chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {
 	lockdep_assert_held(&vm->lock);
-	if (vcpu->vcpu_id || vcpu->arch.cr0 & X86_CR0_PE ||
-	    !(vm->nr_domains || vm->watch & CHARIOT_WATCH_LOAD))
-		return;
-	reset(vm, vcpu);
+	return !vcpu->vcpu_id && !(vcpu->arch.cr0 & X86_CR0_PE) &&
+	       (vm->nr_domains || vm->watch & CHARIOT_WATCH_LOAD);
 }
 
 /* The first range is text, but for a driver that has none. */
@@ -97,7 +85,7 @@ static bool text_moved(struct chariot_domain *dom, struct chariot_cr cr)
 }
 
 /* With the same kernel at the same place again the load point is right as it is. */
-void chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+bool chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {
 	struct chariot_domain *dom;
 	struct chariot_cr cr;
@@ -107,15 +95,14 @@ void chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 	lockdep_assert_held(&vm->lock);
 	if (!(vm->watch & CHARIOT_WATCH_LOAD) ||
 	    !(vcpu->arch.efer & EFER_LMA) || chariot_x86_ops->get_cpl(vcpu))
-		return;
+		return false;
 	cr = chariot_vcpu_cr(vcpu);
 	moved = chariot_point_moved(vm, &vm->load, cr);
 	for (nr = 1; nr < CHARIOT_WATCH_VIEW && !moved; nr++) {
 		dom = chariot_domain_of(vm, nr);
 		moved = dom && text_moved(dom, cr);
 	}
-	if (moved)
-		reset(vm, vcpu);
+	return moved;
 }
 
 /* After a kexec LSTAR is that of the kernel before, for a while. */

@@ -16,11 +16,11 @@ void chariot_watch_disarm(struct chariot_vm *vm);
  * view: true if this vCPU has to wait for an answer to LOAD. */
 bool chariot_watch_load(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			struct kvm_vcpu *vcpu, u64 rip, u64 rsp);
-/* At a fault: the guest starts anew, if the first CPU is in real mode. */
-void chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
-/* At an access to a device: another kernel runs, if the load point or the text of a
- * driver is no longer where it was. */
-void chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
+/* At a fault: does the guest start anew?  Then the first CPU is in real mode. */
+bool chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
+/* At an access to a device: does another kernel run?  Then the load point or the text
+ * of a driver is no longer where it was. */
+bool chariot_watch_kexec(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
 /* At a fault: true if this vCPU has to wait for an answer to KERNEL. */
 bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			  struct kvm_vcpu *vcpu);
