@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "call.h"
 #include "recover.h"
+#include "stack.h"
 
 #include <linux/slab.h>
 
@@ -18,23 +19,6 @@ static const int arg_regs[6] = {
 	VCPU_REGS_R8, VCPU_REGS_R9,
 };
 
-/* Of the CPU that runs: 0 if it is not known. */
-static u64 preempt_gva(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
-{
-	return dom->kernel.preempt_count ?
-	       chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS) +
-	       dom->kernel.preempt_count : 0;
-}
-
-static bool read_preempt_count(struct chariot_domain *dom,
-			       struct kvm_vcpu *vcpu, u32 *count)
-{
-	u64 at = preempt_gva(dom, vcpu);
-
-	return at && !chariot_guest_read_va(dom->vm->kvm, dom->cr, at, count,
-					    sizeof(*count));
-}
-
 void chariot_caller_save(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			struct chariot_caller *c)
 {
@@ -44,7 +28,7 @@ void chariot_caller_save(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		c->regs[i] = chariot_reg_read(vcpu, callee_saved[i]);
 	c->rflags = kvm_call(kvm_get_rflags)(vcpu);
 	c->known = true;
-	if (!read_preempt_count(dom, vcpu, &c->preempt_count))
+	if (!chariot_preempt_count(dom, vcpu, &c->preempt_count))
 		c->preempt_count = 0;
 }
 
@@ -70,7 +54,7 @@ bool chariot_atomic(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 {
 	u32 now;
 
-	return read_preempt_count(dom, vcpu, &now) &&
+	return chariot_preempt_count(dom, vcpu, &now) &&
 	       now & ~PREEMPT_NEED_RESCHED;
 }
 
@@ -82,7 +66,7 @@ bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	if (!chariot_recovers(dom) || !e->caller.known ||
 	    !e->gate || !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
 	    (dom->stopping && !(e->gate->flags & CHARIOT_GATE_REQUEST)) ||
-	    !read_preempt_count(dom, vcpu, &now))
+	    !chariot_preempt_count(dom, vcpu, &now))
 		return true;
 	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);
 }
@@ -99,7 +83,8 @@ struct chariot_calls *chariot_calls_alloc(struct chariot_domain *dom,
 		return NULL;
 	c->slot = e->slot;
 	c->cr = dom->cr;
-	c->preempt_gva = preempt_gva(dom, vcpu);
+	c->preempt_gva = dom->kernel.preempt_count ?
+			 chariot_percpu(vcpu, dom->kernel.preempt_count) : 0;
 	c->caller = e->caller;
 	memcpy(c->args, e->args, sizeof(c->args));
 	c->rip = e->ret;

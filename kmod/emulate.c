@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "emulate.h"
+#include "access.h"
 #include "event.h"
-#include "gate.h"
 #include "trace.h"
 #include "open.h"
 #include "violation.h"
@@ -263,12 +263,9 @@ static int cannot_emulate(struct chariot_domain *dom, struct chariot_vcpu *vs,
 {
 	struct chariot_violation v = {
 		.why = CHARIOT_WHY_WRITE, .gpa = gpa,
-		.gva = chariot_stack_gva(dom, vs->entry, gpa),
 	};
 
-	if (chariot_act_covers(&dom->act, gpa >> PAGE_SHIFT,
-			       offset_in_page(gpa), 1) ||
-	    (v.gva && chariot_may_write(dom, vs, v.gva, 1))) {
+	if (chariot_may_write_at(dom, vs, gpa, &v.gva)) {
 		open_page(dom, vs, vcpu, gpa);
 		return 1;
 	}

@@ -3,6 +3,8 @@
  * Every second-stage fault of a VM with Chariot arrives here first.  This is
  * the decision table of Documentation/design.rst, row by row.
  */
+#include "fault.h"
+#include "access.h"
 #include "call.h"
 #include "emulate.h"
 #include "event.h"
@@ -12,6 +14,7 @@
 #include "life.h"
 #include "open.h"
 #include "recover.h"
+#include "stack.h"
 #include "storm.h"
 #include "view.h"
 #include "violation.h"
@@ -800,8 +803,7 @@ static enum action walk_write(struct fault *f)
 {
 	gfn_t gfn = f->gpa >> PAGE_SHIFT;
 
-	if (chariot_act_full(&f->dom->act, gfn) ||
-	    chariot_open_has(f->dom, gfn))
+	if (chariot_may_write_page(f->dom, gfn))
 		return PASS;
 	if (chariot_open_table(f->dom, f->vs, gfn))
 		return fail(f, -ENOMEM, "a page that a page walk writes");
@@ -825,8 +827,7 @@ static enum action driver_write(struct fault *f)
 
 	if (delivering(f->vcpu))
 		return suspend(f, "delivery");
-	if (chariot_act_full(&f->dom->act, gfn) ||
-	    chariot_open_has(f->dom, gfn)) {
+	if (chariot_may_write_page(f->dom, gfn)) {
 		f->dom->stats.page_grants++;
 		return PASS;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "frame.h"
-#include "gate.h"
+#include "stack.h"
 
 #include <linux/slab.h>
 

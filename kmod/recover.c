@@ -4,10 +4,11 @@
 #include "check.h"
 #include "event.h"
 #include "frame.h"
-#include "gate.h"
 #include "held.h"
 #include "point.h"
+#include "stack.h"
 
+#include <linux/preempt.h>
 #include <linux/slab.h>
 
 #define MAX_STAND_INS	15
@@ -110,13 +111,11 @@ int chariot_recover_arm(struct chariot_domain *dom)
 static u64 running_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			u32 *flags)
 {
-	u64 gs = chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS), task;
+	u64 task;
 
 	*flags = 0;
-	if (!dom->kernel.current_task ||
-	    chariot_guest_read_va(dom->vm->kvm, dom->cr,
-				  gs + dom->kernel.current_task, &task,
-				  sizeof(task)))
+	if (!chariot_percpu_read(dom, vcpu, dom->kernel.current_task, &task,
+				 sizeof(task)))
 		return 0;
 	if (chariot_guest_read_va(dom->vm->kvm, dom->cr,
 				  task + dom->recover.task_flags, flags,
@@ -125,8 +124,7 @@ static u64 running_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	return task;
 }
 
-/* preempt_count(): NMI, hardirq, and serving a softirq. */
-#define IN_INTERRUPT	0x00ff0100
+#define IN_INTERRUPT	(NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET)	/* serving one */
 
 static bool in_interrupt_of(const struct chariot_entry *e)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "spte.h"
-#include "open.h"
+#include "access.h"
 #include "view.h"
 
 static unsigned long in_kernel_view(struct chariot_vm *vm, gfn_t gfn,
@@ -24,7 +24,7 @@ static unsigned long in_driver_view(struct chariot_domain *dom, gfn_t gfn,
 {
 	if (!xa_load(&dom->exec, gfn))
 		access &= ~CHARIOT_ACC_EXEC;
-	if (!chariot_act_full(&dom->act, gfn) && !chariot_open_has(dom, gfn))
+	if (!chariot_may_write_page(dom, gfn))
 		access &= ~CHARIOT_ACC_WRITE;
 	return access;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "storm.h"
 #include "recover.h"
+#include "stack.h"
 
 #include <linux/preempt.h>
 
@@ -23,11 +24,8 @@ static bool is_handler(const struct chariot_domain *dom,
 static bool read_where(const struct chariot_domain *dom,
 		       struct kvm_vcpu *vcpu, u64 where[5])
 {
-	u64 gs = chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS);
-
-	return dom->kernel.irq_regs &&
-	       !chariot_guest_read_va(vcpu->kvm, dom->cr,
-				      gs + dom->kernel.irq_regs, &where[4], 8) &&
+	return chariot_percpu_read(dom, vcpu, dom->kernel.irq_regs, &where[4],
+				   8) &&
 	       !chariot_guest_read_va(vcpu->kvm, dom->cr,
 				      where[4] + PT_REGS_IP, where, 4 * 8);
 }

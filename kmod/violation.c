@@ -1,50 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "violation.h"
 #include "event.h"
+#include "stack.h"
 #include "trace.h"
 
-#include <linux/slab.h>
+#include <linux/preempt.h>
 
-/* preempt_count(): hardirq, softirq and NMI.  An oops there is a panic. */
-#define INTERRUPT_MASK	0x00ffff00
-
+/* An oops in an interrupt is a panic. */
 static bool oops_would_panic(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 {
-	u64 gs = chariot_x86_ops->get_segment_base(vcpu, VCPU_SREG_GS);
 	u32 count;
 
-	if (!dom->kernel.preempt_count)
-		return false;
-	if (chariot_guest_read_va(dom->vm->kvm, dom->cr,
-				  gs + dom->kernel.preempt_count, &count,
-				  sizeof(count)))
-		return false;
-	return count & INTERRUPT_MASK;
-}
-
-#define MAX_WORDS	512	/* of stack that is searched */
-
-u64 chariot_find_caller(struct chariot_domain *dom,
-			const struct chariot_entry *e, u64 rsp, u64 *slot)
-{
-	u64 words[32], end = rsp + MAX_WORDS * 8;
-	int i, n;
-
-	if (e)
-		end = min(end, e->slot);
-	for (; rsp < end; rsp += n * 8) {
-		n = min_t(u64, ARRAY_SIZE(words), (end - rsp) / 8);
-		if (!n || chariot_guest_read_va(dom->vm->kvm, dom->cr, rsp,
-						words, n * 8))
-			return 0;
-		for (i = 0; i < n; i++) {
-			if (!chariot_domain_text(dom, words[i]))
-				continue;
-			*slot = rsp + i * 8;
-			return words[i];
-		}
-	}
-	return 0;
+	return chariot_preempt_count(dom, vcpu, &count) &&
+	       count & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK);
 }
 
 static void fill(struct chariot_event *ev, struct chariot_domain *dom,

@@ -25,9 +25,5 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 /* Tell that a page was opened since KVM cannot emulate the instruction. */
 void chariot_unemulated(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			struct kvm_vcpu *vcpu, u64 gpa);
-/* Return address into the driver on the stack above @rsp, 0 if none is found;
- * *@slot is where it is. */
-u64 chariot_find_caller(struct chariot_domain *dom,
-			const struct chariot_entry *e, u64 rsp, u64 *slot);
 
 #endif
