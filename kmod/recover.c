@@ -407,7 +407,7 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c,
 	dom->stopping = false;
 }
 
-static int give_up(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		   struct chariot_entry *e, bool ran, bool irq_exit)
 {
 	struct chariot_calls *c;
@@ -464,7 +464,7 @@ int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 {
 	if (!ran)
 		count_refused(dom);
-	return give_up(dom, vcpu, e, ran, false);
+	return send_back(dom, vcpu, e, ran, false);
 }
 
 /* ---- the exit function --------------------------------------------------- */
@@ -582,7 +582,7 @@ bool chariot_recover_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	vs->entry = e;
 	chariot_recover_fail(dom, vs, vcpu, CHARIOT_WHY_OOPS, rip);
 	vs->entry = NULL;
-	if (give_up(dom, vcpu, e, true, is_idle(dom, vcpu)))
+	if (send_back(dom, vcpu, e, true, is_idle(dom, vcpu)))
 		chariot_vm_fail(vm, -EFAULT, "%s: the stack of an entry is not mapped",
 				dom->name);
 	kfree(e);
