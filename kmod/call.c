@@ -65,7 +65,7 @@ bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 
 	if (!chariot_recovers(dom) || !e->caller.known ||
 	    !e->gate || !(e->gate->flags & CHARIOT_GATE_BALANCED) ||
-	    (dom->stopping && !(e->gate->flags & CHARIOT_GATE_REQUEST)) ||
+	    (chariot_stops(dom) && !(e->gate->flags & CHARIOT_GATE_REQUEST)) ||
 	    !chariot_preempt_count(dom, vcpu, &now))
 		return true;
 	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);

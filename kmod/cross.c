@@ -301,7 +301,7 @@ static enum chariot_action look_at_lock(struct chariot_fault *f, const struct ch
 	case CHARIOT_HELD_FREE:
 		if (lock->release)
 			break;
-		if (!f->dom->stopping)
+		if (!chariot_stops(f->dom))
 			return stop_driver(f, CHARIOT_WHY_UNBALANCED, gva);
 		if (tail)
 			return leave_tail(f);
@@ -570,4 +570,52 @@ enum chariot_action chariot_kernel_fetch(struct chariot_fault *f)
 	if (frame)
 		return resume(f, frame);
 	return bad_entry(f);
+}
+
+/* ---- the kernel oopses ------------------------------------------------------------- */
+
+/* Driver code that waits on this stack, the innermost. */
+static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
+				      struct chariot_domain **of)
+{
+	struct chariot_frame *f, *best = NULL;
+	struct chariot_domain *dom;
+	u64 end;
+	u32 nr;
+
+	for (nr = 1; nr < CHARIOT_WATCH_VIEW; nr++) {
+		dom = chariot_domain_of(vm, nr);
+		if (!dom || !chariot_recovers(dom))
+			continue;
+		end = rsp + chariot_stack_size(dom);
+		for_each_frame(f, dom, rsp + 1, end)
+			if (f->entry && f->entry->caller.known &&
+			    chariot_entry_base(dom, f->entry) <= rsp &&
+			    (!best || f->rsp < best->rsp)) {
+				best = f;
+				*of = dom;
+			}
+	}
+	return best;
+}
+
+enum chariot_action chariot_oops(struct chariot_fault *f)
+{
+	struct chariot_frame *frame = frame_on(f->vm, f->rsp, &f->dom);
+	struct chariot_entry *e;
+	u64 rip;
+
+	if (!frame || chariot_x86_ops->get_cpl(f->vcpu))
+		return CHARIOT_PASS;
+	chariot_frame_take(f->dom, frame);
+	e = frame->entry;
+	rip = frame->park ?: frame->rip;
+	kfree(frame);
+	end_entry(f);
+	f->vs->entry = e;
+	chariot_recover_fail(f->dom, f->vs, f->vcpu, CHARIOT_WHY_OOPS, rip);
+	if (chariot_recover_oopsed(f->dom, f->vcpu, e))
+		chariot_end_isolation(f, -EFAULT, "the stack of an entry is not mapped");
+	end_entry(f);
+	return CHARIOT_RETRY;
 }

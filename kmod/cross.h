@@ -9,6 +9,7 @@
  *	call	the driver calls a kernel function
  *	resume	that, or an interrupt, returns
  *	give up	the driver has failed: back to its caller
+ *	oops	the kernel has, in something that the driver called
  */
 #ifndef CHARIOT_CROSS_H
 #define CHARIOT_CROSS_H
@@ -45,6 +46,10 @@ enum chariot_action chariot_bad_fetch(struct chariot_fault *f);
  * the driver waits for it. */
 enum chariot_action chariot_suspend_caller(struct chariot_fault *f,
 					   const char *why);
+
+/* Kernel view, the kernel is about to die.  RETRY: not of it, a driver that waits on
+ * this stack has failed, and its function returns.  PASS: of something else. */
+enum chariot_action chariot_oops(struct chariot_fault *f);
 
 /* The parts.  @why is for the trace point. */
 enum chariot_action chariot_to_view(struct chariot_fault *f, unsigned int view,

@@ -7,6 +7,23 @@
 
 #include "vm.h"
 
+static inline bool chariot_failed(const struct chariot_domain *dom)
+{
+	return dom->state != CHARIOT_RUNS;
+}
+
+/* Does it run to clean up? */
+static inline bool chariot_stops(const struct chariot_domain *dom)
+{
+	return dom->state == CHARIOT_STOPS || dom->state == CHARIOT_BROKEN;
+}
+
+/* It cannot. */
+static inline bool chariot_broken(const struct chariot_domain *dom)
+{
+	return dom->state >= CHARIOT_BROKEN;
+}
+
 /* Kind of the first range with @gva, CHARIOT_NR_RANGE_KINDS if none. */
 u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva);
 bool chariot_domain_text(const struct chariot_domain *dom, u64 gva);

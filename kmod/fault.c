@@ -11,7 +11,6 @@
 #include "interrupt.h"
 #include "life.h"
 #include "open.h"
-#include "recover.h"
 #include "stack.h"
 #include "view.h"
 #include "watch.h"
@@ -134,8 +133,7 @@ static enum chariot_action watched_fetch(struct chariot_fault *f)
 		return CHARIOT_STEP;
 	if (chariot_watch_load(f->vm, f->vs, f->vcpu, f->rip, f->rsp))
 		return CHARIOT_WAIT;
-	if (f->rip == f->vm->oops.gva &&
-	    chariot_recover_oops(f->vm, f->vs, f->vcpu))
+	if (f->rip == f->vm->oops.gva && chariot_oops(f) == CHARIOT_RETRY)
 		return CHARIOT_RETRY;
 	return to_watch(f, CHARIOT_WATCH_VIEW);
 }

@@ -118,7 +118,7 @@ bool chariot_held_gone(struct chariot_domain *dom,
 {
 	struct chariot_held by;
 
-	if (!dom->broken || lock->release ||
+	if (!chariot_broken(dom) || lock->release ||
 	    !(lock->flags & CHARIOT_LOCK_RESOURCE))
 		return false;
 	by = held_of(lock, args, 0);

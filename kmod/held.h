@@ -6,7 +6,7 @@
 #ifndef CHARIOT_HELD_H
 #define CHARIOT_HELD_H
 
-#include "vm.h"
+#include "domain.h"
 
 int chariot_held_check(const struct chariot_lock *rows, u32 nr);
 /* The row of the kernel function @fn, if it takes or gives back. */

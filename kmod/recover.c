@@ -3,7 +3,6 @@
 #include "call.h"
 #include "check.h"
 #include "event.h"
-#include "frame.h"
 #include "held.h"
 #include "point.h"
 #include "stack.h"
@@ -137,7 +136,7 @@ static void save_task(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	u32 flags;
 
 	/* Of use only then, and it costs. */
-	if (!dom->failed)
+	if (!chariot_failed(dom))
 		return;
 	e->task = running_task(dom, vcpu, &flags);
 	e->in_task = !in_interrupt_of(e) && !(flags & dom->recover.kthread);
@@ -150,7 +149,7 @@ void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		return;
 	chariot_caller_save(dom, vcpu, &e->caller);
 	save_task(dom, vcpu, e);
-	e->stopping = dom->stopping;
+	e->stopping = chariot_stops(dom);
 }
 
 /* ---- failing ------------------------------------------------------------- */
@@ -166,16 +165,16 @@ bool chariot_recover_runs(const struct chariot_domain *dom,
 			  const struct chariot_entry *e)
 {
 	/* What init leaves undone when it does not go on is worse. */
-	if (!dom->failed || !e->caller.known ||
+	if (!chariot_failed(dom) || !e->caller.known ||
 	    (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					  CHARIOT_GATE_EXIT)))
 		return true;
-	if (!dom->stopping || !e->stopping)
+	if (!chariot_stops(dom) || !e->stopping)
 		return false;
 	/* Who cleans up, and what that may wait for. */
 	if (e->in_task)
 		return cleans_up(dom, e);
-	return in_interrupt_of(e) ? !dom->deaf : !dom->broken;
+	return in_interrupt_of(e) ? !dom->deaf : !chariot_broken(dom);
 }
 
 static void note_down(struct chariot_domain *dom)
@@ -236,8 +235,8 @@ static void fail_stopping(struct chariot_domain *dom,
 		   !ends_requests(dom, e)))
 		return;
 	if (cleans_up(dom, e) || ends_requests(dom, e))
-		dom->broken = true;
-	if (dom->broken || in_interrupt_of(e))
+		dom->state = CHARIOT_BROKEN;
+	if (chariot_broken(dom) || in_interrupt_of(e))
 		dom->deaf = true;
 }
 
@@ -250,9 +249,9 @@ void chariot_recover_fail(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	};
 
 	dom->stats.faults++;
-	if (dom->failed && !dom->stopping)
+	if (chariot_failed(dom) && !chariot_stops(dom))
 		return;
-	if (dom->stopping)
+	if (chariot_stops(dom))
 		fail_stopping(dom, vs->entry);
 	note_down(dom);
 	ev.u.violation.why = why;
@@ -404,7 +403,7 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c,
 	strscpy(dom->name + len, "~held", sizeof(dom->name) - len);
 	c->hold = true;
 	chariot_calls_add(c, dom->recover.hold, U32_MAX);
-	dom->stopping = false;
+	dom->state = CHARIOT_HELD;
 }
 
 static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -422,19 +421,20 @@ static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		chariot_calls_add(c, dom->recover.irq_exit, 0);
 	add_locks(c, e);
 	/* It cannot clean up; what could still call it must not. */
-	if (dom->broken && cleans_up(dom, e))
+	if (chariot_broken(dom) && cleans_up(dom, e))
 		add_resources(dom, c, CHARIOT_LOCK_RUNS, 0);
-	if (dom->broken && ends_requests(dom, e))
+	if (chariot_broken(dom) && ends_requests(dom, e))
 		add_resources(dom, c, CHARIOT_LOCK_DEVICE, 0);
 	if (e->gate && e->gate->flags & CHARIOT_GATE_REMOVE)
 		add_resources(dom, c, CHARIOT_LOCK_DEVICE, e->args[0]);
 	stand_in(dom, c, e, ran);
 	if (ends_requests(dom, e) && chariot_held_off(dom))
 		c->rax = 0;
-	if (!dom->failed)
+	if (dom->state == CHARIOT_RUNS) {
 		chariot_calls_push(c, &dom->recover.restart);
-	dom->failed = true;
-	if (dom->broken && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
+		dom->state = CHARIOT_FAILED;
+	}
+	if (chariot_broken(dom) && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
 		end_exit(dom, c, false);
 	return chariot_calls_run(dom->vm, vcpu, c);
 }
@@ -497,12 +497,15 @@ int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	u64 task;
 	int err;
 
-	if (!dom->failed)
+	if (!chariot_failed(dom))
 		return 0;
 	task = running_task(dom, vcpu, &flags);
 	if (flags & dom->recover.kthread && !all)
 		return 0;
-	dom->stopping = true;
+	if (dom->state == CHARIOT_FAILED)
+		dom->state = CHARIOT_STOPS;
+	else if (dom->state == CHARIOT_HELD)
+		dom->state = CHARIOT_BROKEN;
 	dom->exit_tasks[all] = task;
 	if (!dom->nr_once || dom->deaf)
 		return 0;
@@ -516,7 +519,7 @@ bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	u16 flags = e->gate ? e->gate->flags : 0;
 	struct chariot_calls *c;
 
-	if (!dom->failed || !(flags & (CHARIOT_GATE_EXIT | CHARIOT_GATE_REMOVE)))
+	if (!chariot_failed(dom) || !(flags & (CHARIOT_GATE_EXIT | CHARIOT_GATE_REMOVE)))
 		return false;
 	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
@@ -525,7 +528,7 @@ bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	/* What a function that did not come to its end has had. */
 	if (flags & CHARIOT_GATE_REMOVE)
 		add_resources(dom, c, CHARIOT_LOCK_DEVICE, e->args[0]);
-	else if (dom->broken)
+	else if (chariot_broken(dom))
 		end_exit(dom, c, true);
 	if (!c->nr) {
 		kfree(c);
@@ -534,60 +537,14 @@ bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	return !chariot_calls_run(dom->vm, vcpu, c);
 }
 
+/* At the oops point: the interrupt, if it is one, has to end. */
+int chariot_recover_oopsed(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			   struct chariot_entry *e)
+{
+	return send_back(dom, vcpu, e, true, is_idle(dom, vcpu));
+}
+
 /* ---- hypercalls ---------------------------------------------------------- */
-
-/* Driver code that waits on this stack, the innermost. */
-static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
-				      struct chariot_domain **of)
-{
-	struct chariot_frame *f, *best = NULL;
-	struct chariot_domain *dom;
-	u64 end;
-	u32 nr;
-
-	for (nr = 1; nr < CHARIOT_NR_VIEWS; nr++) {
-		dom = chariot_domain_of(vm, nr);
-		if (!dom || !chariot_recovers(dom))
-			continue;
-		end = rsp + chariot_stack_size(dom);
-		for_each_frame(f, dom, rsp + 1, end)
-			if (f->entry && f->entry->caller.known &&
-			    chariot_entry_base(dom, f->entry) <= rsp &&
-			    (!best || f->rsp < best->rsp)) {
-				best = f;
-				*of = dom;
-			}
-	}
-	return best;
-}
-
-/* Of the driver, if that waits for the kernel on this stack. */
-bool chariot_recover_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			  struct kvm_vcpu *vcpu)
-{
-	u64 rsp = chariot_reg_read(vcpu, VCPU_REGS_RSP);
-	struct chariot_domain *dom = NULL;
-	struct chariot_frame *f = frame_on(vm, rsp, &dom);
-	struct chariot_entry *e;
-	u64 rip;
-
-	lockdep_assert_held(&vm->lock);
-	if (!f || chariot_x86_ops->get_cpl(vcpu))
-		return false;
-	chariot_frame_take(dom, f);
-	e = f->entry;
-	rip = f->park ?: f->rip;
-	kfree(f);
-	kfree(vs->entry);
-	vs->entry = e;
-	chariot_recover_fail(dom, vs, vcpu, CHARIOT_WHY_OOPS, rip);
-	vs->entry = NULL;
-	if (send_back(dom, vcpu, e, true, is_idle(dom, vcpu)))
-		chariot_vm_fail(vm, -EFAULT, "%s: the stack of an entry is not mapped",
-				dom->name);
-	kfree(e);
-	return true;
-}
 
 static bool is_ours(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {

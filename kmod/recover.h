@@ -45,6 +45,9 @@ void chariot_recover_fail(struct chariot_domain *dom, struct chariot_vcpu *vs,
  */
 int chariot_recover_return(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			   struct chariot_entry *e, bool ran);
+/* The same for what the kernel oopses about. */
+int chariot_recover_oopsed(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
+			   struct chariot_entry *e);
 /* The exit function @e begins, or CHARIOT_GATE_REMOVE, which may run.  1: it will
  * be entered again; or -errno. */
 int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -57,9 +60,6 @@ void chariot_recover_loaded(struct chariot_domain *dom);
 
 /* In place of kvm_emulate_hypercall(). */
 int chariot_hypercall(struct kvm_vcpu *vcpu);
-/* The guest's kernel is about to die.  True: not of it, a driver's function returns. */
-bool chariot_recover_oops(struct chariot_vm *vm, struct chariot_vcpu *vs,
-			  struct kvm_vcpu *vcpu);
 void chariot_recover_forget(struct chariot_vm *vm);
 
 #endif

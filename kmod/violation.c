@@ -45,7 +45,7 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	/* Nothing to go back to, or it cleans up, and can go on doing so. */
 	if (verdict == CHARIOT_VERDICT_RECOVER &&
 	    (v->no_pause || !vs->entry ||
-	     (dom->stopping && v->why == CHARIOT_WHY_WRITE) ||
+	     (chariot_stops(dom) && v->why == CHARIOT_WHY_WRITE) ||
 	     !vs->entry->caller.known))
 		verdict = CHARIOT_VERDICT_SKIP;
 	if (verdict == CHARIOT_VERDICT_OOPS && oops_would_panic(dom, vcpu))

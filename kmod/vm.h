@@ -85,6 +85,15 @@ struct chariot_frame {
 	u64 args[6];
 };
 
+/* Of a driver; recover.c has the transitions. */
+enum chariot_state {
+	CHARIOT_RUNS,
+	CHARIOT_FAILED,			/* does not run any more, */
+	CHARIOT_STOPS,			/* but to clean up; */
+	CHARIOT_BROKEN,			/* which went wrong; */
+	CHARIOT_HELD,			/* and so its module stays */
+};
+
 struct chariot_domain {
 	struct chariot_vm *vm;
 	unsigned int nr;		/* also its view */
@@ -111,10 +120,8 @@ struct chariot_domain {
 	struct chariot_stand_in *stand_ins;
 	struct chariot_lock *locks;
 	u32 nr_stand_ins, nr_locks;
-	bool failed;			/* does not run any more, */
-	bool stopping;			/* but to clean up; */
-	bool deaf;			/* without interrupts; */
-	bool broken;			/* which went wrong */
+	enum chariot_state state;
+	bool deaf;			/* its interrupt handlers do not run */
 	u64 exit_tasks[2];		/* that clean up: a device, all */
 	struct chariot_held *resources;	/* the last one last */
 	u32 nr_resources;
