@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* The judge: may a driver write there?  Called by emulate, fault, gate and spte. */
 #include "access.h"
 #include "frame.h"
 #include "open.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Access control tables: which bytes a driver may write.  Called by all above it. */
 #include "act.h"
 
 #include <linux/bitmap.h>

@@ -6,6 +6,8 @@
  * a way into the tables that we do not know (Documentation/hooks.rst).
  *
  * Under vm->lock, so that nothing that decides about SPTEs changes.
+ *
+ * Called by dev.
  */
 #include "audit.h"
 #include "spte.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Calls of the guest's functions, by us.  Called by cross, life and recover. */
 #include "call.h"
 #include "recover.h"
 #include "stack.h"

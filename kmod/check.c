@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * The tables of a domain, copied from a caller and checked.
+ * Called by life and recover.
+ */
 #include "check.h"
 
 #include <linux/slab.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Every way of a driver into and out of isolation.  Called by fault and interrupt. */
 #include "cross.h"
 #include "access.h"
 #include "call.h"

@@ -2,6 +2,8 @@
 /*
  * /dev/chariot and the ioctls of its handles.  The contract is in the uapi
  * header.
+ *
+ * Called by main.
  */
 #include "dev.h"
 #include "audit.h"

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Domains: what is the driver's, and what it has been granted.
+ * Called by all above it.
+ */
 #include "domain.h"
 #include "view.h"
 

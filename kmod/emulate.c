@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Writes one by one: KVM's emulator, with a check before each write.
+ * Called by fault and hook.
+ */
 #include "emulate.h"
 #include "access.h"
 #include "event.h"

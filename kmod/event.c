@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Handles, their events, and vCPUs that wait for an answer.
+ * Called by all above it.
+ */
 #include "event.h"
 
 #include <linux/ktime.h>

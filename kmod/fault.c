@@ -2,6 +2,8 @@
 /*
  * Every second-stage fault of a VM with Chariot arrives here first.  This is
  * the decision table of Documentation/design.rst, row by row.
+ *
+ * Called by hook.
  */
 #include "fault.h"
 #include "access.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Memory of the guest, by physical and virtual address.  Called by all above it. */
 #include "guest.h"
 #include "kvm.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* What a driver has taken and has to give back.  Called by cross and recover. */
 #include "held.h"
 
 #include <linux/bsearch.h>

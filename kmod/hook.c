@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Our hooks in kvm.ko: where the hooked functions land.  Called by main. */
 #include "hook.h"
 #include "emulate.h"
 #include "fault.h"

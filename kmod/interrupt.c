@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Interrupts and exceptions of a driver, and of kernel code in its view.
+ * Called by fault.
+ */
 #include "interrupt.h"
 #include "cross.h"
 #include "open.h"

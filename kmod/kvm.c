@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Contact with kvm.ko: symbols, and layouts that are not in headers.
+ * Called by all above it.
+ */
 #include "kvm.h"
 
 #include <linux/elf.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Beginning and end of domains, and of the isolation of a VM.
+ * Called by cross, dev, fault and main.
+ */
 #include "life.h"
 #include "call.h"
 #include "check.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Begin and end of the module.  Called by the kernel. */
 #include "dev.h"
 #include "hook.h"
 #include "kvm.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* One op of a gate: which object it is about.  Called by access and gate. */
 #include "op.h"
 
 #include <linux/overflow.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Pages that are open in a driver's view beside its ACT.  Called by all above it. */
 #include "open.h"
 #include "view.h"
 

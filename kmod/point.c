@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Points: instructions of the guest's kernel that are not passed unseen.
+ * Called by recover and watch.
+ */
 #include "point.h"
 #include "view.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Recovery of a driver that has failed.  Called by cross, hook and life. */
 #include "recover.h"
 #include "call.h"
 #include "check.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* What a second-stage entry may give, in each view.  Called by audit and hook. */
 #include "spte.h"
 #include "access.h"
 #include "view.h"

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Stacks of the guest's threads, and what its kernel keeps of a CPU.
+ * Called by all above it.
+ */
 #include "stack.h"
 
 /* ---- the CPU that runs -------------------------------------------------------- */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Interrupts that their handler does not end.  Called by cross. */
 #include "storm.h"
 #include "recover.h"
 #include "stack.h"

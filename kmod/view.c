@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Views: sets of second-stage tables inside KVM's MMU.  Called by all above it. */
 #include "view.h"
 
 #define GFN_END		(1ULL << (52 - PAGE_SHIFT))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Violations: told, with the verdict on them.  Called by cross and emulate. */
 #include "violation.h"
 #include "event.h"
 #include "stack.h"

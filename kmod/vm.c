@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * VMs, vCPUs and their lock: what exists, and for how long.
+ * Called by all above it.
+ */
 #include "vm.h"
 #include "event.h"
 

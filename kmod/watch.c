@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * Watches: the guest kernel comes up, and loads a module.
+ * Called by dev, fault and life.
+ */
 #include "watch.h"
 #include "event.h"
 #include "point.h"
