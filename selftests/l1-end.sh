@@ -12,6 +12,8 @@ LOG_BAD='BUG:|BUG [a-z]|WARNING:|Oops|general protection|soft lockup|hung task|b
 # bad_reports: those of a kernel log on stdin that may not be there, each from its
 # first bad line to its end, and once: with other numbers it is the same one. The
 # kernel's own races are many: a report of KCSAN counts only if we are in it.
+# DEBUG_VM shows where it is when access_remote_vm() meets a page of userfaultfd;
+# any read of another process's memory does that, so it is no report.
 bad_reports()
 {
 	tr -d '\r' | awk -v bad="$LOG_BAD" '
@@ -24,6 +26,8 @@ bad_reports()
 					print line[i]
 			n = 0
 		}
+		/FAULT_FLAG_ALLOW_RETRY missing/ { skip = 60 }
+		skip > 0 { skip = /<\/TASK>/ ? 0 : skip - 1; next }
 		/ommand line: / || (!n && $0 !~ bad) { next }
 		!n {
 			ours = !/KCSAN/
