@@ -72,8 +72,10 @@ void test_dirty_ring(void);
 void test_prefault(void);
 void test_swap(void);
 void test_rom(void);
+void test_nx_huge(void);
 
 /* who.c */
 void test_who(void);
+void test_inherited(void);
 
 #endif

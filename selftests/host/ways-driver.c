@@ -615,3 +615,55 @@ void test_rom(void)
 	ok(!rom[0] && !rom[PAGE], "nothing is written");
 	judge(&w, 1, true, r);
 }
+
+/* ---- nx_huge_pages, switched on later --------------------------------------- */
+
+#define NX_HUGE	"/sys/module/kvm/parameters/nx_huge_pages"
+
+static bool nx_huge(const char *value)
+{
+	int fd = open(NX_HUGE, O_WRONLY), n;
+
+	n = fd < 0 ? -1 : (int)write(fd, value, strlen(value));
+	if (fd >= 0)
+		close(fd);
+	return n > 0;
+}
+
+/* KVM makes parts of a split page executable then: isolation ends before that. */
+void test_nx_huge(void)
+{
+	struct chariot_event ev = {};
+	struct domain d;
+	struct guest g;
+	bool told;
+	int h;
+
+	guest_new(&g, 1);
+	guest_code(&g, KERNEL, CALL(DRIVER), HLT);
+	guest_code(&g, DRIVER, RET);
+	h = attach(g.fd);
+	domain_init(&d, DRIVER);
+	if (h < 0 || domain_create(h, &d) != 1)
+		die("attach, CREATE");
+	guest_start(&g, STACK, 0);
+	ok(guest_run(&g, 0) == KVM_EXIT_HLT, "the driver runs");
+	if (!nx_huge("force")) {
+		skip("nx_huge_pages cannot be switched on here");
+		close(h);
+		return;
+	}
+	guest_start(&g, STACK, 0);
+	ok(guest_run(&g, 0) == KVM_EXIT_HLT, "and with nx_huge_pages, too");
+	told = vm_info(h).state == CHARIOT_VM_DEAD &&
+	       event_find(h, CHARIOT_EV_ERROR, 0, &ev);
+	ok(told, "isolation has ended, and that is told: %.100s", ev.u.error.text);
+	close(h);
+	h = attach(g.fd);
+	ok(domain_create(h, &d) < 0 && errno == EOPNOTSUPP,
+	   "CREATE refuses: %s", strerror(errno));
+	if (!nx_huge("off"))
+		die("nx_huge_pages stays on");
+	ok(domain_create(h, &d) == 1, "and does not when it is off again");
+	close(h);
+}

@@ -7,6 +7,7 @@
 #include "hostile.h"
 
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -107,4 +108,93 @@ void test_who(void)
 	close(sock);
 	waitpid(pid, NULL, 0);
 	note("root, when the owner is gone: %s", strerror(attach_as(0, fd)));
+}
+
+/* ---- a handle that outlives its VMM ------------------------------------------ */
+
+/* A VM, isolated, whose handle the child has; the VMM has ended when it begins. */
+static pid_t child_of_vmm(int (*child)(int handle, int vm_fd))
+{
+	pid_t vmm = fork();
+	int status, gone[2];
+	struct domain d;
+	struct guest g;
+	char c;
+	int h;
+
+	if (vmm)
+		return vmm;
+	if (pipe(gone))
+		die("pipe");
+	guest_new(&g, 1);
+	guest_code(&g, KERNEL, CALL(DRIVER), HLT);
+	guest_code(&g, DRIVER, RET);
+	h = attach(g.fd);
+	domain_init(&d, DRIVER);
+	if (h < 0 || domain_create(h, &d) != 1)
+		die("attach, CREATE");
+	guest_start(&g, STACK, 0);
+	if (guest_run(&g, 0) != KVM_EXIT_HLT)
+		die("the guest does not run");
+	status = fork();
+	if (status)
+		_exit(status < 0);
+	close(gone[1]);
+	/* The end of the other end: of the VMM. */
+	if (read(gone[0], &c, 1))
+		_exit(1);
+	_exit(child(h, g.fd));
+}
+
+/* Each call ends, with an error or not.  Counts those that failed. */
+static int use_handle(int h, int vm_fd)
+{
+	struct chariot_stats st = { .argsz = sizeof(st) };
+	char buf[8];
+	struct chariot_mem m = {
+		.argsz = sizeof(m), .gpa = KERNEL, .len = sizeof(buf),
+		.buf = (uintptr_t)buf,
+	};
+	struct domain d;
+	int failed = 0;
+
+	failed += !!ioctl(h, CHARIOT_STATS, &st);
+	failed += !!ioctl(h, CHARIOT_MEM, &m);
+	domain_init(&d, DRIVER2);
+	failed += domain_create(h, &d) < 0;
+	failed += grant(h, OBJECT, 64) < 0;
+	close(h);
+	close(vm_fd);
+	return failed;
+}
+
+/* Its memory is gone with it; nobody else's is touched. */
+void test_inherited(void)
+{
+	int status = -1, fd[2];
+	char count;
+	pid_t pid;
+
+	if (pipe(fd))
+		die("pipe");
+	pid = fork();
+	if (!pid) {
+		/* The child of the VMM is ours when that has ended. */
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		waitpid(child_of_vmm(use_handle), &status, 0);
+		if (!status)
+			waitpid(-1, &status, 0);
+		count = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+		_exit(write(fd[1], &count, 1) != 1);
+	}
+	if (!wait_child(pid, patience, &status)) {
+		ok(false, "calls on the handle of a VMM that has ended return");
+		return;
+	}
+	close(fd[1]);
+	ok(read(fd[0], &count, 1) == 1 && count >= 0,
+	   "calls on the handle of a VMM that has ended return; %d of 4 fail",
+	   count);
+	ok(count > 0 && count < 4, "those fail that want its memory");
+	close(fd[0]);
 }
