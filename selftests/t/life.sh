@@ -1,10 +1,10 @@
 # Ends: of the handle, of QEMU, with a driver running isolated.
-serve 8000000
+serve 3000000
 # so often was the driver entered, or the transfer has ended
 entered() { [ "$(iso_stat "$1" entries)" -ge "$2" ] || ! kill -0 $!; }
 
 # shellcheck disable=SC2086 # a list
-for entries in 100 1000 3000 6000; do
+for entries in 100 700 1500 2500; do
 	iso_start a e1000 skip $NET || exit 1
 	net_up a >/dev/null
 	n=$(($(iso_stat a entries) + entries))
@@ -22,7 +22,7 @@ done
 iso_start b e1000 skip $NET || exit 1
 vm_start plain || exit 1
 net_up b >/dev/null
-n=$(($(iso_stat b entries) + 4000))
+n=$(($(iso_stat b entries) + 1500))
 fetch b >/tmp/sum &
 wait_until entered b $n
 vm_kill b
