@@ -10,6 +10,7 @@
 #include "life.h"
 #include "open.h"
 #include "recover.h"
+#include "ret.h"
 #include "stack.h"
 #include "storm.h"
 #include "trace.h"
@@ -384,12 +385,13 @@ static enum chariot_action call(struct chariot_fault *f, const struct chariot_ga
 static enum chariot_action jump(struct chariot_fault *f, const struct chariot_gate *gate)
 {
 	struct chariot_entry *e = f->vs->entry;
+	u64 ret = chariot_ret_of(f->dom, e);
 
-	if (f->dom->ret &&
+	if (ret &&
 	    (!gate || gate->nr_ops || chariot_held_row(f->dom, f->rip) ||
 	     (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					   CHARIOT_GATE_EXIT))))
-		return call(f, gate, f->dom->ret, true);
+		return call(f, gate, ret, true);
 	f->dom->stats.calls++;
 	return leave(f);
 }

@@ -6,6 +6,7 @@
 #include "interrupt.h"
 #include "cross.h"
 #include "open.h"
+#include "ret.h"
 #include "stack.h"
 
 #include <asm/desc.h>
@@ -66,7 +67,7 @@ static bool is_exception(struct chariot_fault *f)
  * Have the interrupt return to the "ret" in the driver's text, and that to f->rip,
  * whose place is just below f->rsp: if the CPU's frame reaches there it is moved.
  */
-static int return_by_ret(struct chariot_fault *f)
+static int return_by_ret(struct chariot_fault *f, u64 ret)
 {
 	struct kvm *kvm = f->vm->kvm;
 	u64 at = chariot_reg_read(f->vcpu, VCPU_REGS_RSP), slot = f->rsp - 8;
@@ -78,7 +79,7 @@ static int return_by_ret(struct chariot_fault *f)
 	    !chariot_on_stack(f->dom, f->vs->entry, slot, 8) ||
 	    chariot_guest_read_va(kvm, f->dom->cr, at, buf, len))
 		return -EFAULT;
-	w[FRAME_RIP] = f->dom->ret;
+	w[FRAME_RIP] = ret;
 	w[FRAME_RSP] = slot;
 	if (f->frame + FRAME_SS * 8 == slot)
 		at -= FRAME_MOVE;
@@ -97,12 +98,13 @@ static int return_by_ret(struct chariot_fault *f)
  */
 static enum chariot_action park(struct chariot_fault *f, const char *why)
 {
+	u64 ret = chariot_ret_of(f->dom, f->vs->entry);
 	struct chariot_frame *frame;
 
 	/* The handler has not begun: nobody else knows of the CPU's frame yet. */
-	if (!f->dom->ret || return_by_ret(f))
+	if (!ret || return_by_ret(f, ret))
 		return chariot_suspend_caller(f, why);
-	frame = chariot_push(f, f->dom->ret, f->rsp - 8, true);
+	frame = chariot_push(f, ret, f->rsp - 8, true);
 	if (!frame)
 		return chariot_no_frame(f);
 	frame->park = f->rip;

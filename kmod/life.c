@@ -9,6 +9,7 @@
 #include "event.h"
 #include "frame.h"
 #include "recover.h"
+#include "ret.h"
 #include "view.h"
 #include "watch.h"
 
@@ -158,30 +159,6 @@ static int check_create(struct chariot_vm *vm,
 	return 0;
 }
 
-/* Any byte that is a "ret", also in the middle of an instruction. */
-static u64 find_ret(struct chariot_domain *dom)
-{
-	u8 buf[256], *p;
-	u64 at;
-	u32 i;
-
-	for (i = 0; i < dom->nr_ranges; i++) {
-		const struct chariot_range *r = &dom->ranges[i];
-
-		if (r->kind != CHARIOT_RANGE_TEXT)
-			continue;
-		for (at = r->gva; at < r->gva + r->len; at += sizeof(buf)) {
-			if (chariot_guest_read_va(dom->vm->kvm, dom->cr, at,
-						  buf, sizeof(buf)))
-				break;
-			p = memchr(buf, 0xc3, sizeof(buf));
-			if (p)
-				return at + (p - buf);
-		}
-	}
-	return 0;
-}
-
 /* Before it is seen by others. */
 static int map_all(struct chariot_domain *dom)
 {
@@ -215,7 +192,8 @@ static int install(struct chariot_domain *dom)
 		unmap_text(dom);
 		vm->memory -= dom->memory;
 	} else {
-		dom->ret = find_ret(dom);
+		dom->ret = chariot_ret_find(dom, CHARIOT_RANGE_TEXT);
+		dom->init_ret = chariot_ret_find(dom, CHARIOT_RANGE_INIT_TEXT);
 		rcu_assign_pointer(vm->domains[dom->nr], dom);
 		vm->nr_domains++;
 	}

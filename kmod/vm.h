@@ -111,7 +111,7 @@ struct chariot_domain {
 	u32 nr_ranges, nr_gates, nr_entries, nr_ops, nr_rules;
 	struct chariot_kernel kernel;
 	struct chariot_cr cr;
-	u64 ret;		/* a byte in the driver's text that is a "ret" */
+	u64 ret, init_ret;	/* ret.h, in the driver's text and in that of init */
 	size_t tables;			/* bytes */
 	u64 memory;			/* bytes, its part of vm->memory */
 

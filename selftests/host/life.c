@@ -388,8 +388,33 @@ void test_rmmod_stalled(void)
 #define IN_FUNC		0x80	/* ports that tell where the guest is */
 #define IN_HANDLER	0x81
 
+/* How the driver's functions end. */
+enum ending { BY_RET, BY_THUNK, BY_SRSO };
+static const char *const endings[] = { "ret", "a return thunk", "SRSO's" };
+#define THUNK	(FUNC + 0x40)
+#define SAFE	(FUNC + 0x60)
+
+static void end_by(struct guest *g, enum ending how, unsigned int at)
+{
+	/* jmp, from behind its own 5 bytes */
+	const unsigned int rel = THUNK - at - 5;
+
+	if (how == BY_RET) {
+		guest_code(g, at, RET);
+		return;
+	}
+	guest_code(g, at, 0xe9, LE32(rel));
+	if (how == BY_THUNK) {
+		guest_code(g, THUNK, RET);
+		return;
+	}
+	/* call; ud2.  lea 8(%rsp), %rsp; ret */
+	guest_code(g, THUNK, 0xe8, LE32(SAFE - THUNK - 5), 0x0f, 0x0b);
+	guest_code(g, SAFE, 0x48, 0x8d, 0x64, 0x24, 0x08, RET);
+}
+
 /* Counts its calls (r13), and the driver what it was entered (r12). */
-static int interrupted_make(struct guest *g)
+static int interrupted_make(struct guest *g, enum ending how)
 {
 	struct chariot_range ranges[3];
 	struct domain d;
@@ -401,7 +426,8 @@ static int interrupted_make(struct guest *g)
 	/* inc %r13 */
 	guest_code(g, KERNEL, 0x49, 0xff, 0xc5, CALL(DRIVER), HLT);
 	/* inc %r12 */
-	guest_code(g, DRIVER, 0x49, 0xff, 0xc4, CALL(FUNC), RET);
+	guest_code(g, DRIVER, 0x49, 0xff, 0xc4, CALL(FUNC));
+	end_by(g, how, DRIVER + 10);
 	/* out %al, $IN_FUNC; inc %r14 */
 	guest_code(g, FUNC, 0xe6, IN_FUNC, 0x49, 0xff, 0xc6, RET);
 	/* out %al, $IN_HANDLER; iretq */
@@ -410,7 +436,7 @@ static int interrupted_make(struct guest *g)
 	domain_init(&d, DRIVER);
 	memcpy(ranges, d.ranges, sizeof(d.ranges));
 	ranges[2] = (struct chariot_range){
-		.gva = FUNC, .len = 64, .kind = CHARIOT_RANGE_INHERIT };
+		.gva = FUNC, .len = 128, .kind = CHARIOT_RANGE_INHERIT };
 	d.create.ranges = (uintptr_t)ranges;
 	d.create.nr_ranges = 3;
 	if (h < 0 || domain_create(h, &d) != 1)
@@ -426,10 +452,10 @@ static bool comes_to(struct guest *g, unsigned int port)
 }
 
 /* In what the driver has called, with an interrupt to come, and that stack. */
-static int interrupted_begin(struct guest *g, uint64_t rsp)
+static int interrupted_begin(struct guest *g, uint64_t rsp, enum ending how)
 {
 	struct kvm_interrupt irq = { .irq = 0x30 };
-	int h = interrupted_make(g);
+	int h = interrupted_make(g, how);
 
 	guest_regs(g, 0, &(struct kvm_regs){
 		.rip = KERNEL, .rsp = rsp, .rflags = 0x202 });
@@ -450,17 +476,23 @@ static void interrupted_end(struct guest *g, int r)
 	   (unsigned long long)regs.r14, (unsigned long long)regs.rip);
 }
 
-static void close_in_handler(uint64_t rsp, bool isolated)
+static void close_in_handler(uint64_t rsp, enum ending how, bool isolated)
 {
+	struct chariot_stats st = { .argsz = sizeof(st) };
 	struct guest g;
-	int h = interrupted_begin(&g, rsp);
+	int h = interrupted_begin(&g, rsp, how);
 
-	ok(comes_to(&g, IN_HANDLER), "the handler runs");
+	ok(comes_to(&g, IN_HANDLER), "the handler runs; functions end by %s",
+	   endings[how]);
 	if (!isolated)
 		close(h);
 	interrupted_end(&g, guest_run(&g, 0));
-	if (isolated)
-		close(h);
+	if (!isolated)
+		return;
+	if (ioctl(h, CHARIOT_STATS, &st))
+		die("CHARIOT_STATS");
+	ok(!st.beside, "in the driver's view, as before");
+	close(h);
 }
 
 /* The page below is where the CPU saves what it will return to. */
@@ -472,7 +504,7 @@ static void close_before_handler(void)
 	bool ended;
 	int h;
 
-	h = interrupted_begin(&g, MISSING + PAGE + 16);
+	h = interrupted_begin(&g, MISSING + PAGE + 16, BY_RET);
 	stall_begin(&page, g.mem + MISSING, PAGE);
 	vcpu = task_start(run_guest, &g);
 	ok(stall_wait(&page, patience), "the CPU waits for a page of its stack");
@@ -490,10 +522,14 @@ static void close_before_handler(void)
  */
 void test_close_interrupted(void)
 {
-	close_in_handler(STACK, true);
-	close_in_handler(STACK - 8, true);
-	close_in_handler(STACK, false);
-	close_in_handler(STACK - 8, false);
+	enum ending how;
+
+	for (how = BY_RET; how <= BY_SRSO; how++) {
+		close_in_handler(STACK, how, true);
+		close_in_handler(STACK - 8, how, true);
+		close_in_handler(STACK, how, false);
+		close_in_handler(STACK - 8, how, false);
+	}
 	close_before_handler();
 }
 

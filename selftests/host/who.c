@@ -172,8 +172,9 @@ static int use_handle(int h, int vm_fd)
 void test_inherited(void)
 {
 	int status = -1, fd[2];
-	char count;
+	char count = -1;
 	pid_t pid;
+	bool got;
 
 	if (pipe(fd))
 		die("pipe");
@@ -192,7 +193,8 @@ void test_inherited(void)
 		return;
 	}
 	close(fd[1]);
-	ok(read(fd[0], &count, 1) == 1 && count >= 0,
+	got = read(fd[0], &count, 1) == 1;
+	ok(got && count >= 0,
 	   "calls on the handle of a VMM that has ended return; %d of 4 fail",
 	   count);
 	ok(count > 0 && count < 4, "those fail that want its memory");
