@@ -65,6 +65,7 @@ unit_tests()
 	part plugin make --no-print-directory -C qemu-plugin check
 	part install bash selftests/install.sh
 	part report bash selftests/campaign/report-test.sh
+	part plan bash selftests/campaign/plan-test.sh
 	part layers bash selftests/layers.sh .build/kmod/6.1
 }
 
