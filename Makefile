@@ -58,7 +58,7 @@ nested: lib tools plugin $(KERNELS:%=kernel-%)
 	@$(MAKE) --no-print-directory -C selftests
 
 kernels:
-	@bash selftests/kernels.sh $(KERNELS)
+	@bash selftests/env/kernels.sh $(KERNELS)
 
 kernel-%: lib kernels
 	@echo '  BUILD kmod and test modules for $*'

@@ -57,8 +57,8 @@ RUN_LIMIT=$((4 * WAIT))
 
 die() { echo "campaign: error: $*" >&2; exit 1; }
 
-# shellcheck source=selftests/ram.sh
-. "$ST/ram.sh"
+# shellcheck source=selftests/env/ram.sh
+. "$ST/env/ram.sh"
 # shellcheck source=selftests/campaign/plan.sh
 . "$ST/campaign/plan.sh"
 

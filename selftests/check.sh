@@ -19,7 +19,7 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 SUITES=${SUITES:-selftests/suites.tsv}
-L1=${L1:-selftests/l1.sh}
+L1=${L1:-selftests/env/l1.sh}
 OUT=${OUT:-.cache/out}
 L1_ARGS=(-t 3600)
 # with debug, the host is the argument
@@ -30,8 +30,8 @@ ALL_TESTS="act e1000 fault recover conform fast plugin defer load ioctl plain li
 LOGS=$(mktemp -d)
 trap 'rm -rf "$LOGS"' EXIT
 trap 'stop_rows; exit 130' INT TERM HUP
-# shellcheck source=selftests/l1-end.sh
-. selftests/l1-end.sh
+# shellcheck source=selftests/env/l1-end.sh
+. selftests/env/l1-end.sh
 
 die() { echo "check: error: $*" >&2; exit 2; }
 

@@ -196,7 +196,7 @@ part_kexec()
 
 	VM_FILES="$PWD/.build/selftests/kexec:/k/kexec
 		$PWD/.cache/kernels/$GUEST/vmlinuz:/k/vmlinuz
-		$(selftests/initramfs.sh guest "$GUEST"):/k/initrd"
+		$(selftests/env/initramfs.sh guest "$GUEST"):/k/initrd"
 	# shellcheck disable=SC2086 # a list
 	VM_MEM=640 iso_start a e1000 recover $NET || { no_start kexec; return; }
 	AT_BOOT=
