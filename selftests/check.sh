@@ -182,12 +182,12 @@ run_rows()
 list()
 {
 	{
-		printf '%s\t' TEST HOST GUEST VCPUS PAGING MODE TARGETS SETTINGS
-		echo ROW
+		printf '%s\t' TEST HOST GUEST VCPUS PAGING MODE TARGETS ROW
+		echo SETTINGS
 		rows check full debug | awk -F'\t' -v OFS='\t' '{
 			n = split($10, t, " ")
 			for (i = 1; i <= n; i++)
-				print t[i], $3, $4, $5, $6, $7, $2, $8, $1 }' | sort -s -k1,1
+				print t[i], $3, $4, $5, $6, $7, $2, $1, $8 }' | sort -s -k1,1
 	} | column -t -s $'\t'
 }
 
