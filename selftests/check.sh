@@ -133,7 +133,7 @@ run_row()
 	IFS=$'\t' read -r name _ host GUEST VCPUS paging mode settings _ tests <<<"$1"
 	NPT=1
 	[ "$paging" != shadow ] || NPT=0
-	[ "$mode" = - ] || export VM_MODE=$mode
+	[ "$mode" != fast ] || export VM_MODE=fast
 	for setting in ${settings#-}; do
 		export "${setting//,/ }"
 	done
