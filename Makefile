@@ -25,7 +25,8 @@ help:
 	@echo '  clean       remove .build; distclean also the cache of kernels'
 	@echo 'Try and test, on any Debian 12 machine, as root:'
 	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
-	@echo '  check       unit tests and selftests (HOST=, GUEST=, VCPUS=, NPT= pick one set-up)'
+	@echo '  check       unit tests and selftests (LIST=1: what runs where; TESTS= picks tests, HOST=, GUEST=,'
+	@echo '              VCPUS=, NPT= one set-up; selftests/README.rst)'
 	@echo '  check-full  check, and what takes hours: fuzz, 10^6 calls, Intel, drivers'
 	@echo '  check-debug the nested tests with a host kernel that complains (KASAN, lockdep, kmemleak, UBSAN),'
 	@echo '              which is built first, in half an hour (KCSAN=1: one with KCSAN; TESTS=, GUEST=, VCPUS=, NPT=)'
@@ -57,7 +58,7 @@ nested: lib tools plugin $(KERNELS:%=kernel-%)
 	@$(MAKE) --no-print-directory -C selftests
 
 kernels:
-	@bash selftests/kernels.sh $(KERNELS)
+	@bash selftests/env/kernels.sh $(KERNELS)
 
 kernel-%: lib kernels
 	@echo '  BUILD kmod and test modules for $*'
@@ -72,6 +73,10 @@ demo: deps
 	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
 	@bash selftests/demo.sh
 
+ifneq ($(LIST),)
+check check-full check-debug:
+	@bash selftests/check.sh
+else
 check: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/check.sh
@@ -84,11 +89,10 @@ check-debug: deps
 # What takes long and rarely finds anything.
 check-full: deps fuzz
 	@$(MAKE) --no-print-directory nested
-	@STRESS_CALLS=1000000 HOST=6.1 TESTS='stress tools machine' bash selftests/check.sh
-	@HOST=6.12 GUEST=6.12 TESTS='tools ioctl live' bash selftests/check.sh
-	@bash selftests/check.sh
+	@bash selftests/check.sh full
 	@bash selftests/intel.sh
 	@bash selftests/drivers.sh
+endif
 
 check-intel: deps
 	@$(MAKE) --no-print-directory nested

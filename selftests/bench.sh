@@ -14,7 +14,7 @@ export GUEST=${GUEST:-6.1} VCPUS=1 NPT=${NPT:-1}
 OUT=$PWD/.cache/out/bench
 mkdir -p "$OUT"
 L1_TCG=1 L1_QEMU_ARGS="-plugin $PWD/.build/selftests/insns.so,out=$OUT/insns" \
-	selftests/l1.sh -k "${HOST:-6.1}" -o "$OUT" \
+	selftests/env/l1.sh -k "${HOST:-6.1}" -o "$OUT" \
 	-t 14400 -- bash selftests/bench-l1.sh || exit 1
 cp "$OUT/bench.json" .build/bench.json
 echo "bench: the same as JSON: .build/bench.json"

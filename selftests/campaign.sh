@@ -3,11 +3,13 @@
 #
 # campaign.sh: what becomes of a guest when its driver has a fault, without
 # Chariot and with it. The last line is "N passed, N failed": a run has failed
-# if it could not be judged, or has left a mark in the host.
+# if it could not be judged, or has left a mark in the host. A campaign that has
+# nothing to plant, or whose faults chariot-inject(8) refuses, is an error.
 #
 #	DRIVER	e1000, nvme, snd-ens1370: a row of campaign/drivers.tsv (e1000)
 #	TYPES	types of faults as chariot-inject(8) has them, or all (all)
-#	SEEDS	N or N-M, or several (1-100); each of TYPES has all of them
+#	SEEDS	N or N-M, or several (1-100); each of TYPES has all of them. Any
+#		number will do, up to 2^53 - 1
 #	CONFIGS	with Chariot: strict, fast, deferN (strict)
 #	VERDICT	of the isolated driver (recover)
 #	HOST, GUEST	kernels (6.1)
@@ -55,8 +57,10 @@ RUN_LIMIT=$((4 * WAIT))
 
 die() { echo "campaign: error: $*" >&2; exit 1; }
 
-# shellcheck source=selftests/ram.sh
-. "$ST/ram.sh"
+# shellcheck source=selftests/env/ram.sh
+. "$ST/env/ram.sh"
+# shellcheck source=selftests/campaign/plan.sh
+. "$ST/campaign/plan.sh"
 
 export DRIVER=${DRIVER:-e1000} TYPES=${TYPES:-all} SEEDS=${SEEDS:-1-100}
 export CONFIGS=${CONFIGS-strict} VERDICT=${VERDICT:-recover}
@@ -331,8 +335,8 @@ executed()
 		}'
 }
 
-# The faults of all seeds, one JSON object a line, and "active": whether the
-# golden runs come by.
+# The faults of all seeds of SHARD, one JSON object a line, and "active": whether
+# the golden runs come by.
 make_plan()
 {
 	local work type seeds range
@@ -342,12 +346,12 @@ make_plan()
 	restored "$work" || return
 	for type in $TYPES; do
 		for seeds in $SEEDS; do
-			ask $RUN_LIMIT plan "$type" "$seeds" | sed -n 's/^plan //p' |
-				jq -c --arg asked "$type" 'if type == "array" then .[] else . end |
-					.asked = $asked'
+			ask $RUN_LIMIT plan "$type" "$seeds" |
+				plan_faults "$type" "$seeds" || return
 		done
 	done >"$work/faults"
 	end_l1
+	[ -s "$work/faults" ] || wrong "TYPES: there are none" || return
 	rm -f "$work"/line.* "$work/qmp"
 	range=$(jq -r .address "$work/faults" | sort | sed -n '1p;$p' | paste -sd' ')
 	# shellcheck disable=SC2086 # two
@@ -364,7 +368,8 @@ make_plan()
 	executed "$work/ko" "$work/faults" "$work/starts" >"$work/executed"
 	echo "# $(wc -l <"$work/executed") of $(objdump -dw "$work/ko" | grep -c '^ .*:	') instructions are executed" >&2
 	jq -R . "$work/executed" | jq -s 'map({(.): true}) | add' >"$work/active"
-	jq -c --slurpfile a "$work/active" '.active = ($a[0][.address] // false)' "$work/faults"
+	jq -c --slurpfile a "$work/active" --argjson i "${SHARD%/*}" --argjson n "${SHARD#*/}" \
+		'select(.seed % $n == $i % $n) | .active = ($a[0][.address] // false)' "$work/faults"
 	rm -rf "$work"
 }
 
@@ -509,11 +514,7 @@ note_inactive()
 # Line numbers of the plan that are to be run
 todo()
 {
-	local shard=${SHARD:-1/1}
-
-	jq -r --argjson i "${shard%/*}" --argjson n "${shard#*/}" \
-		'"\(input_line_number) \(.active and .seed % $n == $i % $n)"' "$BASE/plan/$PLAN" |
-		sed -n 's/ true$//p'
+	jq -r '"\(input_line_number) \(.active)"' "$BASE/plan/$PLAN" | sed -n 's/ true$//p'
 }
 
 progress()
@@ -531,9 +532,10 @@ main()
 {
 	local config counter nr
 
+	check_seeds "$SEEDS" && check_shard "${SHARD:=1/1}" || exit 1
+	row
 	mkdir -p "$BASE/plan" "${RESULTS%/*}"
 	touch "$RESULTS"
-	row
 	PLAN=$NAME.$$
 	export PLAN CLASS ARGS BEFORE APPEND
 	# of several at a time one saves, the others find it
@@ -546,7 +548,8 @@ main()
 	flock -u 9
 	SAVED=$(cat "$BASE/plan/$PLAN.none")
 	echo "# $DRIVER: which instructions the workload executes" >&2
-	make_plan >"$BASE/plan/$PLAN" || die "no plan"
+	make_plan >"$BASE/plan/$PLAN" || die "no plan: nothing was run"
+	[ -s "$BASE/plan/$PLAN" ] || die "SHARD=$SHARD has none of the seeds $SEEDS"
 	note_inactive
 	todo >"$BASE/plan/$PLAN.todo"
 	nr=$(wc -l <"$BASE/plan/$PLAN.todo")
@@ -556,6 +559,11 @@ main()
 	counter=$!
 	xargs -r -P "${JOBS:-$(nproc)}" -n 1 bash "$0" --one <"$BASE/plan/$PLAN.todo"
 	kill $counter
+	# shellcheck disable=SC2086 # a list
+	jq -c 'select(.active)' "$BASE/plan/$PLAN" |
+		without_result /dev/stdin "$RESULTS" $CONFIGS >"$BASE/plan/$PLAN.missing" ||
+		die "$RESULTS cannot be read"
+	mapfile -t MISSING <"$BASE/plan/$PLAN.missing"
 	rm -rf "$BASE/plan/$PLAN"*
 }
 
@@ -568,8 +576,10 @@ case ${1:-} in
 	trap 'exit 130' INT TERM HUP
 	main
 	bash "$ST/campaign/report.sh" table "$RESULTS"
-	jq -s -r 'map(select(.outcome == "unjudged" or .outcome == "host")) as $bad |
+	[ ${#MISSING[@]} = 0 ] || printf '# no result: %s\n' "${MISSING[@]}"
+	jq -s -r --argjson missing ${#MISSING[@]} '
+		map(select(.outcome == "unjudged" or .outcome == "host")) as $bad |
 		($bad[] | "# \(.config) seed \(.seed) \(.asked): \(.outcome): \(.why)"),
-		"\(length - ($bad | length)) passed, \($bad | length) failed"' "$RESULTS"
-	! grep -qE '"outcome":"(unjudged|host)"' "$RESULTS" ;;
+		"\(length - ($bad | length)) passed, \(($bad | length) + $missing) failed"' "$RESULTS" || exit 1
+	[ ${#MISSING[@]} = 0 ] && ! grep -qE '"outcome":"(unjudged|host)"' "$RESULTS" ;;
 esac

@@ -1,24 +1,44 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [debug HOST]: all tests, or the nested ones with a host kernel of
-# debug-kernel.sh. TAP lines from every part come out, prefixed by the part, and
-# each whole report of a host kernel; the last line is "N passed, N failed, N
-# skipped".
+# check.sh [check | full | debug HOST]: the rows of suites.tsv that are for that
+# target, debug with a host kernel of debug-kernel.sh instead of the row's. TAP lines
+# from every part come out, prefixed by the part, and each whole report of a host
+# kernel; the last line is "N passed, N failed, N skipped".
 #
-# HOST, GUEST, VCPUS, NPT choose one nested set-up instead of the lists below;
-# TESTS (with debug, TESTS alone, too) the tests that run there.
+#	TESTS	these tests only, in the rows that have them
+#	LIST	1: print the table, by test, and run nothing
+#	HOST, GUEST, VCPUS, NPT
+#		one set-up of a nested host instead of the rows, with TESTS or most of
+#		what there is (the unit tests run, too, if there is no TESTS)
+#	JOBS	rows at the same time (2); each has one CPU and 3 GB
+#	SUITES, L1, OUT
+#		another table, another l1.sh, another .cache/out (suites-test.sh)
 
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
+SUITES=${SUITES:-selftests/suites.tsv}
+L1=${L1:-selftests/env/l1.sh}
+OUT=${OUT:-.cache/out}
+L1_ARGS=(-t 3600)
+# with debug, the host is the argument
+SETUP=${GUEST:-}${VCPUS:-}${NPT:-}
+JOBS=${JOBS:-2}
+ALL_TESTS="act e1000 fault recover conform fast plugin defer load ioctl plain life dirty machine host stress tools"
+
 LOGS=$(mktemp -d)
 trap 'rm -rf "$LOGS"' EXIT
-# shellcheck source=selftests/l1-end.sh
-. selftests/l1-end.sh
+trap 'stop_rows; exit 130' INT TERM HUP
+# shellcheck source=selftests/env/l1-end.sh
+. selftests/env/l1-end.sh
+
+die() { echo "check: error: $*" >&2; exit 2; }
+
+# ---- one part -----------------------------------------------------------------
 
 # part NAME COMMAND...: its TAP lines are counted; a part that fails without a
-# "not ok" of its own counts as one failure, and so does one without any line.
+# "not ok" of its own counts as one failure, and so does one in which nothing ran.
 part()
 {
 	local name=$1 out status began=$SECONDS
@@ -27,35 +47,15 @@ part()
 	out=$(mktemp "$LOGS/part.XXXXXX")
 	echo "# part $name"
 	"$@" 2>&1 | tee "$out" | grep --line-buffered -aE '^(ok|not ok|#)' |
-		sed -u -E "s/^(not ok|ok) ?[0-9]* ?-? ?/\1 - $name: /"
+		sed -u -E "s/^(not ok|ok) ?[0-9]* ?-? ?/\1 - $name: /; s/^# (test .*)/# $name: \1/"
 	status=${PIPESTATUS[0]}
-	if ! grep -qaE '^(ok|not ok)' "$out" ||
+	if ! grep -aE '^(ok|not ok)' "$out" | grep -qvi '# *skip' ||
 	   { [ "$status" != 0 ] && ! grep -qa '^not ok' "$out"; }; then
 		echo "not ok - $name: ended with status $status"
 		tail -n 30 "$out" | sed 's/^/# /'
 		printf '\nnot ok\n' >>"$out"
 	fi
 	echo "# part $name took $((SECONDS - began)) s"
-}
-
-L1_ARGS=(-t 3600)
-
-# nested HOST GUEST VCPUS NPT TEST...
-nested()
-{
-	local name="host $1 guest $2 vcpus $3 npt $4"
-	local host=$1 dir
-
-	export GUEST=$2 VCPUS=$3 NPT=$4
-	shift 4
-	dir=.cache/out/check-$host-$GUEST-$VCPUS-$NPT
-	rm -rf "$dir"
-	mkdir -p "$dir"
-	part "$name" selftests/l1.sh -k "$host" -o "$dir" "${L1_ARGS[@]}" -- \
-		bash selftests/run-tests.sh "$@"
-	# after a panic there is the console only
-	[ -f "$dir/l1.reports" ] || bad_reports <"$dir/l1.log" >"$dir/l1.reports"
-	sed 's/^/# /' "$dir/l1.reports"
 }
 
 unit_tests()
@@ -65,66 +65,164 @@ unit_tests()
 	part plugin make --no-print-directory -C qemu-plugin check
 	part install bash selftests/install.sh
 	part report bash selftests/campaign/report-test.sh
+	part plan bash selftests/campaign/plan-test.sh
+	part suites bash selftests/suites-test.sh
 	part layers bash selftests/layers.sh .build/kmod/6.1
 }
 
-all_nested()
+# nested ROW HOST TEST...: in L1, with the guest of GUEST, VCPUS, NPT
+nested()
 {
-	# Each has one CPU, so two at a time.
-	nested 6.1 6.1 1 1 act e1000 fault recover plugin load virsh live ioctl plain life dirty host stress &
-	nested 6.12 6.12 2 1 act e1000 recover conform plugin host stress
-	wait
-	VM_VERDICT=oops nested 6.12 6.1 1 1 conform &
-	VM_STORM=2000 nested 6.12 6.1 1 0 e1000 conform host stress
-	wait
-	VM_MODE=fast VM_RECOVER=all_kinds_recover nested 6.1 6.1 2 1 fast recover conform &
-	VM_TOOLS="text tools" nested 6.12 6.12 1 1 machine defer tools
-	wait
-	part campaign bash selftests/campaign/check.sh
+	local dir=$OUT/check-$1 host=$2
+	local name="$1 (host $2 guest $GUEST vcpus $VCPUS npt $NPT)"
+
+	shift 2
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	part "$name" "$L1" -k "$host" -o "$dir" "${L1_ARGS[@]}" -- \
+		bash selftests/run-tests.sh "$@"
+	# after a panic there is the console only
+	[ -f "$dir/l1.reports" ] || bad_reports <"$dir/l1.log" >"$dir/l1.reports"
+	sed 's/^/# /' "$dir/l1.reports"
 }
 
-# The same tests, of the same set-ups as far as there is one host kernel. It is
-# several times slower, and its memory has shadows.
-debug_nested()
-{
-	local host=$1
+# ---- rows ---------------------------------------------------------------------
 
-	nested "$host" 6.1 1 1 act e1000 fault recover plugin load virsh live ioctl plain life dirty host stress tools &
-	VM_STORM=2000 nested "$host" 6.1 1 0 e1000 conform host stress
-	wait
-	VM_MODE=fast VM_RECOVER=all_kinds_recover nested "$host" 6.1 2 1 fast recover conform &
-	nested "$host" 6.12 1 1 machine defer
-	wait
+# rows TARGET...: those that any of these has, with only the tests of TESTS, the
+# longest first; the host is DEBUG_HOST if there is one
+rows()
+{
+	awk -F'\t' -v OFS='\t' -v targets="$*" -v only="${TESTS:-}" -v host="${DEBUG_HOST:-}" '
+		function has(list, one) { gsub(",", " ", list); return index(" " list " ", " " one " ") }
+		/^(#|$)/ { next }
+		{
+			n = split(targets, t, " ")
+			for (i = 1; i <= n && !has($2, t[i]); i++)
+				;
+			if (i > n)
+				next
+			n = split($10, t, " ")
+			$10 = ""
+			for (i = 1; i <= n; i++)
+				if (only ~ /^ *$/ || has(only, t[i]))
+					$10 = $10 ($10 == "" ? "" : " ") t[i]
+			if ($10 == "")
+				next
+			if (host != "")
+				$3 = host
+			print
+		}' "$SUITES" | sort -t "$(printf '\t')" -s -k9,9nr
 }
 
-# shellcheck disable=SC2086 # a list
-one_nested()
+# The set-up that HOST, GUEST, VCPUS, NPT name, as a row
+chosen()
 {
-	nested "${HOST:-6.1}" "${GUEST:-6.1}" "${VCPUS:-1}" "${NPT:-1}" \
-		${TESTS:-act e1000 fault recover conform fast plugin defer load ioctl plain life dirty machine host stress tools}
+	local npt=npt
+
+	[ "${NPT:-1}" = 1 ] || npt=shadow
+	[ -n "${TESTS:-}" ] || [ -n "${DEBUG_HOST:-}" ] || TESTS=unit rows check
+	printf '%s\t' "${HOST:-6.1}-${GUEST:-6.1}-${VCPUS:-1}-$npt" - "${HOST:-6.1}" "${GUEST:-6.1}" \
+		"${VCPUS:-1}" $npt - - 0
+	echo "${TESTS:-$ALL_TESTS}"
 }
+
+run_row()
+{
+	local name host settings tests setting paging mode
+
+	IFS=$'\t' read -r name _ host GUEST VCPUS paging mode settings _ tests <<<"$1"
+	NPT=1
+	[ "$paging" != shadow ] || NPT=0
+	[ "$mode" != fast ] || export VM_MODE=fast
+	for setting in ${settings#-}; do
+		export "${setting//,/ }"
+	done
+	export GUEST VCPUS NPT
+	# shellcheck disable=SC2086 # a list
+	case $tests in
+	unit)		unit_tests ;;
+	campaign)	part "$name" bash selftests/campaign/check.sh ;;
+	*)		nested "$name" "$host" $tests ;;
+	esac
+	: >"$LOGS/ended.$name"
+}
+
+# Each is a process group: one in the background would not end by ^C.
+stop_rows()
+{
+	local pid
+
+	for pid in $(jobs -p); do
+		kill -TERM -- "-$pid"
+	done 2>/dev/null
+}
+
+# As soon as one has ended the next one begins.
+run_rows()
+{
+	local row running=0
+
+	set -m
+	for row; do
+		if [ $running -ge "$JOBS" ]; then
+			wait -n
+			running=$((running - 1))
+		fi
+		run_row "$row" </dev/null &
+		running=$((running + 1))
+	done
+	wait
+	for row; do
+		[ -e "$LOGS/ended.${row%%$'\t'*}" ] && continue
+		echo "not ok - ${row%%$'\t'*}: did not run to its end" | tee "$LOGS/part.${row%%$'\t'*}"
+	done
+}
+
+# For people: by test
+list()
+{
+	{
+		printf '%s\t' TEST HOST GUEST VCPUS PAGING MODE TARGETS ROW
+		echo SETTINGS
+		rows check full debug | awk -F'\t' -v OFS='\t' '{
+			n = split($10, t, " ")
+			for (i = 1; i <= n; i++)
+				print t[i], $3, $4, $5, $6, $7, $2, $1, $8 }' | sort -s -k1,1
+	} | column -t -s $'\t'
+}
+
+# ---- all ----------------------------------------------------------------------
 
 case $#${1:-} in
+0 | 1check)
+	SETUP=$SETUP${HOST:-} TARGETS=check ;;
+1full)
+	SETUP=$SETUP${HOST:-} TARGETS="check full" ;;
 2debug)
-	HOST=$2
+	HOST=$2 DEBUG_HOST=$2 TARGETS=debug
 	L1_ARGS=(-t 10800 -m 6144)
-	export WAIT=3000
-	if [ -n "${TESTS:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
-		one_nested
-	else
-		debug_nested "$HOST"
-	fi ;;
-0)
-	unit_tests
-	if [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
-		one_nested
-	else
-		all_nested
-	fi ;;
+	export WAIT=3000 ;;
 *)
 	sed -n '3,/^$/s/^# \{0,1\}//p' "$0" >&2
 	exit 2 ;;
 esac
+[ -f "$SUITES" ] || die "no table $SUITES"
+if [ -n "${LIST:-}" ]; then
+	list
+	exit
+fi
+[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS: '$JOBS' is no number of rows"
+
+# shellcheck disable=SC2086 # a list
+if [ -n "$SETUP" ]; then
+	mapfile -t ROWS < <(chosen)
+else
+	mapfile -t ROWS < <(rows $TARGETS)
+	for t in ${TESTS:-}; do
+		TESTS=$t rows $TARGETS | grep -q . || die "TESTS: no row of $SUITES for $TARGETS has '$t'"
+	done
+fi
+run_rows "${ROWS[@]}"
 
 cat "$LOGS"/part.* >"$LOGS/all"
 passed=$(grep -a '^ok' "$LOGS/all" | grep -cvi '# *skip')

@@ -13,5 +13,5 @@ OUT_DIR=.cache/out/demo
 rm -rf "$OUT_DIR"
 mkdir -p "$OUT_DIR"
 echo "demo: starting the nested host (Linux ${HOST:-6.1}), module kvm_chariot"
-selftests/l1.sh -k "${HOST:-6.1}" -o "$OUT_DIR" -t 3600 -- \
+selftests/env/l1.sh -k "${HOST:-6.1}" -o "$OUT_DIR" -t 3600 -- \
 	bash selftests/demo-l1.sh

@@ -91,18 +91,18 @@ run()
 	# L1 cannot write to the cache: make what its guests boot from
 	files="$PWD/.build/selftests/work:/w/work $PWD/selftests/work/work.sh:/w/work.sh"
 	# shellcheck disable=SC2086 # lists
-	selftests/initramfs.sh files $files >/dev/null || return
+	selftests/env/initramfs.sh files $files >/dev/null || return
 	while IFS=$'\t' read -r driver class args before; do
 		work=$(work_modules "$guest" "WORK_$class")
 		# shellcheck disable=SC2086 # lists
-		selftests/initramfs.sh guest "$guest" ${driver%% *} \
+		selftests/env/initramfs.sh guest "$guest" ${driver%% *} \
 			${before#-} $work >/dev/null 2>"$dir/initramfs.err" ||
 			echo "# $driver: $(cat "$dir/initramfs.err")"
 	done <"$rows"
 	GUEST=$guest VCPUS=$vcpus NPT=$npt VM_FILES=$files \
 		CHARIOT_VERDICT=${VERDICT:-skip} CHARIOT_POLICY=${POLICY:+$(realpath "$POLICY")} \
 		CHARIOT_WORK_block=$(work_modules "$guest" WORK_block) \
-		selftests/l1.sh -k "$host" -o "$dir" -t 36000 -- \
+		selftests/env/l1.sh -k "$host" -o "$dir" -t 36000 -- \
 		bash selftests/drivers-l1.sh >"$dir/log" 2>&1
 	echo "$?" >"$dir/status"
 }

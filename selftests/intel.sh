@@ -40,8 +40,8 @@ MB=1024
 
 die() { echo "intel: error: $*" >&2; exit 1; }
 
-# shellcheck source=selftests/ram.sh
-. "$ST/ram.sh"
+# shellcheck source=selftests/env/ram.sh
+. "$ST/env/ram.sh"
 
 guest_files()
 {
@@ -53,7 +53,7 @@ guest_files()
 # Not compressed: bochs takes 4 s of CPU longer to boot from zstd, 9 from gzip.
 make_base()
 {
-	ram_base intel-init.sh kvm-intel "$WORK/base" &&
+	ram_base env/intel-init.sh kvm-intel "$WORK/base" &&
 		ram_guest "$WORK/guest.cpio" guest_files &&
 		ram_files "$WORK" guest.cpio >>"$WORK/base" ||
 		die "no initramfs for L1"

@@ -24,8 +24,8 @@
 #	conform_files			put the conformance modules into the next VM
 #	conform VM EXPECT NAME...	run cases of it: the lines of run-cases.sh
 
-# shellcheck source=selftests/vm.sh
-. selftests/vm.sh
+# shellcheck source=selftests/env/vm.sh
+. selftests/env/vm.sh
 
 MODULE=.build/kmod/$HOST/kvm_chariot.ko
 GUARD=.build/selftests/guard

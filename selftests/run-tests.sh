@@ -8,8 +8,8 @@
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=selftests/iso.sh
 . selftests/iso.sh
-# shellcheck source=selftests/l1-end.sh
-. selftests/l1-end.sh
+# shellcheck source=selftests/env/l1-end.sh
+. selftests/env/l1-end.sh
 
 for t; do
 	echo "# test $t"

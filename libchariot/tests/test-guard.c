@@ -4,7 +4,7 @@
  * mock_ioctl(), events come through a pipe, guest memory is a buffer with a
  * stock kernel's image in it.
  *
- * CHARIOT_KERNELS: where selftests/kernels.sh put the kernels.
+ * CHARIOT_KERNELS: where selftests/env/kernels.sh put the kernels.
  */
 #include <fcntl.h>
 #include <limits.h>

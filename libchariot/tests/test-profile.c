@@ -3,7 +3,7 @@
  * Symbols, types and drivers of stock kernels: from their files, and from the
  * memory of a fake guest; and what bad input does (nothing).
  *
- * CHARIOT_KERNELS: where selftests/kernels.sh put the kernels.
+ * CHARIOT_KERNELS: where selftests/env/kernels.sh put the kernels.
  * CHARIOT_FUZZ: mutations for each kind, 0 for none.
  * CHARIOT_TRACE: print the library's log.
  */

@@ -3,7 +3,7 @@
  * The built-in policy against the types and symbols of stock kernels, and the
  * tables it gives for stock drivers.
  *
- * CHARIOT_KERNELS: where selftests/kernels.sh put the kernels.
+ * CHARIOT_KERNELS: where selftests/env/kernels.sh put the kernels.
  */
 #include <bpf/btf.h>
 #include <limits.h>

@@ -25,8 +25,8 @@
 
 # shellcheck source=selftests/iso.sh
 . selftests/iso.sh
-# shellcheck source=selftests/l1-end.sh
-. selftests/l1-end.sh
+# shellcheck source=selftests/env/l1-end.sh
+. selftests/env/l1-end.sh
 
 MEMCHECK=.build/selftests/memcheck
 GUEST_BAD='BUG:|Oops|general protection|divide error|invalid opcode|stack segment|Kernel panic|double fault|Bad page|soft lockup|detected stalls|blocked for more than'

@@ -52,6 +52,9 @@ if [ "${VM_MODE:-strict}" = fast ]; then
 	done
 fi
 
+for name in ${VM_CASES:-}; do
+	cut -f1 selftests/cases.tsv | grep -qx "$name" || not_ok "VM_CASES: there is no case $name"
+done
 stop=$(names stop) pass=$(names pass)
 nstop=$(echo "$stop" | grep -c .) npass=$(echo "$pass" | grep -c .)
 

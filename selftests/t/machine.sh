@@ -95,7 +95,7 @@ iso_detach a
 
 VM_FILES="$PWD/.build/selftests/kexec:/k/kexec
 	$PWD/.cache/kernels/$GUEST/vmlinuz:/k/vmlinuz
-	$(selftests/initramfs.sh guest "$GUEST"):/k/initrd"
+	$(selftests/env/initramfs.sh guest "$GUEST"):/k/initrd"
 # shellcheck disable=SC2086 # a list
 VM_MEM=512 iso_start a e1000 skip $NET || exit 1
 net_up a >/dev/null

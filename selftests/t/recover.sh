@@ -1,6 +1,6 @@
 # A driver that fails is stopped, and loaded anew by the guest's own means.
 # VM_MODE	of what all kinds of faults are tried in: strict, or fast
-# VM_RECOVER	only this part of it (all)
+# VM_RECOVER	some of its parts only (net without all_kinds cleanup_fails no_types block)
 serve 200000
 
 # Until the counter of VM is at least N
@@ -24,7 +24,7 @@ works_again()
 	is "$1: the guest's kernel has not oopsed" "$(oopses a)" 0
 }
 
-net_recovers()
+part_net()
 {
 	# shellcheck disable=SC2086 # a list
 	iso_start a e1000 recover $NET || return
@@ -80,7 +80,7 @@ fails()
 
 EIO="Input/output error"
 
-all_kinds_recover()
+part_all_kinds()
 {
 	faulty_files
 	faults=0 recoveries=0
@@ -126,7 +126,7 @@ all_kinds_recover()
 	iso_detach b
 }
 
-cleanup_fails()
+part_cleanup_fails()
 {
 	faulty_files
 	iso_start d chariot_faulty recover -device edu || return
@@ -154,7 +154,7 @@ cleanup_fails()
 
 # Of a driver whose types are not known a failed call must not look like one that did
 # nothing: who called would try for ever.
-no_types_recovers()
+part_no_types()
 {
 	faulty_files
 	objcopy -R .BTF -R .BTF_ids -R .BTF.base \
@@ -175,7 +175,7 @@ no_types_recovers()
 
 # A write that the device has done, and the driver does not tell of: dd has the disk
 # open and waits, so the module is busy until the device is gone.
-block_recovers()
+part_block()
 {
 	local copy='cd /tmp; head -c 300000 /dev/urandom >a
 		dd if=a of=/dev/nvme0n1 bs=64k conv=notrunc,fsync 2>&1 | grep rror
@@ -213,7 +213,7 @@ interrupts_come()
 	[ "$n" = 4000 ]
 }
 
-without()
+part_without()
 {
 	faulty_files
 	vm_start c -device edu && vm_wait c || return
@@ -236,9 +236,11 @@ without()
 	wait $!
 }
 
-case ${VM_RECOVER:-all} in
-all)	net_recovers; without; all_kinds_recover; cleanup_fails
-	no_types_recovers; block_recovers ;;
-*)	$VM_RECOVER ;;
-esac
+for part in ${VM_RECOVER:-net without all_kinds cleanup_fails no_types block}; do
+	if declare -F "part_$part" >/dev/null; then
+		"part_$part"
+	else
+		not_ok "VM_RECOVER: there is no part $part"
+	fi
+done
 unserve

@@ -3,7 +3,6 @@
 # after a driver is isolated, and nothing in its text is ours.
 #
 # VM_TOOLS	some of its parts only (text tools kexec hibernate)
-PARTS=${VM_TOOLS:-text tools kexec hibernate}
 serve 100000
 
 no_start() { not_ok "$1: a guest starts" "$(tail -n 1 "$OUT/tools.err")"; }
@@ -196,7 +195,7 @@ part_kexec()
 
 	VM_FILES="$PWD/.build/selftests/kexec:/k/kexec
 		$PWD/.cache/kernels/$GUEST/vmlinuz:/k/vmlinuz
-		$(selftests/initramfs.sh guest "$GUEST"):/k/initrd"
+		$(selftests/env/initramfs.sh guest "$GUEST"):/k/initrd"
 	# shellcheck disable=SC2086 # a list
 	VM_MEM=640 iso_start a e1000 recover $NET || { no_start kexec; return; }
 	AT_BOOT=
@@ -285,7 +284,11 @@ part_hibernate()
 	unset VM_MEM
 }
 
-for part in text tools kexec hibernate; do
-	case " $PARTS " in *" $part "*) "part_$part" ;; esac
+for part in ${VM_TOOLS:-text tools kexec hibernate}; do
+	if declare -F "part_$part" >/dev/null; then
+		"part_$part"
+	else
+		not_ok "VM_TOOLS: there is no part $part"
+	fi
 done
 unserve

@@ -113,12 +113,14 @@ test_grammar()
 	t 2 'undo goes' inject a --undo x --list
 	t 2 'no type of fault' inject a b --type bogus --seed 1
 	t 2 'needs --seed' inject a b --type nop
-	t 2 '900000 is reserved' inject a b --type nop --seed 900000
+	t 2 'neither N nor N-M' inject a b --type nop --seed 18446744073709551616
+	t 2 'neither N nor N-M' inject a b --type nop --seed 000000000000000000000000000000000000001
+	t 2 'neither N nor N-M' inject a b --type nop --seed -1
 	t 2 'go with --type' inject a b --seed 1 --list
 	t 2 'neither N nor N-M' inject a b --type nop --seed 5-2 --dry-run
 	t 2 'neither N nor N-M' inject a b --type nop --seed 5- --dry-run
 	t 2 'goes with --dry-run' inject a b --type nop --seed 1-2
-	t 2 '900000 is reserved' inject a b --type nop --seed 1-900000 --dry-run
+	t 2 'neither N nor N-M' inject a b --type nop --seed 1-2-3 --dry-run
 	t 2 'goes with' inject a b --type nop --seed 1 --nth 2
 	t 2 'without VM' inject a b --type nop --seed 1 --file x
 	t 2 'no DRIVER' inject a --type nop --seed 1
@@ -152,8 +154,8 @@ test_files()
 		-j driver show "$ko"
 	j 0 '"e1000_xmit_frame" in o["functions"] and "__kmalloc" in " ".join(o["calls"])' \
 		-j driver show "$ko"
-	j 0 'o["type"] == "branch" and o["seed"] == 899999 and len(o["build_id"]) == 40 and len(o["old"]) == len(o["new"])' \
-		-j inject --file "$ko" --type branch --seed 899999
+	j 0 'o["type"] == "branch" and o["seed"] == 900001 and len(o["build_id"]) == 40 and len(o["old"]) == len(o["new"])' \
+		-j inject --file "$ko" --type branch --seed 900001
 	j 0 'o["function"] == "e1000_probe" and o["before"].startswith("call ")' \
 		-j inject --file "$ko" --type alloc --seed 4 \
 		--function e1000_probe
@@ -364,6 +366,10 @@ test_faults()
 	done
 	j 0 'o["function"] == "demo_xmit.isra.0"' -j inject mock demo \
 		--type nop --seed 9 --function demo_xmit --dry-run
+	j 0 '[f["seed"] for f in o] == list(range(900001, 900004))' -j inject mock demo \
+		--type nop --seed 900001-900003 --dry-run
+	j 0 '[f["seed"] for f in o] == [2**64 - 2, 2**64 - 1]' -j inject mock demo \
+		--type nop --seed 18446744073709551614-0xffffffffffffffff --dry-run
 }
 
 # What the hook says and runs; libvirt's XML is $1, the rest its arguments.

@@ -17,7 +17,7 @@
 
 set -u -o pipefail
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=$TOP/.cache
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -30,8 +30,8 @@ usage()
 	exit 2
 }
 
-# shellcheck source=selftests/private-apt.sh
-. "$TOP/selftests/private-apt.sh"
+# shellcheck source=selftests/env/private-apt.sh
+. "$TOP/selftests/env/private-apt.sh"
 
 unpack()
 {
@@ -152,8 +152,8 @@ fetch()
 fetched=()
 for ver; do
 	case $ver in
-	6.1-debug)	"$TOP/selftests/debug-kernel.sh" asan || exit ;;
-	6.1-kcsan)	"$TOP/selftests/debug-kernel.sh" kcsan || exit ;;
+	6.1-debug)	"$TOP/selftests/env/debug-kernel.sh" asan || exit ;;
+	6.1-kcsan)	"$TOP/selftests/env/debug-kernel.sh" kcsan || exit ;;
 	*)	suites_of "$ver" >/dev/null ||
 			die "no suite is known for $ver (6.1, 6.12, 7.2)"
 		fetched+=("$ver") ;;

@@ -85,10 +85,10 @@ ram_base()
 {
 	local base files sys
 
-	base=$("$TOP/selftests/initramfs.sh" ram "$1" "$HOST" "$2") &&
+	base=$("$TOP/selftests/env/initramfs.sh" ram "$1" "$HOST" "$2") &&
 		sys=$(system_files) || return
 	# shellcheck disable=SC2086 # a list
-	files=$("$TOP/selftests/initramfs.sh" files $sys) || return
+	files=$("$TOP/selftests/env/initramfs.sh" files $sys) || return
 	{ cat "$base" "$files" && project_archive; } >"$3"
 }
 

@@ -25,7 +25,7 @@ hostname l1
 # sets the environment, L1_DIR, TESTS, EPTAD
 . /intel.env
 cd "$L1_DIR" || poweroff -f
-. selftests/l1-end.sh
+. selftests/env/l1-end.sh
 
 say()
 {

@@ -40,8 +40,8 @@
 
 set -u -o pipefail
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-ST=$TOP/selftests
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=${HERE%/selftests/env}
 LOG_TAIL=40
 
 die() { echo "l1: error: $*" >&2; exit 125; }
@@ -69,9 +69,9 @@ build_vmsh()
 {
 	local bin=$TOP/.cache/bin/vmsh
 
-	[ "$bin" -nt "$ST/vmsh.c" ] && [ "$bin" -nt "$ST/b64.h" ] && return
+	[ "$bin" -nt "$HERE/vmsh.c" ] && [ "$bin" -nt "$HERE/b64.h" ] && return
 	mkdir -p "${bin%/*}"
-	${CC:-gcc} -O2 -Wall -Wextra -o "$bin.$$" "$ST/vmsh.c" &&
+	${CC:-gcc} -O2 -Wall -Wextra -o "$bin.$$" "$HERE/vmsh.c" &&
 		mv "$bin.$$" "$bin" || die "cannot build vmsh"
 }
 
@@ -97,14 +97,14 @@ prepare()
 
 	[ "$GUEST" = "$HOST" ] || need+=("$GUEST")
 	for v in "${need[@]}"; do
-		[ -f "$TOP/.cache/kernels/$v/release" ] || "$ST/kernels.sh" "$v" >&2 ||
+		[ -f "$TOP/.cache/kernels/$v/release" ] || "$HERE/kernels.sh" "$v" >&2 ||
 			die "no kernel $v"
 	done
 	build_vmsh
-	INITRD=$("$ST/initramfs.sh" l1 "$HOST") || die "no initramfs for L1"
+	INITRD=$("$HERE/initramfs.sh" l1 "$HOST") || die "no initramfs for L1"
 	# L1 cannot write into the cache: what vm.sh is likely to need is made here
 	# shellcheck disable=SC2086 # a list
-	"$ST/initramfs.sh" guest "$GUEST" ${VM_MODULES:-} >/dev/null ||
+	"$HERE/initramfs.sh" guest "$GUEST" ${VM_MODULES:-} >/dev/null ||
 		die "no initramfs for the guest"
 	rm -f "$OUTDIR"/l1.{log,dmesg,reports,kmemleak,token,qemu}
 }

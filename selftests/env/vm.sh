@@ -41,7 +41,7 @@
 # "-netdev user,id=n0 -device e1000,netdev=n0", the guest is 10.0.2.15/24 and
 # 10.0.2.2 is L1's 127.0.0.1. One vm_run at a time per guest: others wait.
 
-VM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VM_DIR=/tmp/vm
 VM_SH=$VM_TOP/.cache/bin/vmsh
 OUT=${OUT:-$VM_DIR}
@@ -79,11 +79,11 @@ vm_initramfs()
 
 	[ -z "${VM_INITRD:-}" ] || { echo "$VM_INITRD"; return; }
 	# shellcheck disable=SC2086 # a list
-	base=$("$VM_TOP/selftests/initramfs.sh" guest "$1" ${VM_MODULES:-}) ||
+	base=$("$VM_TOP/selftests/env/initramfs.sh" guest "$1" ${VM_MODULES:-}) ||
 		return 1
 	[ -n "${VM_FILES:-}" ] || { echo "$base"; return; }
 	# shellcheck disable=SC2086 # a list
-	extra=$("$VM_TOP/selftests/initramfs.sh" files $VM_FILES) || return 1
+	extra=$("$VM_TOP/selftests/env/initramfs.sh" files $VM_FILES) || return 1
 	cat "$base" "$extra" >"$2" && echo "$2"
 }
 

@@ -4,8 +4,8 @@
 # vm-smoke.sh: the test harness tests itself. Run by l1.sh.
 
 set -u
-cd "$(dirname "$0")/.." || exit 1
-. selftests/vm.sh
+cd "$(dirname "$0")/../.." || exit 1
+. selftests/env/vm.sh
 
 failed=0
 

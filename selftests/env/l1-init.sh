@@ -74,7 +74,7 @@ stage1()
 	mount -o move /dev $NEW/dev
 	mount -o move /proc $NEW/proc
 	mount -o move /sys $NEW/sys
-	exec switch_root $NEW /bin/bash "$repo/selftests/l1-init.sh" stage2
+	exec switch_root $NEW /bin/bash "$repo/selftests/env/l1-init.sh" stage2
 }
 
 mount_rest()
@@ -120,7 +120,7 @@ stage2()
 	# sets the environment, L1_MODROOT, L1_DIR
 	. $OUT/.l1-command
 	cd "$L1_DIR" || fail "no $L1_DIR"
-	. selftests/l1-end.sh
+	. selftests/env/l1-end.sh
 	verdict=clean
 	if load_kvm; then
 		setsid bash $OUT/.l1-run

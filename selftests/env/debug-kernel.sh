@@ -16,8 +16,8 @@
 
 set -u -o pipefail
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-ST=$TOP/selftests
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=${HERE%/selftests/env}
 CACHE=$TOP/.cache
 BASE=6.1
 PATH=$PATH:/usr/sbin:/sbin
@@ -25,8 +25,8 @@ PATH=$PATH:/usr/sbin:/sbin
 say() { echo "debug-kernel: $*"; }
 die() { echo "debug-kernel: error: $*" >&2; exit 1; }
 
-# shellcheck source=selftests/private-apt.sh
-. "$ST/private-apt.sh"
+# shellcheck source=selftests/env/private-apt.sh
+. "$HERE/private-apt.sh"
 
 # The two cannot be in one kernel.
 sanitizer()
@@ -50,7 +50,7 @@ sanitizer()
 	esac
 }
 
-config() { cat "$ST/debug-kernel.config" && sanitizer; }
+config() { cat "$HERE/debug-kernel.config" && sanitizer; }
 
 # What the kernel is made of: another id is another kernel.
 id() { { config; declare -f unpack configure; } | sha256sum | cut -c1-16; }
@@ -176,7 +176,7 @@ esac
 FINAL=$CACHE/kernels/$VER
 BUILD=$CACHE/kernels/.build-$VER
 LOG=$CACHE/kernels/.build-$VER.log
-ID=$(id) || die "no $ST/debug-kernel.config"
+ID=$(id) || die "no $HERE/debug-kernel.config"
 
 mkdir -p "$CACHE/kernels" || die "cannot make $CACHE/kernels"
 exec 9>"$CACHE/debug-kernel.lock"
@@ -185,7 +185,7 @@ if there; then
 	say "$VER: $(cat "$FINAL/release") is there"
 	exit 0
 fi
-bash "$ST/deps.sh" bc bison dpkg-dev flex gcc libelf-dev libssl-dev make pahole xz-utils ||
+bash "$TOP/selftests/deps.sh" bc bison dpkg-dev flex gcc libelf-dev libssl-dev make pahole xz-utils ||
 	exit 1
 : >"$LOG"
 if [ "$(cat "$BUILD/.id" 2>/dev/null)" != "$ID" ]; then

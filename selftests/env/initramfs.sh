@@ -17,7 +17,7 @@
 
 set -u -o pipefail
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 KERNELS=$TOP/.cache/kernels
 CACHE=$TOP/.cache/initramfs
 PATH=$PATH:/usr/sbin:/sbin
@@ -135,13 +135,13 @@ hash() { sha256sum | cut -c1-16; }
 need_kernel()
 {
 	[ -f "$KERNELS/$1/release" ] ||
-		die "no kernel $1 here: run selftests/kernels.sh $1"
+		die "no kernel $1 here: run selftests/env/kernels.sh $1"
 }
 
 # In L1 the cache is read-only, but there the program was built before.
 add_agent()
 {
-	local src=$TOP/selftests/guest-agent.c bin=$TOP/.cache/bin/guest-agent
+	local src=$TOP/selftests/env/guest-agent.c bin=$TOP/.cache/bin/guest-agent
 
 	if [ ! "$bin" -nt "$src" ] || [ ! "$bin" -nt "${src%/*}/b64.h" ]; then
 		mkdir -p "${bin%/*}"
@@ -157,7 +157,7 @@ build_image()
 	local init=$1 ver=$2 mods=$3 root=$4
 
 	add_base "$root" "$init"
-	[ "$init" != guest-init.sh ] || add_agent "$root"
+	[ "$init" != env/guest-init.sh ] || add_agent "$root"
 	# shellcheck disable=SC2086 # a list
 	add_modules "$ver" "$root" $mods
 }
@@ -168,7 +168,7 @@ image()
 
 	need_kernel "$ver"
 	key=$({ cat "$KERNELS/$ver/release" "$TOP/selftests/$init" \
-			"$TOP"/selftests/{guest-agent.c,b64.h} \
+			"$TOP"/selftests/env/{guest-agent.c,b64.h} \
 			"${BASH_SOURCE[0]}"; echo "$mods"
 		stat -Lc '%s %Y' "$BUSYBOX"; } | hash)
 	cached "$kind-$ver-$key" build_image "$init" "$ver" "$mods"
@@ -203,7 +203,7 @@ BUSYBOX=$(find_busybox) || die "no static busybox (package busybox-static)"
 case ${1:-} in
 l1)
 	[ $# -eq 2 ] || die "usage: initramfs.sh l1 VERSION"
-	image l1 l1-init.sh "$2" "$L1_MODULES" ;;
+	image l1 env/l1-init.sh "$2" "$L1_MODULES" ;;
 ram)
 	[ $# -ge 4 ] || die "usage: initramfs.sh ram INIT VERSION MODULE..."
 	image "ram-${2##*/}" "$2" "$3" "${*:4}" ;;
@@ -213,7 +213,7 @@ guest)
 	shift 2
 	# shellcheck disable=SC2086 # a list
 	[ $# -gt 0 ] || set -- $GUEST_MODULES
-	image guest guest-init.sh "$ver" "$*" ;;
+	image guest env/guest-init.sh "$ver" "$*" ;;
 files)
 	shift
 	files "$@" ;;
