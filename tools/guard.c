@@ -92,14 +92,14 @@ int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
 		{ "policy", OPT_LIST, policies },
 		{},
 	};
-	int v = CHARIOT_VERDICT_RECOVER;
+	int v = CHARIOT_VERDICT_DEFAULT;
 
 	if (parse_args(argc, argv, options, min, 2))
 		return EXIT_USAGE;
 	if (verdict)
 		v = chariot_verdict_by_name(verdict);
 	if (v < 0)
-		return usage("--verdict: \"%s\" is none of report, skip, oops, pause, recover",
+		return usage("--verdict: \"%s\" is none of " VERDICTS,
 			     verdict);
 	o->sz = sizeof(*o);
 	o->verdict = v;

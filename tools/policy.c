@@ -121,7 +121,7 @@ static int policy_check(int argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{ "check", "FILE... [--kernel FILE --driver FILE.ko]", policy_check },
+	{ "check", "[FILE]... [--kernel FILE --driver FILE.ko]", policy_check },
 	{ "learn", "VM DRIVER [--timeout S]", policy_learn },
 	{},
 };

@@ -254,6 +254,9 @@ CHARIOT_API const char *chariot_vm__describe(struct chariot_vm *vm,
 					     const struct chariot_event *ev,
 					     char *buf, size_t len);
 
+/* What chariot guard and attach, the libvirt hook and QEMU's device give to a guard
+ * that is not told a verdict. */
+#define CHARIOT_VERDICT_DEFAULT	CHARIOT_VERDICT_RECOVER
 CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
 CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
 /* May @len bytes be the name of a driver?  Letters, digits, '_', and '-' behind. */
