@@ -220,13 +220,14 @@ struct json_object *grants_json(const struct chariot_policy *policy,
 	struct json_object *list = NULL;
 	struct chariot_tables *t = NULL;
 	struct names n = { p, d, NULL };
+	int err = d ? chariot_driver__link(d, p) : 0;
 
 	if (!p)
 		fail_lib(errno, "%s", kernel);
 	else if (!d)
 		fail_lib(errno, "%s", file);
-	else if (chariot_driver__link(d, p) && errno != ENOENT)
-		fail_lib(errno, "%s: its types do not fit %s", file, kernel);
+	else if (err && err != -ENOENT)
+		fail_lib(err, "%s: its types do not fit %s", file, kernel);
 	else
 		t = chariot_tables__build(policy, p, NULL, d);
 	if (t) {

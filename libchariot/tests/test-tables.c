@@ -213,7 +213,7 @@ static void test_driver(const struct chariot_policy *policy,
 	struct chariot_tables *t;
 	struct view v;
 
-	driver_link_btf(d, p);
+	chariot_driver__link(d, p);
 	t = chariot_tables__build(policy, p, NULL, d);
 	if (!tap_ok(t, "%s: tables", what))
 		return;
