@@ -248,12 +248,34 @@ def test_code(names):
        "policy.rst: mode strict without a statement")
 
 
+def test_overview():
+    """It says which function is in which file: ``name()`` (path)."""
+    pairs = re.findall(r"``(\w+)\(\)``,? \(([\w/-]+\.c)\)",
+                       re.sub(r"\s+", " ", read("Documentation/overview.rst")))
+    # A definition: not indented, and what follows the arguments is a body.
+    gone = [p for p in pairs if not os.path.exists(os.path.join(TOP, p[1])) or not re.search(
+        r"^(?:\w[^\n;]*[ *])?%s\([^;{]*\)\n\{" % p[0], read(p[1]), re.M)]
+    ok(len(pairs) > 30 and not gone, "overview.rst: %d functions are where it says" %
+       len(pairs), "not there: " + ", ".join("%s() in %s" % p for p in gone))
+    texts = [os.path.relpath(p, TOP) for p in glob.glob(TOP + "/Documentation/*.*")]
+    ok(all(os.path.basename(t) in read("Documentation/overview.rst") for t in texts
+           if not t.endswith((".svg", "overview.rst"))), "overview.rst lists all documents")
+    gone = [(t, n) for t in texts for n in re.findall(r"\b([a-z]+\.rst)\b", read(t))
+            if not os.path.exists(os.path.join(TOP, "Documentation", n))]
+    ok(not gone, "documents that are named are there", str(gone))
+    for t in sorted(t for t in texts if t.endswith(".rst")):
+        r = subprocess.run(["rst2html", "--halt=2", os.path.join(TOP, t)], text=True,
+                           capture_output=True)
+        ok(not r.returncode, t + " is well-formed", r.stderr.strip())
+
+
 def main():
     objects = [o for o in re.findall(r"^  ([a-z]+) ", help_of(), re.M) if o != "version"]
     names = all_names()
     test_objects(objects)
     test_completion(objects, names)
     test_code(names)
+    test_overview()
     print("1..%d" % nr)
     return failed != 0
 
