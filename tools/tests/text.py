@@ -192,6 +192,8 @@ DEFAULTS = (
     (MAN + "chariot-guard.8", r"\b(\w+) \(default\), see", "libchariot:CHARIOT_VERDICT_DEFAULT"),
     (MAN + "chariot-attach.8", r"\b(\w+) \(default\), see", "libchariot:CHARIOT_VERDICT_DEFAULT"),
     (MAN + "chariot-libvirt.7", r"\b(\w+) \(default\)\. on-", "libchariot:CHARIOT_VERDICT_DEFAULT"),
+    ("qemu-plugin/device.c", r"\(default: (\w+); can be changed",
+     "libchariot:CHARIOT_VERDICT_DEFAULT"),
     ("Documentation/qemu.rst", r"about a violation; default (\w+)",
      "libchariot:CHARIOT_VERDICT_DEFAULT"),
     (MAN + "chariot-vm.8", r"the guard has set \((\d+) s\)", "libchariot:DEFAULT_TIMEOUT/1000"),
