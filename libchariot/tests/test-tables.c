@@ -223,6 +223,9 @@ static void test_driver(const struct chariot_policy *policy,
 	       "%s: %u ranges, %u gates, %u entries, %u ops", what,
 	       v.c->nr_ranges, v.c->nr_gates, v.c->nr_entries, v.c->nr_ops);
 	tap_ok(none_hidden(&v), "%s: no gate is hidden by inherited code", what);
+	/* chariot.policy(5) says so. */
+	tap_ok(!v.c->flags && !v.c->defer,
+	       "%s: mode strict, and nothing is deferred, by default", what);
 	chariot_tables__free(t);
 }
 
