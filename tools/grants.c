@@ -188,7 +188,8 @@ static bool imports(const struct chariot_driver *d, const char *name)
 	return false;
 }
 
-/* Of the gates only what the driver imports. */
+/* The gate table has all functions that the policy names: only those that the driver imports
+ * are of interest. */
 static void add_rows(struct json_object *list, const struct names *n,
 		     bool calls, uint64_t table, uint32_t nr)
 {

@@ -16,7 +16,8 @@ struct guard {
 	bool started;
 };
 
-/* Once it runs there is no fail_lib() that would say what went wrong. */
+/* As long as it starts, fail_lib() says what went wrong.  Once it runs nobody calls that, so
+ * errors are told here. */
 static void on_log(void *ctx, enum chariot_log_level level, const char *text)
 {
 	const struct guard *g = ctx;
@@ -27,7 +28,7 @@ static void on_log(void *ctx, enum chariot_log_level level, const char *text)
 		lib_log(NULL, level, text);
 }
 
-/* In the guard's thread, which @vm belongs to. */
+/* Runs in the guard's thread, so it may use @vm, which belongs to that thread. */
 static void on_event(void *ctx, const struct chariot_event *ev,
 		     const char *text)
 {

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* NULL when it is right; as the guard does, on top of those before it. */
+/* What is wrong with the last of @nr files, to be freed, or NULL.  As in a guard it is loaded
+ * on top of those before it, which may change what it means. */
 static char *check(const char **files, int nr)
 {
 	const char *said, *last = files[nr];
