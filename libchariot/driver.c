@@ -611,23 +611,14 @@ static int read_btf(const struct source *r)
 	return err;
 }
 
-int driver_link_btf(struct chariot_driver *d, const struct chariot_profile *p)
+int chariot_driver__link(struct chariot_driver *d,
+			 const struct chariot_profile *p)
 {
 	if (!d->raw_btf)
 		return -ENOENT;
 	btf__free(d->btf);
 	d->btf = btf_new_checked(d->raw_btf, d->raw_btf_len, profile_btf(p));
 	return d->btf ? 0 : -errno;
-}
-
-int chariot_driver__link(struct chariot_driver *d,
-			 const struct chariot_profile *p)
-{
-	int err = driver_link_btf(d, p);
-
-	if (err)
-		errno = -err;
-	return err ? -1 : 0;
 }
 
 /* ---- all of it ------------------------------------------------------------------ */

@@ -260,10 +260,5 @@ int driver_add_symbol(struct symbols *syms, const char *name, uint64_t gva,
 		      uint64_t size, bool func);
 /* Sort what was added. */
 void driver_finish(struct chariot_driver *d);
-/*
- * A driver from a file has no types until it is known over which kernel's.
- * @p must live longer than @d.  -ENOENT: the file has none.
- */
-int driver_link_btf(struct chariot_driver *d, const struct chariot_profile *p);
 
 #endif

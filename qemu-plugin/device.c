@@ -593,7 +593,7 @@ static void chariot_init(Object *obj)
 {
 	ChariotDev *d = CHARIOT_DEV(obj);
 
-	d->verdict = CHARIOT_VERDICT_RECOVER;
+	d->verdict = CHARIOT_VERDICT_DEFAULT;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->stopped, NULL);
 }
@@ -626,7 +626,7 @@ static void add_properties(ObjectClass *oc)
 	object_class_property_add_str(oc, "verdict", get_verdict, set_verdict);
 	object_class_property_set_description(oc, "verdict",
 		"what is done about a violation: " VERDICTS
-		" (default: skip; can be changed at any time)");
+		" (default: recover; can be changed at any time)");
 	object_class_property_add_str(oc, "fail", get_fail, set_fail);
 	object_class_property_set_description(oc, "fail",
 		"what is done when a driver cannot be isolated: continue, pause (default: continue)");

@@ -75,7 +75,8 @@ static int write_pidfile(const struct attached *a)
 	return err;
 }
 
-/* It has told why if it fails; else it has let @ready know, and ends late. */
+/* The child: runs for as long as the guard does.  If the guard cannot start it tells why,
+ * else it writes to @ready, so that the command can return. */
 static int background(struct attached *a, struct chariot_vm *vm,
 		      struct chariot_guard_opts *o, int ready)
 {

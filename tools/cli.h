@@ -143,8 +143,11 @@ int vm_each_domain(struct chariot_vm *vm,
 
 /* ---- guards: guard.c ----------------------------------------------------- */
 
+/* In the order of CHARIOT_VERDICT_*; CHARIOT_VERDICT_DEFAULT is the last one. */
+#define VERDICTS	"report, skip, oops, pause, recover"
+
 #define GUARD_OPTIONS \
-	"  --verdict VERDICT  report, skip (default), oops or pause\n" \
+	"  --verdict VERDICT  report, skip, oops, pause or recover (default)\n" \
 	"  --policy FILE      on top of the built-in policy; may be repeated\n"
 
 /* VM [DRIVERS] and these options; @min arguments, @policies outlives @o. */

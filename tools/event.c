@@ -321,7 +321,7 @@ static bool enough(const struct watch *w)
 	return stopped || (w->count && w->seen >= w->count) || ferror(stdout);
 }
 
-/* False: this VM gives no more events. */
+/* Takes all events that are there.  False: this VM gives no more. */
 static bool drain(struct watch *w, struct watched *v)
 {
 	struct chariot_event ev;

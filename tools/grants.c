@@ -188,7 +188,8 @@ static bool imports(const struct chariot_driver *d, const char *name)
 	return false;
 }
 
-/* Of the gates only what the driver imports. */
+/* The gate table has all functions that the policy names: only those that the driver imports
+ * are of interest. */
 static void add_rows(struct json_object *list, const struct names *n,
 		     bool calls, uint64_t table, uint32_t nr)
 {
@@ -220,13 +221,14 @@ struct json_object *grants_json(const struct chariot_policy *policy,
 	struct json_object *list = NULL;
 	struct chariot_tables *t = NULL;
 	struct names n = { p, d, NULL };
+	int err = d ? chariot_driver__link(d, p) : 0;
 
 	if (!p)
 		fail_lib(errno, "%s", kernel);
 	else if (!d)
 		fail_lib(errno, "%s", file);
-	else if (chariot_driver__link(d, p) && errno != ENOENT)
-		fail_lib(errno, "%s: its types do not fit %s", file, kernel);
+	else if (err && err != -ENOENT)
+		fail_lib(err, "%s: its types do not fit %s", file, kernel);
 	else
 		t = chariot_tables__build(policy, p, NULL, d);
 	if (t) {

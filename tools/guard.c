@@ -16,7 +16,8 @@ struct guard {
 	bool started;
 };
 
-/* Once it runs there is no fail_lib() that would say what went wrong. */
+/* As long as it starts, fail_lib() says what went wrong.  Once it runs nobody calls that, so
+ * errors are told here. */
 static void on_log(void *ctx, enum chariot_log_level level, const char *text)
 {
 	const struct guard *g = ctx;
@@ -27,7 +28,7 @@ static void on_log(void *ctx, enum chariot_log_level level, const char *text)
 		lib_log(NULL, level, text);
 }
 
-/* In the guard's thread, which @vm belongs to. */
+/* Runs in the guard's thread, so it may use @vm, which belongs to that thread. */
 static void on_event(void *ctx, const struct chariot_event *ev,
 		     const char *text)
 {
@@ -92,14 +93,14 @@ int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
 		{ "policy", OPT_LIST, policies },
 		{},
 	};
-	int v = CHARIOT_VERDICT_RECOVER;
+	int v = CHARIOT_VERDICT_DEFAULT;
 
 	if (parse_args(argc, argv, options, min, 2))
 		return EXIT_USAGE;
 	if (verdict)
 		v = chariot_verdict_by_name(verdict);
 	if (v < 0)
-		return usage("--verdict: \"%s\" is none of report, skip, oops, pause, recover",
+		return usage("--verdict: \"%s\" is none of " VERDICTS,
 			     verdict);
 	o->sz = sizeof(*o);
 	o->verdict = v;

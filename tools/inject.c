@@ -403,7 +403,7 @@ static const char *name_by_guest(void *ctx, uint64_t field, uint64_t target,
 	return strchr(buf, '+') || !strncmp(buf, "0x", 2) ? NULL : buf;
 }
 
-/* The note is somewhere in what is read-only. */
+/* The build-id's note has no symbol: look for it in all that is read-only. */
 static void put_build_id(struct json_object *o, const struct inject *j)
 {
 	const struct chariot_section *sec;
@@ -501,7 +501,7 @@ static int plant_fault(struct inject *j, const struct fault_driver *d)
 	return out(o, show_record);
 }
 
-/* A seed whose type fits nothing in the driver is left out. */
+/* Lists the fault of each seed but those whose type fits nothing in the driver. */
 static int list_faults(struct inject *j, const struct fault_driver *all)
 {
 	struct json_object *list = json_list();
@@ -589,7 +589,7 @@ static size_t parse_bytes(const char *text, uint8_t *bytes, size_t max)
 	return *text ? 0 : nr;
 }
 
-/* Of several functions of that name the one that has @new there. */
+/* A driver may have several functions of that name: find the one that has @new there. */
 static const struct chariot_symbol *
 find_changed(const struct inject *j, const char *name, uint64_t offset,
 	     const uint8_t *new, size_t len)

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Addresses that no relocated place has; sections start at whole pages. */
+/* Sections get addresses from here on, each at a whole page.  No relocated place has one
+ * like these, so the two cannot be mistaken for each other. */
 #define BASE		0x100000000ULL
 
 struct section {

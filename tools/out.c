@@ -45,7 +45,7 @@ static struct json_object *safe_string(const char *text)
 	return o;
 }
 
-/* With @o a list @key is not used. */
+/* If @o is a list, @v is appended and @key is not used. */
 static void put(struct json_object *o, const char *key, struct json_object *v)
 {
 	made(v);
@@ -351,7 +351,8 @@ const char *lib_said(void)
 	return text;
 }
 
-/* It has names in it that others have chosen. */
+/* A guest, or whoever made a file, has chosen some of the names in @text: nothing of these
+ * may reach the terminal but printable characters. */
 static void tell(char *text)
 {
 	struct json_object *o;

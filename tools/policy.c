@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* NULL when it is right; as the guard does, on top of those before it. */
+/* What is wrong with the last of @nr files, to be freed, or NULL.  As in a guard it is loaded
+ * on top of those before it, which may change what it means. */
 static char *check(const char **files, int nr)
 {
 	const char *said, *last = files[nr];
@@ -121,7 +122,7 @@ static int policy_check(int argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{ "check", "FILE... [--kernel FILE --driver FILE.ko]", policy_check },
+	{ "check", "[FILE]... [--kernel FILE --driver FILE.ko]", policy_check },
 	{ "learn", "VM DRIVER [--timeout S]", policy_learn },
 	{},
 };

@@ -93,7 +93,7 @@ static int verdict_set(int argc, char **argv)
 		return EXIT_USAGE;
 	verdict = chariot_verdict_by_name(argv[2]);
 	if (verdict < 0)
-		return usage("\"%s\" is none of report, skip, oops, pause, recover",
+		return usage("\"%s\" is none of " VERDICTS,
 			     argv[2]);
 	vm = vm_open(argv[0], NULL);
 	if (!vm)
@@ -105,7 +105,7 @@ static int verdict_set(int argc, char **argv)
 
 static const struct command commands[] = {
 	{ "show", "VM [DRIVER]", verdict_show },
-	{ "set", "VM DRIVER { report | skip | oops | pause }", verdict_set },
+	{ "set", "VM DRIVER { report | skip | oops | pause | recover }", verdict_set },
 	{},
 };
 

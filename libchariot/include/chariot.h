@@ -7,11 +7,13 @@
  * memory (the *profile*), reads the driver that the guest is loading, turns a
  * *policy* into the module's tables, and answers the module's events.
  *
- * Conventions: functions return 0 or a positive result, or -errno; functions
- * that return a pointer return NULL and set errno.  Where a name or a path is asked
- * for, NULL is one that nothing has.  Nothing is ever printed:
- * what went wrong, with names and places, goes to the log callback.  Opaque
- * objects are freed by the function named *__free; all *__free take NULL.
+ * Conventions: functions that return a signed number return 0 or a positive result,
+ * or -errno.  Functions that make or load something return it, or NULL with errno set;
+ * those that look something up return NULL, or address 0, when it is not there.  Where
+ * a name or a path is asked for, NULL is one that nothing has.  Nothing is ever
+ * printed: what went wrong, with names and places, goes to the log callback.  Opaque
+ * objects are freed by the function named *__free (a guard by *__stop); NULL does
+ * nothing.
  * An object may be used by one thread at a time, except where said otherwise.
  * Addresses are guest-virtual (gva) or guest-physical (gpa); lengths bytes.
  */
@@ -66,8 +68,8 @@ struct chariot_space {
 	uint64_t cr3, cr4;
 };
 
-/* Translate; *@left gets the bytes up to the end of the mapping's page.
- * -EFAULT: not mapped. */
+/* Translate; *@left, unless @left is NULL, gets the bytes up to the end of the mapping's
+ * page.  -EFAULT: not mapped. */
 CHARIOT_API int chariot_space__translate(const struct chariot_space *s,
 					 uint64_t gva, uint64_t *gpa,
 					 uint64_t *left);
@@ -170,7 +172,7 @@ chariot_driver__symbols(const struct chariot_driver *d, size_t *nr);
 CHARIOT_API const struct chariot_symbol *
 chariot_driver__imports(const struct chariot_driver *d, size_t *nr);
 /* Give a driver from a file its types, over those of @p, which must live longer.
- * 0, or -1 with errno: ENOENT: it has none; EINVAL: they are of another kernel. */
+ * -ENOENT: it has none; -EINVAL: they are of another kernel. */
 CHARIOT_API int chariot_driver__link(struct chariot_driver *d,
 				     const struct chariot_profile *p);
 /* Split BTF over the kernel's; NULL when the module has none. */
@@ -241,7 +243,8 @@ CHARIOT_API ssize_t chariot_vm__act(struct chariot_vm *vm, uint32_t domain,
 				    struct chariot_object **rows);
 CHARIOT_API int chariot_vm__request(struct chariot_vm *vm, uint32_t what,
 				    const char *name);
-/* Next event: 1, 0 on timeout, -errno.  @timeout_ms -1: wait. */
+/* Next event: 1; 0 when the time is over or a signal came; -errno.  @timeout_ms -1:
+ * wait. */
 CHARIOT_API int chariot_vm__next_event(struct chariot_vm *vm,
 				       struct chariot_event *ev, int timeout_ms);
 
@@ -254,6 +257,9 @@ CHARIOT_API const char *chariot_vm__describe(struct chariot_vm *vm,
 					     const struct chariot_event *ev,
 					     char *buf, size_t len);
 
+/* What chariot guard and attach, the libvirt hook and QEMU's device give to a guard
+ * that is not told a verdict. */
+#define CHARIOT_VERDICT_DEFAULT	CHARIOT_VERDICT_RECOVER
 CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
 CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
 /* May @len bytes be the name of a driver?  Letters, digits, '_', and '-' behind. */
@@ -269,9 +275,9 @@ struct chariot_guard_opts {
 	size_t sz;			/* sizeof(struct chariot_guard_opts) */
 	const char *drivers;		/* "e1000,nvme"; may be "" */
 	const char *const *policies;	/* files; NULL-terminated or NULL */
-	uint32_t verdict;		/* CHARIOT_VERDICT_* */
-	bool fail_stop;			/* on failure of ours: 1 pause the VM through
-					 * @on_event's ERROR, 0 let it go on (both say so) */
+	uint32_t verdict;		/* CHARIOT_VERDICT_*; 0 is REPORT, not the default */
+	bool fail_stop;			/* when we fail, the ERROR event has verdict PAUSE:
+					 * @on_event is to stop the VM */
 	uint32_t timeout_ms;		/* vCPU waits at most; 0: 60000 */
 	/* Called in the guard's thread for every event, after it was handled. */
 	void (*on_event)(void *ctx, const struct chariot_event *ev,
@@ -280,7 +286,8 @@ struct chariot_guard_opts {
 	bool events_apart;		/* they go to @on_event, not into the log, too */
 };
 
-/* Starts a thread that serves @vm (which it owns from then on). */
+/* Starts a thread that serves @vm, and owns it from then on; if this fails @vm stays the
+ * caller's. */
 CHARIOT_API struct chariot_guard *
 chariot_guard__start(struct chariot_vm *vm, const struct chariot_guard_opts *o);
 /* Stops the thread, drops the domains, frees @vm. */

@@ -213,7 +213,7 @@ static struct chariot_driver *check_driver_file(const struct facts *f,
 	       imports(d, "napi_alloc_skb") && !imports(d, "jiffies"),
 	       "%s: calls the allocators", f->version);
 	tap_ok(nr_sections > 10, "%s: %zu sections", f->version, nr_sections);
-	tap_ok(!driver_link_btf(d, p) &&
+	tap_ok(!chariot_driver__link(d, p) &&
 	       btf__find_by_name_kind(chariot_driver__btf(d),
 				      "e1000_xmit_frame", BTF_KIND_FUNC) > 0,
 	       "%s: types over the kernel's", f->version);

@@ -213,7 +213,7 @@ static void test_driver(const struct chariot_policy *policy,
 	struct chariot_tables *t;
 	struct view v;
 
-	driver_link_btf(d, p);
+	chariot_driver__link(d, p);
 	t = chariot_tables__build(policy, p, NULL, d);
 	if (!tap_ok(t, "%s: tables", what))
 		return;
@@ -223,6 +223,9 @@ static void test_driver(const struct chariot_policy *policy,
 	       "%s: %u ranges, %u gates, %u entries, %u ops", what,
 	       v.c->nr_ranges, v.c->nr_gates, v.c->nr_entries, v.c->nr_ops);
 	tap_ok(none_hidden(&v), "%s: no gate is hidden by inherited code", what);
+	/* chariot.policy(5) says so. */
+	tap_ok(!v.c->flags && !v.c->defer,
+	       "%s: mode strict, and nothing is deferred, by default", what);
 	chariot_tables__free(t);
 }
 

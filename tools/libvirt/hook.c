@@ -344,7 +344,9 @@ static int attach(const struct isolation *is)
 
 int main(int argc, char **argv)
 {
-	struct isolation is = { .verdict = "recover" };
+	struct isolation is = {
+		.verdict = chariot_verdict_name(CHARIOT_VERDICT_DEFAULT),
+	};
 	const char *op;
 	xmlDoc *doc;
 	int r;

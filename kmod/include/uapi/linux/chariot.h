@@ -18,9 +18,9 @@
  *   ESHUTDOWN  the isolation of this VM was switched off, after a failure of
  *           our own or because the VM is going away.
  *
- * and a call that fails changes nothing.  Guest addresses are guest-virtual
- * (gva) in the guest kernel's address space, or guest-physical (gpa); lengths
- * are in bytes.
+ * and a call that fails changes nothing, but CHARIOT_MEM, which may have copied a
+ * part.  Guest addresses are guest-virtual (gva) in the guest kernel's address space,
+ * or guest-physical (gpa); lengths are in bytes.
  *
  * Words: a *VM* is a KVM virtual machine.  A *domain* is one isolated driver
  * in one VM; its number, 1 and up, is also the number of its *view*, the
@@ -218,7 +218,9 @@ enum {
 struct chariot_op {
 	__u8  op;			/* CHARIOT_OP_* */
 	__u8  phase;			/* CHARIOT_PHASE_* */
-	__u8  base;			/* CHARIOT_ARG(0..5) or CHARIOT_RET */
+	__u8  base;			/* CHARIOT_ARG(0..5), CHARIOT_RET; in ops that a WALK
+					 * or REACH runs CHARIOT_THIS, in rules
+					 * CHARIOT_CURRENT */
 	__u8  nr_deref;			/* 0..2 */
 	__u8  map;			/* CHARIOT_MAP_* */
 	__u8  len_kind;			/* CHARIOT_LEN_* */
@@ -232,7 +234,8 @@ struct chariot_op {
 	__u16 nr_sub;
 	__u16 stride;			/* WALK: bytes from one element to the next */
 	__u32 len_shift;		/* 0..63 */
-	__u32 flags;			/* CHARIOT_WALK_* */
+	__u32 flags;			/* WALK: CHARIOT_WALK_NOW; CHECK: CHARIOT_CHECK_IN();
+					 * else 0 */
 };
 enum {
 	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
