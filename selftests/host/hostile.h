@@ -73,6 +73,9 @@ void test_prefault(void);
 void test_swap(void);
 void test_rom(void);
 
+/* size.c */
+void test_sizes(void);
+
 /* who.c */
 void test_who(void);
 

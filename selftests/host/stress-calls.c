@@ -35,8 +35,8 @@ union any {
 	struct chariot_grant grant;
 	struct chariot_act_read act_read;
 	struct chariot_stats stats;
-	char bytes[1024];
-	uint64_t words[128];
+	char bytes[8192];		/* more than any @argsz that is allowed */
+	uint64_t words[1024];
 };
 
 /* ---- values ------------------------------------------------------------- */
@@ -474,6 +474,15 @@ static void spoil(struct rng *r, const struct call *c, union any *a)
 	}
 }
 
+/* A structure of another version, seldom with something in what it has more. */
+static void resize(struct rng *r, const struct call *c, union any *a)
+{
+	a->argsz = one_in(r, 4) ? rng64(r) :
+		   c->size + below(r, 2 * PAGE - 2 * c->size);
+	if (one_in(r, 2) && a->argsz > c->size && a->argsz <= sizeof(*a))
+		a->bytes[c->size + below(r, a->argsz - c->size)] = rng64(r);
+}
+
 static long do_ioctl(struct world *w, struct rng *r, const struct call *c)
 {
 	bool dev = c->cmd == CHARIOT_INFO || c->cmd == CHARIOT_ATTACH;
@@ -487,6 +496,8 @@ static long do_ioctl(struct world *w, struct rng *r, const struct call *c)
 		c->fill(w, r, &a);
 	if (one_in(r, 6))
 		spoil(r, c, &a);
+	if (one_in(r, 16))
+		resize(r, c, &a);
 	ret = ioctl(fd, c->cmd, &a);
 	if (c->cmd == CHARIOT_ATTACH) {
 		/* The numbers that this takes do not depend on the result. */

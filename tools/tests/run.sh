@@ -66,7 +66,7 @@ test_grammar()
 	t 0 '^chariot [0-9]+\.' version
 	t 0 '^chariot [0-9]+\.' -V
 	t 0 '^chariot [0-9]+\.' --version
-	j 0 'o["api_version"] == 2' -j version
+	j 0 'o["api_version"] == 3' -j version
 	t 2 'no object "bogus"' bogus
 	t 2 'no option --bogus' --bogus
 	for o in $OBJECTS; do

@@ -3,14 +3,20 @@
  * Chariot: isolation of guest kernel drivers by the KVM host.
  *
  * This header is the manual of /dev/chariot.  Every structure starts with
- * @argsz, the size of the structure as the caller knows it, and @flags.  A
- * call fails with
+ * @argsz, the size of the structure in bytes as the caller knows it, and @flags.
+ * Structures grow at their end (Documentation/api.rst, "Versions"): a member that
+ * the caller does not have counts as 0, and one that the module does not have must
+ * be 0.  No more than @argsz bytes are read or written, and "out" members that the
+ * module does not have stay as they are.  A call fails with
  *
- *   EINVAL  @argsz is too small, an unknown flag is set, a reserved field is
- *           not zero, or a value is out of range;
+ *   ENOTTY  the number is none of this version;
+ *   EINVAL  @argsz is less than the structure had when its version was first
+ *           published, an unknown flag is set, a reserved field is not zero, or a
+ *           value is out of range;
  *   EFAULT  a pointer does not lead to memory of the caller, or a guest
  *           address is not mapped by the guest;
- *   E2BIG   a table has more rows than CHARIOT_MAX_* allows;
+ *   E2BIG   a member that the module does not have is not 0, or @argsz is more
+ *           than a page (4096); a table has more rows than CHARIOT_MAX_* allows;
  *   ENOSPC  the VM has CHARIOT_MAX_MEMORY, or 4096 blocks of 2 MiB of addresses
  *           where it has no memory are named;
  *   EINTR   the caller was killed;
@@ -18,7 +24,8 @@
  *   ESHUTDOWN  the isolation of this VM was switched off, after a failure of
  *           our own or because the VM is going away.
  *
- * and a call that fails changes nothing.  Guest addresses are guest-virtual
+ * and a call that fails changes nothing; only MEM and ACT_READ may have copied a
+ * part.  Guest addresses are guest-virtual
  * (gva) in the guest kernel's address space, or guest-physical (gpa); lengths
  * are in bytes.
  *
@@ -32,7 +39,11 @@
 #include <linux/types.h>
 #include <linux/ioctl.h>
 
-#define CHARIOT_API_VERSION	2	/* 1: load_gva and recover.oops were nops */
+/*
+ * 1: load_gva and recover.oops were nops
+ * 2: a structure's size was part of the number of its call; the mode was a flag
+ */
+#define CHARIOT_API_VERSION	3
 #define CHARIOT_NAME_LEN	56	/* MODULE_NAME_LEN of Linux, 64-bit */
 
 #define CHARIOT_MAX_RANGES	4096
@@ -44,11 +55,18 @@
 #define CHARIOT_MAX_FRAMES	8192		/* calls and interrupts under way */
 #define CHARIOT_MAX_MEMORY	(256ULL << 20)	/* bytes of the host, for tables and ACTs */
 
+/*
+ * Numbers tell neither direction nor size, which may change: beside each one is
+ * its structure, and whether it is only read (in) or also written (in, out).
+ */
 #define CHARIOT_IOC		0xCB
 
 /* ---- /dev/chariot ------------------------------------------------------ */
 
-/* CHARIOT_INFO: what this host can do. */
+/*
+ * CHARIOT_INFO: what this host can do.  Its number, and the structure up to
+ * @api_version, are the same in all versions from 3 on.
+ */
 struct chariot_info {
 	__u32 argsz;
 	__u32 flags;			/* 0 */
@@ -85,8 +103,8 @@ struct chariot_attach {
 	__u32 reserved;
 };
 
-#define CHARIOT_INFO		_IOWR(CHARIOT_IOC, 0x00, struct chariot_info)
-#define CHARIOT_ATTACH		_IOW(CHARIOT_IOC, 0x01, struct chariot_attach)
+#define CHARIOT_INFO		_IO(CHARIOT_IOC, 0x00)	/* in, out: chariot_info */
+#define CHARIOT_ATTACH		_IO(CHARIOT_IOC, 0x01)	/* in: chariot_attach */
 
 /* ---- the VM handle ----------------------------------------------------- */
 
@@ -633,20 +651,20 @@ struct chariot_audit {
 #define CHARIOT_AUDIT_WRITE	(1U << 0)
 #define CHARIOT_AUDIT_EXEC	(1U << 1)
 
-#define CHARIOT_VM_INFO		_IOWR(CHARIOT_IOC, 0x10, struct chariot_vm_info)
-#define CHARIOT_MEM		_IOWR(CHARIOT_IOC, 0x11, struct chariot_mem)
-#define CHARIOT_WATCH		_IOW(CHARIOT_IOC, 0x12, struct chariot_watch)
-#define CHARIOT_CONTINUE	_IOW(CHARIOT_IOC, 0x13, struct chariot_continue)
-#define CHARIOT_RESET		_IOW(CHARIOT_IOC, 0x14, struct chariot_reset)
-#define CHARIOT_POST		_IOW(CHARIOT_IOC, 0x15, struct chariot_post)
-#define CHARIOT_AUDIT		_IOWR(CHARIOT_IOC, 0x16, struct chariot_audit)
-#define CHARIOT_DOMAIN_CREATE	_IOW(CHARIOT_IOC, 0x20, struct chariot_domain_create)
-#define CHARIOT_DOMAIN_DROP	_IOW(CHARIOT_IOC, 0x21, struct chariot_domain_op)
-#define CHARIOT_DOMAIN_SET	_IOW(CHARIOT_IOC, 0x22, struct chariot_domain_op)
-#define CHARIOT_DOMAIN_INFO	_IOWR(CHARIOT_IOC, 0x23, struct chariot_domain_info)
-#define CHARIOT_GRANT		_IOW(CHARIOT_IOC, 0x24, struct chariot_grant)
-#define CHARIOT_ACT_READ	_IOWR(CHARIOT_IOC, 0x25, struct chariot_act_read)
-#define CHARIOT_STATS		_IOWR(CHARIOT_IOC, 0x26, struct chariot_stats)
+#define CHARIOT_VM_INFO		_IO(CHARIOT_IOC, 0x10)	/* in, out: chariot_vm_info */
+#define CHARIOT_MEM		_IO(CHARIOT_IOC, 0x11)	/* in: chariot_mem */
+#define CHARIOT_WATCH		_IO(CHARIOT_IOC, 0x12)	/* in: chariot_watch */
+#define CHARIOT_CONTINUE	_IO(CHARIOT_IOC, 0x13)	/* in: chariot_continue */
+#define CHARIOT_RESET		_IO(CHARIOT_IOC, 0x14)	/* in: chariot_reset */
+#define CHARIOT_POST		_IO(CHARIOT_IOC, 0x15)	/* in: chariot_post */
+#define CHARIOT_AUDIT		_IO(CHARIOT_IOC, 0x16)	/* in, out: chariot_audit */
+#define CHARIOT_DOMAIN_CREATE	_IO(CHARIOT_IOC, 0x20)	/* in: chariot_domain_create */
+#define CHARIOT_DOMAIN_DROP	_IO(CHARIOT_IOC, 0x21)	/* in: chariot_domain_op */
+#define CHARIOT_DOMAIN_SET	_IO(CHARIOT_IOC, 0x22)	/* in: chariot_domain_op */
+#define CHARIOT_DOMAIN_INFO	_IO(CHARIOT_IOC, 0x23)	/* in, out: chariot_domain_info */
+#define CHARIOT_GRANT		_IO(CHARIOT_IOC, 0x24)	/* in: chariot_grant */
+#define CHARIOT_ACT_READ	_IO(CHARIOT_IOC, 0x25)	/* in, out: chariot_act_read */
+#define CHARIOT_STATS		_IO(CHARIOT_IOC, 0x26)	/* in, out: chariot_stats */
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -655,6 +673,10 @@ struct chariot_audit {
  * O_NONBLOCK and none is there; EINVAL when not even one fits.  poll() tells
  * POLLIN when one is there, POLLHUP when the VM's isolation is dead.  When a
  * reader is too slow the newest events are dropped and counted.
+ *
+ * An event has 248 bytes in this version, which @size tells; what follows the
+ * members of its type is 0, and may become members.  A reader passes over types
+ * and flags that it does not know, but answers all that WAITS.
  */
 enum {
 	CHARIOT_EV_ERROR,		/* u.error: our part failed, the guest goes on */
