@@ -307,7 +307,7 @@ static long info(struct chariot_domain *dom, union args *a)
 	i->memory = dom->memory +
 		    dom->nr_frames * (sizeof(struct chariot_frame) +
 				      sizeof(struct chariot_entry));
-	i->mode = dom->fast ? CHARIOT_DOMAIN_FAST : 0;
+	i->mode = dom->mode;
 	i->reserved0 = 0;
 	memset(i->reserved, 0, sizeof(i->reserved));
 	return 0;
@@ -451,7 +451,7 @@ static const struct call vm_calls[] = {
 	CALL(CHARIOT_POST, chariot_post, name, CALL_IN, 0, do_post),
 	CALL(CHARIOT_AUDIT, chariot_audit, reserved, CALL_IN_OUT, 0, do_audit),
 	CALL(CHARIOT_DOMAIN_CREATE, chariot_domain_create, recover.flags,
-	     CALL_IN, CHARIOT_DOMAIN_FAST, do_create),
+	     CALL_IN, 0, do_create),
 	CALL(CHARIOT_DOMAIN_DROP, chariot_domain_op, verdict, CALL_IN, 0,
 	     do_drop),
 	CALL(CHARIOT_DOMAIN_SET, chariot_domain_op, verdict, CALL_IN, 0, do_set),

@@ -830,7 +830,7 @@ static enum action driver_write(struct fault *f)
 		f->dom->stats.page_grants++;
 		return PASS;
 	}
-	if (f->dom->fast && open_stack(f))
+	if (f->dom->mode == CHARIOT_MODE_FAST && open_stack(f))
 		return PASS;
 	switch (chariot_domain_range(f->dom, f->rip)) {
 	case CHARIOT_RANGE_TEXT:

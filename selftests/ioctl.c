@@ -43,7 +43,7 @@ static struct call {
 	C(CHARIOT_CONTINUE, 0, chariot_continue),
 	C(CHARIOT_RESET, 0, chariot_reset),
 	C(CHARIOT_POST, 0, chariot_post),
-	C(CHARIOT_DOMAIN_CREATE, CHARIOT_DOMAIN_FAST, chariot_domain_create),
+	C(CHARIOT_DOMAIN_CREATE, 0, chariot_domain_create),
 	C(CHARIOT_DOMAIN_DROP, 0, chariot_domain_op),
 	C(CHARIOT_DOMAIN_SET, 0, chariot_domain_op),
 	C(CHARIOT_DOMAIN_INFO, 0, chariot_domain_info),
@@ -503,7 +503,8 @@ static void test_create(int fd)
 	CREATE(EINVAL, "check in no argument", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
 	CREATE(EINVAL, "defer too much", .defer = CHARIOT_MAX_DEFER + 1);
-	CREATE(EINVAL, "an unknown flag", .flags = CHARIOT_DOMAIN_FAST << 1);
+	CREATE(EINVAL, "an unknown flag", .flags = 1);
+	CREATE(EINVAL, "an unknown mode", .mode = CHARIOT_NR_MODES);
 	op = (struct chariot_op){ .len_mul = CHARIOT_MAX_OBJECT + 1 };
 	CREATE(EINVAL, "op with too large a factor", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);

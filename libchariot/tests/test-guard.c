@@ -275,6 +275,12 @@ static void test_names(void)
 	for (uint32_t i = 0; i < CHARIOT_NR_VERDICTS; i++)
 		if (chariot_verdict_by_name(chariot_verdict_name(i)) != (int)i)
 			tap_ok(false, "verdict %u", i);
+	for (uint32_t i = 0; i < CHARIOT_NR_MODES; i++)
+		if (chariot_mode_by_name(chariot_mode_name(i)) != (int)i)
+			tap_ok(false, "mode %u", i);
+	tap_ok(chariot_mode_by_name("frob") == -EINVAL &&
+	       chariot_mode_by_name(NULL) == -EINVAL &&
+	       !strcmp(chariot_mode_name(99), "unknown"), "names of modes");
 	tap_ok(chariot_name_ok("snd-hda_Intel9", 14) &&
 	       chariot_name_ok("e1000,nvme", 5) &&
 	       !chariot_name_ok("--help", 6) && !chariot_name_ok("a,b", 3) &&

@@ -291,7 +291,9 @@ static void fill_create(struct world *w, struct rng *r, union any *a)
 {
 	struct chariot_domain_create *c = &a->create;
 
-	a->flags = some_flags(r, CHARIOT_DOMAIN_FAST);
+	a->flags = some_flags(r, 0);
+	c->mode = below(r, one_in(r, 16) ? CHARIOT_NR_MODES + 1 :
+					   CHARIOT_NR_MODES);
 	strcpy(c->name, "stress");
 	c->verdict = one_in(r, 4) ? below(r, CHARIOT_NR_VERDICTS) :
 				    CHARIOT_VERDICT_SKIP;

@@ -465,7 +465,7 @@ struct chariot_recover {
  */
 struct chariot_domain_create {
 	__u32 argsz;
-	__u32 flags;			/* CHARIOT_DOMAIN_FAST or 0 */
+	__u32 flags;			/* 0 */
 	char  name[CHARIOT_NAME_LEN];	/* NUL-terminated */
 	__u32 verdict;			/* CHARIOT_VERDICT_* */
 	__u32 nr_ranges;
@@ -481,15 +481,19 @@ struct chariot_domain_create {
 	struct chariot_kernel kernel;
 	__u32 defer;			/* objects that stay granted after their free, the
 					 * last ones; CHARIOT_MAX_DEFER at most */
-	__u32 reserved;
+	__u32 mode;			/* CHARIOT_MODE_* */
 	struct chariot_recover recover;	/* all 0: cannot be recovered */
 };
 #define CHARIOT_MAX_DEFER	65536
-/*
- * Whole pages of the stacks that the driver runs on are open to it, and stay so
- * for as long as they are stacks: a write to a caller's frame is not seen.
- */
-#define CHARIOT_DOMAIN_FAST	(1U << 0)
+enum {
+	CHARIOT_MODE_STRICT,		/* of a stack the driver writes its own frames, and
+					 * what it was granted */
+	CHARIOT_MODE_FAST,		/* whole pages of the stacks that the driver runs on
+					 * are open to it, and stay so for as long as they
+					 * are stacks: a write to a caller's frame is not
+					 * seen */
+	CHARIOT_NR_MODES
+};
 enum {
 	CHARIOT_VERDICT_REPORT,		/* let the write happen */
 	CHARIOT_VERDICT_SKIP,		/* drop the write, go on behind it */
@@ -525,7 +529,7 @@ struct chariot_domain_info {
 	__u64 nr_pages_shared;		/* out: pages with a byte map */
 	__u64 nr_frames;		/* out: calls and interrupts under way */
 	__u64 memory;			/* out: host bytes used for this domain */
-	__u32 mode;			/* out: flags of CHARIOT_DOMAIN_CREATE */
+	__u32 mode;			/* out: CHARIOT_MODE_* */
 	__u32 reserved0;
 	__u64 reserved[3];
 };
@@ -602,7 +606,7 @@ struct chariot_stats {
 	__u64 exits_kvm;		/* of these, passed on to KVM */
 	__u64 ahead;			/* writes and calls that were handled in the
 					 * exit before them, and so have none */
-	__u64 stack_grants;		/* stack pages opened, CHARIOT_DOMAIN_FAST */
+	__u64 stack_grants;		/* stack pages opened, CHARIOT_MODE_FAST */
 	__u64 call_grants;		/* pages of objects opened for a call */
 	__u64 faults;			/* times the driver has failed */
 	__u64 refused;			/* kernel -> driver, while it had failed */
