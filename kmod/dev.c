@@ -401,6 +401,11 @@ static long do_act_read(struct chariot_handle *h, union args *a)
 	return err ?: n;
 }
 
+/* The order of CHARIOT_COUNTERS() is the callers', too. */
+static_assert(offsetof(struct chariot_stats, entries) == 16);
+static_assert(offsetof(struct chariot_stats, down_ms) == 16 + 26 * sizeof(u64));
+static_assert(offsetofend(struct chariot_stats, reserved2) == 240);
+
 static void clear_stats(struct chariot_stats *st)
 {
 	*st = (struct chariot_stats){

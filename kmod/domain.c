@@ -629,11 +629,9 @@ int chariot_domain_create(struct chariot_vm *vm,
 void chariot_stats_add(struct chariot_stats *to,
 		       const struct chariot_stats *from)
 {
-	u64 *a = &to->entries;
-	const u64 *b = &from->entries;
-
-	while (a < &to->reserved2[0])
-		*a++ += *b++;
+#define ADD(name, exit, text)	to->name += from->name;
+	CHARIOT_COUNTERS(ADD)
+#undef ADD
 }
 
 void chariot_domain_drop(struct chariot_domain *dom)

@@ -560,19 +560,19 @@ void world_isolate(struct world *w)
 
 void world_stats(struct world *w)
 {
-	struct chariot_stats st;
-	uint64_t *from = (uint64_t *)&st.entries;
-	uint64_t *to = (uint64_t *)&counts->stats.entries;
-	unsigned int i, n;
+	struct chariot_stats st, *to = &counts->stats;
+	unsigned int i;
 	int h;
 
 	for (i = 0; i < NR_VMS; i++) {
 		st = (struct chariot_stats){ .argsz = sizeof(st) };
 		h = attach(w->vm[i].fd);
-		if (h >= 0 && !ioctl(h, CHARIOT_STATS, &st))
-			for (n = 0; &from[n] < (uint64_t *)st.reserved2; n++)
-				__atomic_fetch_add(&to[n], from[n],
-						   __ATOMIC_RELAXED);
+		if (h >= 0 && !ioctl(h, CHARIOT_STATS, &st)) {
+#define ADD(name, exit, text) \
+	__atomic_fetch_add(&to->name, st.name, __ATOMIC_RELAXED);
+			CHARIOT_COUNTERS(ADD)
+#undef ADD
+		}
 		close(h);
 	}
 }

@@ -576,42 +576,56 @@ struct chariot_act_read {
 	__u64 buf;			/* struct chariot_object[] */
 };
 
-/* CHARIOT_STATS: counters of a domain, or with @domain 0 of the whole VM. */
+/*
+ * CHARIOT_STATS: counters of a domain, or with @domain 0 of the whole VM, with
+ * those of its domains that are gone.
+ *
+ * This is the one list of the counters: X(name, exit, what it counts), where @exit
+ * is 1 if each one has been an exit (a second-stage fault) of its own.  Their order
+ * is that of the structure: new ones come last, the first in place of @reserved2.
+ *
+ * @beside also counts what an exception interrupts there.  The sum of what has an
+ * exit of its own is at most @exits + @ahead: a fault can come again, or find that
+ * there is nothing left to do.
+ */
+#define CHARIOT_COUNTERS(X)						\
+	X(entries, 1, "kernel called the driver")			\
+	X(returns, 1, "driver returned to the kernel")			\
+	X(calls, 1, "driver called the kernel")				\
+	X(call_returns, 1, "kernel returned to the driver")		\
+	X(interrupts, 1, "interrupt taken in the driver")		\
+	X(interrupt_returns, 1, "return from an interrupt")		\
+	X(emulated_writes, 1, "write to a shared page, granted")	\
+	X(stack_writes, 0, "emulated writes on the entry's stack page")	\
+	X(argument_writes, 0, "emulated writes by an argument's grant")	\
+	X(page_grants, 1, "write to a page of its own")			\
+	X(walk_grants, 1, "page opened for AMD page walks")		\
+	X(unemulated_grants, 1, "page opened: KVM cannot emulate")	\
+	X(violations, 1, "violation")					\
+	X(bad_control_flow, 0, "violations by a bad jump or entry")	\
+	X(allocations, 0, "objects granted at gates")			\
+	X(frees, 0, "objects revoked at gates")				\
+	X(unknown_frees, 0, "frees of what was not granted")		\
+	X(beside, 1, "kernel code on an inherited page went on")	\
+	X(exits, 0, "second-stage faults seen")				\
+	X(exits_kvm, 1, "passed on to KVM")				\
+	X(ahead, 0, "writes and calls that needed no exit")		\
+	X(stack_grants, 1, "stack page opened (mode fast)")		\
+	X(call_grants, 0, "pages of arguments opened for a call")	\
+	X(faults, 0, "times the driver has failed")			\
+	X(refused, 0, "calls of a driver that had failed")		\
+	X(recoveries, 0, "times it was loaded again after that")	\
+	X(down_ms, 0, "milliseconds without it")
+
 struct chariot_stats {
 	__u32 argsz;
 	__u32 flags;			/* 0 */
-	__u32 domain;
+	__u32 domain;			/* in */
 	__u32 reserved;
-	__u64 entries;			/* kernel -> driver */
-	__u64 returns;			/* driver -> kernel, of an entry */
-	__u64 calls;			/* driver -> kernel function */
-	__u64 call_returns;
-	__u64 interrupts;		/* taken in driver code */
-	__u64 interrupt_returns;
-	__u64 emulated_writes;		/* on shared pages, granted */
-	__u64 stack_writes;		/* of these, on the entry's stack page */
-	__u64 argument_writes;		/* of these, granted by an argument */
-	__u64 page_grants;		/* write faults on pages wholly the domain's */
-	__u64 walk_grants;		/* pages opened for AMD page walks */
-	__u64 unemulated_grants;	/* pages opened since KVM cannot emulate */
-	__u64 violations;
-	__u64 bad_control_flow;		/* of these */
-	__u64 allocations;		/* objects granted at gates */
-	__u64 frees;			/* objects revoked at gates */
-	__u64 unknown_frees;		/* frees of what was not granted */
-	__u64 beside;			/* kernel code on the page of an inherit function,
-					 * or interrupted there by an exception, that
-					 * went on in the kernel view */
-	__u64 exits;			/* second-stage faults seen by Chariot */
-	__u64 exits_kvm;		/* of these, passed on to KVM */
-	__u64 ahead;			/* writes and calls that were handled in the
-					 * exit before them, and so have none */
-	__u64 stack_grants;		/* stack pages opened, CHARIOT_MODE_FAST */
-	__u64 call_grants;		/* pages of objects opened for a call */
-	__u64 faults;			/* times the driver has failed */
-	__u64 refused;			/* kernel -> driver, while it had failed */
-	__u64 recoveries;		/* init was done again after that */
-	__u64 down_ms;			/* time between the two */
+	/* out */
+#define CHARIOT_COUNTER(name, exit, text)	__u64 name;
+	CHARIOT_COUNTERS(CHARIOT_COUNTER)
+#undef CHARIOT_COUNTER
 	__u64 reserved2[1];
 };
 
