@@ -281,7 +281,7 @@ enum {
 #define CHARIOT_CHECK_IN(n)	(((n) + 1U) << 4)	/* CHECK: and, if arg n (0..5) points
 						 * into an object of the domain, in the
 						 * same one */
-#define CHARIOT_CHECK_ARG(flags) (((flags) >> 4) - 1U)	/* that n, of flags but 0 */
+#define CHARIOT_CHECK_IN_OF(flags) (((flags) >> 4) - 1U)	/* that n, of flags but 0 */
 #define CHARIOT_WALK_NOW	(1U << 0)	/* entry: HAND and LEND of each
 						 * element when the driver is called,
 						 * and not when it writes */
@@ -341,10 +341,12 @@ struct chariot_gate {
 						 * task may have of a driver that has failed */
 /* entry: what it returns when the driver has failed, chariot_recover.returns[n] */
 #define CHARIOT_GATE_RETURN(n)	((n) << 4)	/* 0..7 */
+#define CHARIOT_GATE_RETURN_OF(flags) (((flags) >> 4) & 7)	/* that n */
 #define CHARIOT_GATE_REQUEST	(1U << 7)	/* entry: is told of an error when it fails, and
 						 * cleans nothing up */
 /* entry: what is done in its place then, chariot_recover.stand_ins[n - 1] */
 #define CHARIOT_GATE_STAND_IN(n) ((n) << 8)	/* 1..15, 0: nothing */
+#define CHARIOT_GATE_STAND_IN_OF(flags) (((flags) >> 8) & 15)	/* that n */
 
 /*
  * How a driver is recovered (CHARIOT_VERDICT_RECOVER).  When it does what it may
@@ -393,6 +395,8 @@ struct chariot_lock {
 					 * the function that takes, CHARIOT_NO_ARG, or
 					 * CHARIOT_LOCK_CONST(n) */
 #define CHARIOT_LOCK_CONST(n)	(0x80 | (n))	/* 0..127 */
+#define CHARIOT_LOCK_IS_CONST(arg) (((arg) & 0x80) != 0)
+#define CHARIOT_LOCK_CONST_OF(arg) ((arg) & 0x7f)	/* that n */
 	__u8  when;			/* CHARIOT_LOCK_* */
 	__u32 flags;			/* CHARIOT_LOCK_* */
 };
@@ -438,7 +442,7 @@ struct chariot_recover {
 	struct chariot_call restart;
 	__u64 stand_ins;		/* struct chariot_stand_in[] */
 	__u64 locks;			/* struct chariot_lock[], by gva */
-	__u32 nr_stand_ins;		/* at most 15 */
+	__u32 nr_stand_ins;		/* at most CHARIOT_MAX_STAND_INS */
 	__u32 nr_locks;			/* at most CHARIOT_MAX_LOCKS */
 	/* An exception in the idle task is entered with irq_enter(): what undoes it,
 	 * and where task_struct has flags, of which @idle tells. */
@@ -449,6 +453,7 @@ struct chariot_recover {
 };
 /* @locks has all by which the kernel could come to call the driver. */
 #define CHARIOT_RECOVER_COMPLETE	(1U << 0)
+#define CHARIOT_MAX_STAND_INS	15		/* CHARIOT_GATE_STAND_IN() */
 #define CHARIOT_MAX_LOCKS	1024
 
 /*
