@@ -49,9 +49,35 @@ union args {
 
 struct call {
 	unsigned int cmd;
+	u32 min, size;		/* of its structure: as first published, and now */
+	enum { CALL_IN, CALL_IN_OUT } dir;
 	u32 flags;		/* known ones */
 	long (*fn)(struct chariot_handle *h, union args *a);
 };
+
+/* @last was the last member when version 3 of the interface was published: what is
+ * behind it an older program does not have.  So it never changes. */
+#define CALL(cmd, type, last, dir, flags, fn)				\
+	{ cmd, offsetofend(struct type, last), sizeof(struct type), dir, flags, fn }
+
+/* What the caller does not have is 0; what we do not have must be. */
+static long copy_in(const struct call *c, union args *a, void __user *arg)
+{
+	u32 argsz;
+	int err;
+
+	if (get_user(argsz, (u32 __user *)arg))
+		return -EFAULT;
+	if (argsz < c->min)
+		return -EINVAL;
+	if (argsz > PAGE_SIZE)
+		return -E2BIG;
+	err = copy_struct_from_user(a, c->size, arg, argsz);
+	if (err)
+		return err;
+	a->argsz = argsz;	/* the caller's memory may have changed since */
+	return a->flags & ~c->flags ? -EINVAL : 0;
+}
 
 static long run_call(const struct call *calls, size_t nr,
 		     struct chariot_handle *h, unsigned int cmd,
@@ -68,17 +94,10 @@ static long run_call(const struct call *calls, size_t nr,
 	a = kzalloc(sizeof(*a), GFP_KERNEL_ACCOUNT);
 	if (!a)
 		return -ENOMEM;
-	r = -EFAULT;
-	if (copy_from_user(a, arg, _IOC_SIZE(cmd)))
-		goto free;
-	r = -EINVAL;
-	if (a->argsz < _IOC_SIZE(cmd) || a->flags & ~c->flags)
-		goto free;
-	r = c->fn(h, a);
-	if (r >= 0 && _IOC_DIR(cmd) & _IOC_READ &&
-	    copy_to_user(arg, a, _IOC_SIZE(cmd)))
+	r = copy_in(c, a, arg) ?: c->fn(h, a);
+	if (r >= 0 && c->dir == CALL_IN_OUT &&
+	    copy_to_user(arg, a, min(a->argsz, c->size)))
 		r = -EFAULT;
-free:
 	kfree(a);
 	return r;
 }
@@ -291,7 +310,7 @@ static long info(struct chariot_domain *dom, union args *a)
 	i->memory = dom->memory +
 		    dom->nr_frames * (sizeof(struct chariot_frame) +
 				      sizeof(struct chariot_entry));
-	i->mode = dom->fast ? CHARIOT_DOMAIN_FAST : 0;
+	i->mode = dom->mode;
 	i->reserved0 = 0;
 	memset(i->reserved, 0, sizeof(i->reserved));
 	return 0;
@@ -385,6 +404,11 @@ static long do_act_read(struct chariot_handle *h, union args *a)
 	return err ?: n;
 }
 
+/* The order of CHARIOT_COUNTERS() is the callers', too. */
+static_assert(offsetof(struct chariot_stats, entries) == 16);
+static_assert(offsetof(struct chariot_stats, down_ms) == 16 + 26 * sizeof(u64));
+static_assert(offsetofend(struct chariot_stats, reserved2) == 240);
+
 static void clear_stats(struct chariot_stats *st)
 {
 	*st = (struct chariot_stats){
@@ -425,20 +449,27 @@ static long do_stats(struct chariot_handle *h, union args *a)
 /* ---- the handle's file -------------------------------------------------- */
 
 static const struct call vm_calls[] = {
-	{ CHARIOT_VM_INFO, 0, do_vm_info },
-	{ CHARIOT_MEM, CHARIOT_MEM_WRITE, do_mem },
-	{ CHARIOT_WATCH, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD, do_watch },
-	{ CHARIOT_CONTINUE, 0, do_continue },
-	{ CHARIOT_RESET, 0, do_reset },
-	{ CHARIOT_POST, 0, do_post },
-	{ CHARIOT_AUDIT, 0, do_audit },
-	{ CHARIOT_DOMAIN_CREATE, CHARIOT_DOMAIN_FAST, do_create },
-	{ CHARIOT_DOMAIN_DROP, 0, do_drop },
-	{ CHARIOT_DOMAIN_SET, 0, do_set },
-	{ CHARIOT_DOMAIN_INFO, 0, do_info },
-	{ CHARIOT_GRANT, CHARIOT_GRANT_REVOKE, do_grant },
-	{ CHARIOT_ACT_READ, 0, do_act_read },
-	{ CHARIOT_STATS, 0, do_stats },
+	CALL(CHARIOT_VM_INFO, chariot_vm_info, events_lost, CALL_IN_OUT, 0,
+	     do_vm_info),
+	CALL(CHARIOT_MEM, chariot_mem, buf, CALL_IN, CHARIOT_MEM_WRITE, do_mem),
+	CALL(CHARIOT_WATCH, chariot_watch, cr4, CALL_IN,
+	     CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD, do_watch),
+	CALL(CHARIOT_CONTINUE, chariot_continue, seq, CALL_IN, 0, do_continue),
+	CALL(CHARIOT_RESET, chariot_reset, flags, CALL_IN, 0, do_reset),
+	CALL(CHARIOT_POST, chariot_post, name, CALL_IN, 0, do_post),
+	CALL(CHARIOT_AUDIT, chariot_audit, reserved, CALL_IN_OUT, 0, do_audit),
+	CALL(CHARIOT_DOMAIN_CREATE, chariot_domain_create, recover.flags,
+	     CALL_IN, 0, do_create),
+	CALL(CHARIOT_DOMAIN_DROP, chariot_domain_op, verdict, CALL_IN, 0,
+	     do_drop),
+	CALL(CHARIOT_DOMAIN_SET, chariot_domain_op, verdict, CALL_IN, 0, do_set),
+	CALL(CHARIOT_DOMAIN_INFO, chariot_domain_info, reserved, CALL_IN_OUT, 0,
+	     do_info),
+	CALL(CHARIOT_GRANT, chariot_grant, len, CALL_IN, CHARIOT_GRANT_REVOKE,
+	     do_grant),
+	CALL(CHARIOT_ACT_READ, chariot_act_read, buf, CALL_IN_OUT, 0,
+	     do_act_read),
+	CALL(CHARIOT_STATS, chariot_stats, reserved2, CALL_IN_OUT, 0, do_stats),
 };
 
 static long handle_ioctl(struct file *file, unsigned int cmd,
@@ -629,8 +660,8 @@ static long do_attach(struct chariot_handle *unused, union args *a)
 }
 
 static const struct call dev_calls[] = {
-	{ CHARIOT_INFO, 0, do_dev_info },
-	{ CHARIOT_ATTACH, 0, do_attach },
+	CALL(CHARIOT_INFO, chariot_info, caps, CALL_IN_OUT, 0, do_dev_info),
+	CALL(CHARIOT_ATTACH, chariot_attach, reserved, CALL_IN, 0, do_attach),
 };
 
 static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -194,9 +194,7 @@ void chariot_domain_trap(struct chariot_domain *dom, u64 gva)
 void chariot_stats_add(struct chariot_stats *to,
 		       const struct chariot_stats *from)
 {
-	u64 *a = &to->entries;
-	const u64 *b = &from->entries;
-
-	while (a < &to->reserved2[0])
-		*a++ += *b++;
+#define ADD(name, exit, text)	to->name += from->name;
+	CHARIOT_COUNTERS(ADD)
+#undef ADD
 }

@@ -69,7 +69,7 @@ static enum chariot_action driver_write(struct chariot_fault *f)
 		f->dom->stats.page_grants++;
 		return CHARIOT_PASS;
 	}
-	if (f->dom->fast && open_stack(f))
+	if (f->dom->mode == CHARIOT_MODE_FAST && open_stack(f))
 		return CHARIOT_PASS;
 	switch (chariot_domain_range(f->dom, f->rip)) {
 	case CHARIOT_RANGE_TEXT:

@@ -100,7 +100,7 @@ static bool check_refuses(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	if (len <= CHARIOT_MAX_OBJECT &&
 	    chariot_may_write(dom, vs, base, len) &&
 	    !(op->flags && chariot_act_apart(&dom->act,
-					     val->v[CHARIOT_CHECK_ARG(op->flags)],
+					     val->v[CHARIOT_CHECK_IN_OF(op->flags)],
 					     base, len)))
 		return false;
 	refusal->gva = base;

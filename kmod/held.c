@@ -18,7 +18,7 @@ static bool args_ok(const u8 arg[3])
 	u32 i;
 
 	for (i = 0; i < 3; i++)
-		if (arg[i] > CHARIOT_NO_ARG && !(arg[i] & CHARIOT_LOCK_CONST(0)))
+		if (arg[i] > CHARIOT_NO_ARG && !CHARIOT_LOCK_IS_CONST(arg[i]))
 			return false;
 	return true;
 }
@@ -47,8 +47,8 @@ static u64 held_arg(const struct chariot_lock *lock, int i, const u64 args[6],
 {
 	u8 arg = lock->arg[i];
 
-	if (arg & CHARIOT_LOCK_CONST(0))
-		return arg & ~CHARIOT_LOCK_CONST(0);
+	if (CHARIOT_LOCK_IS_CONST(arg))
+		return CHARIOT_LOCK_CONST_OF(arg);
 	return arg < 6 ? args[arg] : arg == CHARIOT_RET ? result : 0;
 }
 

@@ -128,7 +128,7 @@ domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
 		return ERR_PTR(-ENOMEM);
 	dom->vm = vm;
 	dom->verdict = args->verdict;
-	dom->fast = args->flags & CHARIOT_DOMAIN_FAST;
+	dom->mode = args->mode;
 	dom->kernel = args->kernel;
 	dom->cr = (struct chariot_cr){ args->kernel.cr3, args->kernel.cr4 };
 	strscpy(dom->name, args->name, sizeof(dom->name));
@@ -148,7 +148,7 @@ static int check_create(struct chariot_vm *vm,
 	if (strnlen(args->name, sizeof(args->name)) == sizeof(args->name) ||
 	    !args->name[0] || args->verdict >= CHARIOT_NR_VERDICTS ||
 	    args->kernel.stack_size > SZ_64K ||
-	    args->defer > CHARIOT_MAX_DEFER || args->reserved ||
+	    args->defer > CHARIOT_MAX_DEFER || args->mode >= CHARIOT_NR_MODES ||
 	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
 		return -EINVAL;
 	if (chariot_kvm_nx_huge_pages(vm->kvm)) {

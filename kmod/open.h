@@ -15,7 +15,7 @@
  *
  *   call	a page of an object granted for a call: until the driver is left
  *   frame	where the CPU saves what an interrupt returns to: likewise
- *   stack	CHARIOT_DOMAIN_FAST: while it is mapped there
+ *   stack	CHARIOT_MODE_FAST: while it is mapped there
  */
 #ifndef CHARIOT_OPEN_H
 #define CHARIOT_OPEN_H

@@ -11,8 +11,6 @@
 #include <linux/preempt.h>
 #include <linux/slab.h>
 
-#define MAX_STAND_INS	15
-
 /* ---- tables -------------------------------------------------------------- */
 
 static int check_stand_ins(const struct chariot_stand_in *s, u32 nr)
@@ -50,7 +48,7 @@ int chariot_recover_create(struct chariot_domain *dom,
 			return -EINVAL;
 	dom->recover = *r;
 	p = chariot_copy_table(dom, r->stand_ins, r->nr_stand_ins,
-			       sizeof(*dom->stand_ins), MAX_STAND_INS);
+			       sizeof(*dom->stand_ins), CHARIOT_MAX_STAND_INS);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	dom->stand_ins = p;
@@ -417,7 +415,8 @@ static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
 		return -ENOMEM;
-	c->rax = e->gate ? dom->recover.returns[e->gate->flags >> 4 & 7] : 0;
+	c->rax = e->gate ?
+		 dom->recover.returns[CHARIOT_GATE_RETURN_OF(e->gate->flags)] : 0;
 	if (irq_exit)
 		chariot_calls_add(c, dom->recover.irq_exit, 0);
 	add_locks(c, e);

@@ -18,7 +18,7 @@ static inline const struct chariot_stand_in *
 chariot_stand_in_of(const struct chariot_domain *dom,
 		    const struct chariot_gate *gate)
 {
-	u32 nr = gate ? gate->flags >> 8 & 15 : 0;
+	u32 nr = gate ? CHARIOT_GATE_STAND_IN_OF(gate->flags) : 0;
 
 	return nr && nr <= dom->nr_stand_ins ? &dom->stand_ins[nr - 1] : NULL;
 }

@@ -56,8 +56,9 @@ static u64 find_byte(struct chariot_domain *dom, const struct chariot_range *r,
 		n = min_t(u64, sizeof(buf), end - at);
 		if (!read_text(dom, at, buf, n))
 			break;
-		for (i = 0; i + 1 < n; i++)
-			if (buf[i] == OP_RET && (any || buf[i + 1] == OP_INT3))
+		for (i = 0; i < n; i++)
+			if (buf[i] == OP_RET &&
+			    (any || (i + 1 < n && buf[i + 1] == OP_INT3)))
 				return at + i;
 	}
 	return 0;

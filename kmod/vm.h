@@ -99,7 +99,7 @@ struct chariot_domain {
 	unsigned int nr;		/* also its view */
 	char name[CHARIOT_NAME_LEN];
 	u32 verdict;
-	bool fast;			/* CHARIOT_DOMAIN_FAST */
+	u32 mode;			/* CHARIOT_MODE_* */
 
 	struct xarray exec;		/* gfns executable in the view; RCU */
 	struct xarray open;		/* gfns open beside the ACT (open.c); RCU */

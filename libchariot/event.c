@@ -12,6 +12,11 @@ static const char *const verdicts[CHARIOT_NR_VERDICTS] = {
 	[CHARIOT_VERDICT_RECOVER] = "recover",
 };
 
+static const char *const modes[CHARIOT_NR_MODES] = {
+	[CHARIOT_MODE_STRICT] = "strict",
+	[CHARIOT_MODE_FAST] = "fast",
+};
+
 static const char *const sources[CHARIOT_NR_SRCS] = {
 	[CHARIOT_SRC_NONE] = "none",
 	[CHARIOT_SRC_SECTION] = "section",
@@ -51,6 +56,19 @@ int chariot_verdict_by_name(const char *name)
 {
 	for (size_t i = 0; name && i < ARRAY_SIZE(verdicts); i++)
 		if (!strcmp(verdicts[i], name))
+			return i;
+	return -EINVAL;
+}
+
+const char *chariot_mode_name(uint32_t mode)
+{
+	return NAME_OF(modes, mode);
+}
+
+int chariot_mode_by_name(const char *name)
+{
+	for (size_t i = 0; name && i < ARRAY_SIZE(modes); i++)
+		if (!strcmp(modes[i], name))
 			return i;
 	return -EINVAL;
 }

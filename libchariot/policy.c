@@ -758,7 +758,7 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 		     stmts[i].names, stmts[i].names > 1 ? "s" : "",
 		     st->nr_names);
 	if (!s->err && st->kind == STMT_MODE &&
-	    strcmp(st->names[0], "strict") && strcmp(st->names[0], "fast"))
+	    chariot_mode_by_name(st->names[0]) < 0)
 		fail(s, st->line, "mode is strict or fast, not %s",
 		     st->names[0]);
 	if (!s->err && st->kind == STMT_ENTRY && st->nr_names > 6)

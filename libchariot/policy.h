@@ -64,7 +64,7 @@ enum stmt_kind {
 	STMT_ENTRY,		/* names: pointees of the parameters, actions */
 	STMT_OBJECT,		/* names[0], actions */
 	STMT_RULE,		/* actions: one GRANT */
-	STMT_MODE,		/* names[0]: "strict" or "fast" */
+	STMT_MODE,		/* names[0]: chariot_mode_by_name() */
 	STMT_DEFER,		/* num */
 	STMT_RESTART,		/* num, seconds */
 };

@@ -1331,8 +1331,7 @@ static void set_mode(struct builder *b)
 
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind == STMT_MODE)
-			b->t->create.flags = strcmp(st->names[0], "fast") ? 0 :
-					     CHARIOT_DOMAIN_FAST;
+			b->t->create.mode = chariot_mode_by_name(st->names[0]);
 		else if (st->kind == STMT_DEFER)
 			b->t->create.defer = st->num;
 	}

@@ -95,7 +95,12 @@ static int check_version(int dev)
 
 	if (!err && i.api_version == CHARIOT_API_VERSION)
 		return dev;
-	if (!err) {
+	/* The number of the call was another one before version 3. */
+	if (err == -ENOTTY) {
+		log_err("%s has an older interface than %u, this library's: both must be of one version",
+			DEVICE, CHARIOT_API_VERSION);
+		err = -EPROTONOSUPPORT;
+	} else if (!err) {
 		log_err("%s has interface %u, this library %u: both must be of one version",
 			DEVICE, i.api_version, CHARIOT_API_VERSION);
 		err = -EPROTONOSUPPORT;

@@ -501,17 +501,9 @@ static const struct {
 	const char *name;
 	size_t offset;
 } counters[] = {
-#define COUNTER(name) { #name, offsetof(struct chariot_stats, name) }
-	COUNTER(entries), COUNTER(returns), COUNTER(calls),
-	COUNTER(call_returns), COUNTER(interrupts), COUNTER(interrupt_returns),
-	COUNTER(emulated_writes), COUNTER(stack_writes),
-	COUNTER(argument_writes), COUNTER(page_grants), COUNTER(walk_grants),
-	COUNTER(unemulated_grants), COUNTER(violations),
-	COUNTER(bad_control_flow), COUNTER(allocations), COUNTER(frees),
-	COUNTER(unknown_frees), COUNTER(beside), COUNTER(exits), COUNTER(ahead),
-	COUNTER(exits_kvm), COUNTER(stack_grants), COUNTER(call_grants),
-	COUNTER(faults), COUNTER(refused), COUNTER(recoveries),
-	COUNTER(down_ms),
+#define COUNTER(name, exit, text) \
+	{ #name, offsetof(struct chariot_stats, name) },
+	CHARIOT_COUNTERS(COUNTER)
 #undef COUNTER
 };
 

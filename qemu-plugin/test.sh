@@ -261,7 +261,8 @@ said "the guard gets the properties, and a thread without signals" \
 is "ids on the bus" "1234:c4a7" "$(hmp 'info pci')"
 is "state" '"return": "isolating"' "$(qom_get state)"
 is "stats: first" '"entries": 12' "$(qom_get stats)"
-is "stats: last" '"exits_kvm": 34' "$(qom_get stats)"
+is "stats: another" '"exits_kvm": 34' "$(qom_get stats)"
+is "stats: last" '"down_ms": 0' "$(qom_get stats)"
 is "domains" '"e1000": {"memory": 0, "verdict": "oops", "objects": 56}' \
 	"$(qom_get domains)"
 is "verdict can be read" '"return": "pause"' "$(qom_get verdict)"

@@ -33,22 +33,14 @@ static void on_event(void *ctx, const struct chariot_event *ev,
 
 static void print_stats(struct chariot_guard *g)
 {
-	static const char *const names[] = {
-		"entries", "returns", "calls", "call_returns", "interrupts",
-		"interrupt_returns", "emulated_writes", "stack_writes",
-		"argument_writes", "page_grants", "walk_grants",
-		"unemulated_grants", "violations", "bad_control_flow",
-		"allocations", "frees", "unknown_frees", "beside",
-		"exits", "exits_kvm", "ahead", "stack_grants",
-		"call_grants", "faults", "refused", "recoveries",
-	};
 	struct chariot_stats st;
-	__u64 *v = &st.entries;
 
 	if (chariot_guard__stats(g, NULL, &st))
 		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		printf("stat %s %llu\n", names[i], (unsigned long long)v[i]);
+#define PRINT(name, exit, text) \
+	printf("stat " #name " %llu\n", (unsigned long long)st.name);
+	CHARIOT_COUNTERS(PRINT)
+#undef PRINT
 	fflush(stdout);
 }
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static struct call {
 	C(CHARIOT_CONTINUE, 0, chariot_continue),
 	C(CHARIOT_RESET, 0, chariot_reset),
 	C(CHARIOT_POST, 0, chariot_post),
-	C(CHARIOT_DOMAIN_CREATE, CHARIOT_DOMAIN_FAST, chariot_domain_create),
+	C(CHARIOT_DOMAIN_CREATE, 0, chariot_domain_create),
 	C(CHARIOT_DOMAIN_DROP, 0, chariot_domain_op),
 	C(CHARIOT_DOMAIN_SET, 0, chariot_domain_op),
 	C(CHARIOT_DOMAIN_INFO, 0, chariot_domain_info),
@@ -109,6 +110,223 @@ static void test_ones(int fd, const struct call *c)
 	else
 		ok(r == -1, "%s: nonsense is refused", c->name);
 }
+
+/* ---- structures that are older or newer than the module's ---------------- */
+
+/* More than any argsz that is allowed. */
+union shaped {
+	struct {
+		__u32 argsz, flags;
+	};
+	struct chariot_attach attach;
+	struct chariot_mem mem;
+	struct chariot_post post;
+	struct chariot_domain_create create;
+	struct chariot_domain_op domain;
+	struct chariot_domain_info domain_info;
+	struct chariot_grant grant;
+	struct chariot_act_read act_read;
+	unsigned char bytes[8192];
+};
+
+static char bios[16];
+
+static void fill_attach(union shaped *a)
+{
+	a->attach.vm_fd = -1;
+}
+
+static void fill_mem(union shaped *a)
+{
+	a->mem.gpa = 0xf0000;
+	a->mem.len = sizeof(bios);
+	a->mem.buf = (__u64)(unsigned long)bios;
+}
+
+static void fill_post(union shaped *a)
+{
+	a->post.what = CHARIOT_REQUEST_ISOLATE;
+	strcpy(a->post.name, "shape");
+}
+
+static void fill_create(union shaped *a)
+{
+	strcpy(a->create.name, "shape");
+	a->create.verdict = CHARIOT_VERDICT_RECOVER;	/* without means */
+}
+
+static void fill_domain(union shaped *a)
+{
+	a->domain.domain = 5;
+}
+
+static void fill_grant(union shaped *a)
+{
+	a->grant.domain = 5;
+	a->grant.source = CHARIOT_SRC_RULE;
+}
+
+/*
+ * Every call, with an argument that it understands to its end: @err is what it
+ * says of that, and no error is of the argument's size.  @first, of version 3 as it
+ * was published, never changes.
+ */
+static const struct shape {
+	const char *name;
+	unsigned long cmd;
+	unsigned int first, size;
+	int err;
+	void (*fill)(union shaped *a);
+	bool tells;			/* it has something to tell of any VM */
+} shapes[] = {
+#define S(name, type, first, ...)					\
+	{ #name, CHARIOT_##name, first, sizeof(struct type), __VA_ARGS__ }
+	S(INFO, chariot_info, 32, 0, NULL, true),
+	S(ATTACH, chariot_attach, 16, EBADF, fill_attach, false),
+	S(VM_INFO, chariot_vm_info, 64, 0, NULL, true),
+	S(MEM, chariot_mem, 32, 0, fill_mem, false),
+	S(WATCH, chariot_watch, 40, 0, NULL, false),
+	S(CONTINUE, chariot_continue, 16, ENOENT, NULL, false),
+	S(RESET, chariot_reset, 8, 0, NULL, false),
+	S(POST, chariot_post, 72, 0, fill_post, false),
+	S(AUDIT, chariot_audit, 48, 0, NULL, false),
+	S(DOMAIN_CREATE, chariot_domain_create, 608, EOPNOTSUPP,
+	  fill_create, false),
+	S(DOMAIN_DROP, chariot_domain_op, 16, ENOENT, fill_domain, false),
+	S(DOMAIN_SET, chariot_domain_op, 16, ENOENT, fill_domain, false),
+	S(DOMAIN_INFO, chariot_domain_info, 160, ENOENT, fill_domain, false),
+	S(GRANT, chariot_grant, 32, ENOENT, fill_grant, false),
+	S(ACT_READ, chariot_act_read, 32, ENOENT, fill_domain, false),
+	S(STATS, chariot_stats, 240, 0, NULL, false),
+#undef S
+};
+#define NR_SHAPES (sizeof(shapes) / sizeof(*shapes))
+
+#define MORE	64		/* bytes that a newer structure has behind */
+#define CANARY	0xa5
+
+static void shape(const struct shape *s, union shaped *a, unsigned int argsz)
+{
+	memset(a, CANARY, sizeof(*a));
+	memset(a, 0, argsz);
+	if (s->fill)
+		s->fill(a);
+	a->argsz = argsz;
+}
+
+static bool all(const unsigned char *p, size_t len, unsigned char byte)
+{
+	while (len && *p == byte) {
+		p++;
+		len--;
+	}
+	return !len;
+}
+
+/* The call does what it always does, and with no byte but the structure's. */
+static bool as_usual(int fd, const struct shape *s, unsigned int argsz)
+{
+	unsigned int known = argsz < s->size ? argsz : s->size;
+	union shaped a;
+	int r;
+
+	shape(s, &a, argsz);
+	errno = 0;
+	r = ioctl(fd, s->cmd, &a);
+	if (s->err ? r != -1 || errno != s->err : r)
+		return false;
+	return a.argsz == argsz &&
+	       (!s->tells || !all(a.bytes + 8, s->first - 8, 0)) &&
+	       all(a.bytes + known, argsz - known, 0) &&
+	       all(a.bytes + argsz, sizeof(a) - argsz, CANARY);
+}
+
+/* It fails, and writes nothing. */
+static bool refused(int fd, const struct shape *s, union shaped *a, int err)
+{
+	union shaped before = *a;
+
+	return fails(fd, s->cmd, a, err) && !memcmp(a, &before, sizeof(before));
+}
+
+static void test_shape(int fd, const struct shape *s)
+{
+	const unsigned int odd[] = { s->size, s->size + MORE - 1 };
+	const unsigned int huge[] = { 4097, 1u << 31, ~0u };
+	union shaped a;
+	int bad = 0;
+
+	shape(s, &a, s->first - 1);
+	ok(refused(fd, s, &a, EINVAL), "%s: %u bytes are too few", s->name,
+	   s->first - 1);
+	ok(as_usual(fd, s, s->first), "%s: %u bytes, of a program of version 3's first days",
+	   s->name, s->first);
+	ok(as_usual(fd, s, s->size), "%s: %u bytes, of today", s->name, s->size);
+	ok(as_usual(fd, s, s->size + MORE), "%s: %u bytes, of a newer program",
+	   s->name, s->size + MORE);
+	ok(as_usual(fd, s, 4096), "%s: 4096 bytes, the most", s->name);
+	for (unsigned int i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		shape(s, &a, s->size + MORE);
+		a.bytes[odd[i]] = 1;
+		bad += !refused(fd, s, &a, E2BIG);
+	}
+	ok(!bad, "%s: a newer program wants what is not known here", s->name);
+	bad = 0;
+	for (unsigned int i = 0; i < sizeof(huge) / sizeof(*huge); i++) {
+		shape(s, &a, 4096);
+		a.argsz = huge[i];
+		bad += !refused(fd, s, &a, E2BIG);
+	}
+	ok(!bad, "%s: more than a page", s->name);
+}
+
+/* What is refused for its size is not done: no event comes. */
+static void test_shape_of_post(int fd, int fd2)
+{
+	struct pollfd pfd = { .fd = fd2, .events = POLLIN };
+	struct chariot_event ev;
+	union shaped a;
+
+	for (unsigned int i = 0; i < NR_SHAPES; i++) {
+		if (shapes[i].cmd != CHARIOT_POST)
+			continue;
+		while (poll(&pfd, 1, 0) > 0 && read(fd2, &ev, sizeof(ev)) > 0)
+			;
+		shape(&shapes[i], &a, shapes[i].size + 8);
+		a.bytes[shapes[i].size] = 1;
+		ok(refused(fd, &shapes[i], &a, E2BIG) && !poll(&pfd, 1, 0),
+		   "POST: what is refused is not posted");
+		a.bytes[shapes[i].size] = 0;
+		ok(!ioctl(fd, CHARIOT_POST, &a) && poll(&pfd, 1, 0) == 1,
+		   "POST: and without that it is");
+	}
+}
+
+/* Of version 2, whose numbers had a size. */
+static void test_old_numbers(int dev, int fd)
+{
+	union shaped a = { .argsz = sizeof(struct chariot_info) };
+
+	ok(fails(dev, _IOWR(CHARIOT_IOC, 0, struct chariot_info), &a, ENOTTY),
+	   "device: a number of version 2");
+	a.argsz = sizeof(struct chariot_vm_info);
+	ok(fails(fd, _IOWR(CHARIOT_IOC, 0x10, struct chariot_vm_info), &a, ENOTTY),
+	   "handle: a number of version 2");
+}
+
+static void test_shapes(int dev, int fd, int fd2)
+{
+	for (unsigned int i = 0; i < NR_SHAPES; i++) {
+		const struct shape *s = &shapes[i];
+
+		test_shape(s->cmd == CHARIOT_INFO || s->cmd == CHARIOT_ATTACH ?
+			   dev : fd, s);
+	}
+	test_shape_of_post(fd, fd2);
+	test_old_numbers(dev, fd);
+}
+
+/* ---- what is in them ------------------------------------------------------ */
 
 static void test_device(int dev)
 {
@@ -285,7 +503,8 @@ static void test_create(int fd)
 	CREATE(EINVAL, "check in no argument", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
 	CREATE(EINVAL, "defer too much", .defer = CHARIOT_MAX_DEFER + 1);
-	CREATE(EINVAL, "an unknown flag", .flags = CHARIOT_DOMAIN_FAST << 1);
+	CREATE(EINVAL, "an unknown flag", .flags = 1);
+	CREATE(EINVAL, "an unknown mode", .mode = CHARIOT_NR_MODES);
 	op = (struct chariot_op){ .len_mul = CHARIOT_MAX_OBJECT + 1 };
 	CREATE(EINVAL, "op with too large a factor", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
@@ -399,11 +618,12 @@ int main(int argc, char **argv)
 {
 	struct chariot_vm *vm, *vm2;
 	pthread_t t[2];
-	int fd, fd2;
+	int dev, fd, fd2;
 
 	if (argc != 2)
 		return 2;
-	test_device(open("/dev/chariot", O_RDWR));
+	dev = open("/dev/chariot", O_RDWR);
+	test_device(dev);
 	vm = chariot_vm__attach_pid(atoi(argv[1]));
 	vm2 = chariot_vm__attach_pid(atoi(argv[1]));
 	ok(vm && vm2, "two handles on one VM");
@@ -418,6 +638,7 @@ int main(int argc, char **argv)
 	}
 	ok(fails(fd, _IO(CHARIOT_IOC, 0x7f), NULL, ENOTTY),
 	   "handle: unknown call");
+	test_shapes(dev, fd, fd2);
 	test_domain_calls(fd);
 	test_create(fd);
 	test_mem(fd);

@@ -44,7 +44,7 @@ static void put_domain(struct json_object *o, uint32_t nr,
 {
 	put_u64(o, "domain", nr);
 	put_str(o, "driver", d->name);
-	put_str(o, "mode", d->mode & CHARIOT_DOMAIN_FAST ? "fast" : "strict");
+	put_str(o, "mode", chariot_mode_name(d->mode));
 	put_str(o, "verdict", chariot_verdict_name(d->verdict));
 	put_hex(o, "text", d->text);
 	put_u64(o, "text_length", d->text_len);

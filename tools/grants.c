@@ -151,7 +151,7 @@ static void put_ops(struct text *t, const struct names *n, uint32_t first,
 		if (op->op != CHARIOT_OP_REACH)
 			put_length(t, op);
 		if (op->op == CHARIOT_OP_CHECK && op->flags)
-			put(t, " in arg%u", CHARIOT_CHECK_ARG(op->flags));
+			put(t, " in arg%u", CHARIOT_CHECK_IN_OF(op->flags));
 		if (op->op != CHARIOT_OP_REACH && op->op != CHARIOT_OP_WALK)
 			continue;
 		/* What types lead to is long: how much there is. */

@@ -18,37 +18,11 @@ struct counter {
 	bool exit;		/* each one is an exit of its own */
 };
 
-#define C(field, exit, text) \
-	{ #field, text, offsetof(struct chariot_stats, field), exit }
-
 static const struct counter counters[] = {
-	C(entries, true, "kernel called the driver"),
-	C(returns, true, "driver returned to the kernel"),
-	C(calls, true, "driver called the kernel"),
-	C(call_returns, true, "kernel returned to the driver"),
-	C(interrupts, true, "interrupt taken in the driver"),
-	C(interrupt_returns, true, "return from an interrupt"),
-	C(beside, true, "kernel code on an inherited page went on"),
-	C(emulated_writes, true, "write to a shared page, granted"),
-	C(page_grants, true, "write to a page of its own"),
-	C(walk_grants, true, "page opened for AMD page walks"),
-	C(unemulated_grants, true, "page opened: KVM cannot emulate"),
-	C(stack_grants, true, "stack page opened (mode fast)"),
-	C(violations, true, "violation"),
-	C(exits_kvm, true, "passed on to KVM"),
-	C(exits, false, "second-stage faults seen"),
-	C(ahead, false, "writes and calls that needed no exit"),
-	C(stack_writes, false, "emulated writes on the entry's stack page"),
-	C(argument_writes, false, "emulated writes by an argument's grant"),
-	C(call_grants, false, "pages of arguments opened for a call"),
-	C(faults, false, "times the driver has failed"),
-	C(refused, false, "calls of a driver that had failed"),
-	C(recoveries, false, "times it was loaded again after that"),
-	C(down_ms, false, "milliseconds without it"),
-	C(bad_control_flow, false, "violations by a bad jump or entry"),
-	C(allocations, false, "objects granted at gates"),
-	C(frees, false, "objects revoked at gates"),
-	C(unknown_frees, false, "frees of what was not granted"),
+#define C(name, exit, text) \
+	{ #name, text, offsetof(struct chariot_stats, name), exit },
+	CHARIOT_COUNTERS(C)
+#undef C
 };
 
 static const struct column cols[] = {

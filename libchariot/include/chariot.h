@@ -262,6 +262,8 @@ CHARIOT_API const char *chariot_vm__describe(struct chariot_vm *vm,
 #define CHARIOT_VERDICT_DEFAULT	CHARIOT_VERDICT_RECOVER
 CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
 CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
+CHARIOT_API const char *chariot_mode_name(uint32_t mode);
+CHARIOT_API int chariot_mode_by_name(const char *name);		/* or -EINVAL */
 /* May @len bytes be the name of a driver?  Letters, digits, '_', and '-' behind. */
 CHARIOT_API bool chariot_name_ok(const char *name, size_t len);
 CHARIOT_API const char *chariot_source_name(uint32_t source);

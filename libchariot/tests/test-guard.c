@@ -135,13 +135,47 @@ static int mock_call(unsigned long cmd, void *arg)
 	return -ENOTTY;
 }
 
+static uint32_t size_of(unsigned long cmd)
+{
+	switch (cmd) {
+	case CHARIOT_VM_INFO:
+		return sizeof(struct chariot_vm_info);
+	case CHARIOT_MEM:
+		return sizeof(struct chariot_mem);
+	case CHARIOT_WATCH:
+		return sizeof(struct chariot_watch);
+	case CHARIOT_CONTINUE:
+		return sizeof(struct chariot_continue);
+	case CHARIOT_RESET:
+		return sizeof(struct chariot_reset);
+	case CHARIOT_POST:
+		return sizeof(struct chariot_post);
+	case CHARIOT_DOMAIN_CREATE:
+		return sizeof(struct chariot_domain_create);
+	case CHARIOT_DOMAIN_DROP:
+	case CHARIOT_DOMAIN_SET:
+		return sizeof(struct chariot_domain_op);
+	case CHARIOT_DOMAIN_INFO:
+		return sizeof(struct chariot_domain_info);
+	case CHARIOT_GRANT:
+		return sizeof(struct chariot_grant);
+	case CHARIOT_ACT_READ:
+		return sizeof(struct chariot_act_read);
+	case CHARIOT_STATS:
+		return sizeof(struct chariot_stats);
+	}
+	return 0;
+}
+
+/* The library knows each structure as the mock does. */
 static int mock_ioctl(int fd, unsigned long cmd, void *arg)
 {
-	uint32_t argsz = *(uint32_t *)arg;
+	uint32_t size = size_of(cmd);
 	int r;
 
 	pthread_mutex_lock(&m.lock);
-	r = argsz == _IOC_SIZE(cmd) ? mock_call(cmd, arg) : -EINVAL;
+	r = !size ? -ENOTTY :
+	    *(uint32_t *)arg != size ? -EINVAL : mock_call(cmd, arg);
 	pthread_mutex_unlock(&m.lock);
 	if (r >= 0)
 		return r;
@@ -241,6 +275,12 @@ static void test_names(void)
 	for (uint32_t i = 0; i < CHARIOT_NR_VERDICTS; i++)
 		if (chariot_verdict_by_name(chariot_verdict_name(i)) != (int)i)
 			tap_ok(false, "verdict %u", i);
+	for (uint32_t i = 0; i < CHARIOT_NR_MODES; i++)
+		if (chariot_mode_by_name(chariot_mode_name(i)) != (int)i)
+			tap_ok(false, "mode %u", i);
+	tap_ok(chariot_mode_by_name("frob") == -EINVAL &&
+	       chariot_mode_by_name(NULL) == -EINVAL &&
+	       !strcmp(chariot_mode_name(99), "unknown"), "names of modes");
 	tap_ok(chariot_name_ok("snd-hda_Intel9", 14) &&
 	       chariot_name_ok("e1000,nvme", 5) &&
 	       !chariot_name_ok("--help", 6) && !chariot_name_ok("a,b", 3) &&

@@ -374,8 +374,7 @@ static void test_no_btf(const struct chariot_policy *policy,
 		return;
 	v = view(t);
 	for (uint32_t i = 0; i < v.c->nr_entries; i++)
-		errors += (v.entries[i].flags & CHARIOT_GATE_RETURN(7)) ==
-			  CHARIOT_GATE_RETURN(1);
+		errors += CHARIOT_GATE_RETURN_OF(v.entries[i].flags) == 1;
 	tap_ok(v.c->nr_entries > 10 && errors == v.c->nr_entries,
 	       "%s: %u of %u functions return an error then", what, errors,
 	       v.c->nr_entries);

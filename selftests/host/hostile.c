@@ -28,6 +28,7 @@ static const struct test {
 } tests[] = {
 	{ "checks", "a gate with more CHECKs than are allowed", test_checks },
 	{ "create-fails", "a CREATE that fails", test_create_fails },
+	{ "sizes", "structures of a newer program", test_sizes },
 	{ "who", "ATTACH by others than the VM's owner", test_who },
 	{ "inherited", "a handle that outlives its VMM", test_inherited },
 	{ "intr-frame", "the driver jumps into the interrupt entry",

@@ -74,6 +74,9 @@ void test_swap(void);
 void test_rom(void);
 void test_nx_huge(void);
 
+/* size.c */
+void test_sizes(void);
+
 /* who.c */
 void test_who(void);
 void test_inherited(void);

@@ -387,6 +387,8 @@ void test_rmmod_stalled(void)
 
 #define IN_FUNC		0x80	/* ports that tell where the guest is */
 #define IN_HANDLER	0x81
+#define VECTOR		0x30
+#define HANDLER		(INTR + 0x80)	/* no exception has it */
 
 /* How the driver's functions end. */
 enum ending { BY_RET, BY_THUNK, BY_SRSO };
@@ -423,6 +425,7 @@ static int interrupted_make(struct guest *g, enum ending how)
 	guest_new(g, 1);
 	guest_idt(g);
 	guest_gdt(g);
+	((uint64_t *)(g->mem + IDT))[2 * VECTOR] += HANDLER - INTR;
 	/* inc %r13 */
 	guest_code(g, KERNEL, 0x49, 0xff, 0xc5, CALL(DRIVER), HLT);
 	/* inc %r12 */
@@ -431,7 +434,7 @@ static int interrupted_make(struct guest *g, enum ending how)
 	/* out %al, $IN_FUNC; inc %r14 */
 	guest_code(g, FUNC, 0xe6, IN_FUNC, 0x49, 0xff, 0xc6, RET);
 	/* out %al, $IN_HANDLER; iretq */
-	guest_code(g, INTR, 0xe6, IN_HANDLER, 0x48, 0xcf);
+	guest_code(g, HANDLER, 0xe6, IN_HANDLER, 0x48, 0xcf);
 	h = attach(g->fd);
 	domain_init(&d, DRIVER);
 	memcpy(ranges, d.ranges, sizeof(d.ranges));
@@ -454,7 +457,7 @@ static bool comes_to(struct guest *g, unsigned int port)
 /* In what the driver has called, with an interrupt to come, and that stack. */
 static int interrupted_begin(struct guest *g, uint64_t rsp, enum ending how)
 {
-	struct kvm_interrupt irq = { .irq = 0x30 };
+	struct kvm_interrupt irq = { .irq = VECTOR };
 	int h = interrupted_make(g, how);
 
 	guest_regs(g, 0, &(struct kvm_regs){

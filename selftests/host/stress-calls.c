@@ -35,8 +35,8 @@ union any {
 	struct chariot_grant grant;
 	struct chariot_act_read act_read;
 	struct chariot_stats stats;
-	char bytes[1024];
-	uint64_t words[128];
+	char bytes[8192];		/* more than any @argsz that is allowed */
+	uint64_t words[1024];
 };
 
 /* ---- values ------------------------------------------------------------- */
@@ -291,7 +291,9 @@ static void fill_create(struct world *w, struct rng *r, union any *a)
 {
 	struct chariot_domain_create *c = &a->create;
 
-	a->flags = some_flags(r, CHARIOT_DOMAIN_FAST);
+	a->flags = some_flags(r, 0);
+	c->mode = below(r, one_in(r, 16) ? CHARIOT_NR_MODES + 1 :
+					   CHARIOT_NR_MODES);
 	strcpy(c->name, "stress");
 	c->verdict = one_in(r, 4) ? below(r, CHARIOT_NR_VERDICTS) :
 				    CHARIOT_VERDICT_SKIP;
@@ -474,6 +476,15 @@ static void spoil(struct rng *r, const struct call *c, union any *a)
 	}
 }
 
+/* A structure of another version, seldom with something in what it has more. */
+static void resize(struct rng *r, const struct call *c, union any *a)
+{
+	a->argsz = one_in(r, 4) ? rng64(r) :
+		   c->size + below(r, 2 * PAGE - 2 * c->size);
+	if (one_in(r, 2) && a->argsz > c->size && a->argsz <= sizeof(*a))
+		a->bytes[c->size + below(r, a->argsz - c->size)] = rng64(r);
+}
+
 static long do_ioctl(struct world *w, struct rng *r, const struct call *c)
 {
 	bool dev = c->cmd == CHARIOT_INFO || c->cmd == CHARIOT_ATTACH;
@@ -487,6 +498,8 @@ static long do_ioctl(struct world *w, struct rng *r, const struct call *c)
 		c->fill(w, r, &a);
 	if (one_in(r, 6))
 		spoil(r, c, &a);
+	if (one_in(r, 16))
+		resize(r, c, &a);
 	ret = ioctl(fd, c->cmd, &a);
 	if (c->cmd == CHARIOT_ATTACH) {
 		/* The numbers that this takes do not depend on the result. */
@@ -547,19 +560,19 @@ void world_isolate(struct world *w)
 
 void world_stats(struct world *w)
 {
-	struct chariot_stats st;
-	uint64_t *from = (uint64_t *)&st.entries;
-	uint64_t *to = (uint64_t *)&counts->stats.entries;
-	unsigned int i, n;
+	struct chariot_stats st, *to = &counts->stats;
+	unsigned int i;
 	int h;
 
 	for (i = 0; i < NR_VMS; i++) {
 		st = (struct chariot_stats){ .argsz = sizeof(st) };
 		h = attach(w->vm[i].fd);
-		if (h >= 0 && !ioctl(h, CHARIOT_STATS, &st))
-			for (n = 0; &from[n] < (uint64_t *)st.reserved2; n++)
-				__atomic_fetch_add(&to[n], from[n],
-						   __ATOMIC_RELAXED);
+		if (h >= 0 && !ioctl(h, CHARIOT_STATS, &st)) {
+#define ADD(name, exit, text) \
+	__atomic_fetch_add(&to->name, st.name, __ATOMIC_RELAXED);
+			CHARIOT_COUNTERS(ADD)
+#undef ADD
+		}
 		close(h);
 	}
 }

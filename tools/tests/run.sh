@@ -40,6 +40,28 @@ t()
 	ok $? "$got: chariot $*"
 }
 
+# The counters are those of the uapi header, and so are the rows that the man page shows.
+counters()
+{
+	local names key text n=0 bad=0
+
+	names=$(sed -n 's/^\tX(\([a-z_]*\), [01], ".*/\1/p' \
+		"$TOP/kmod/include/uapi/linux/chariot.h" | tr '\n' ' ')
+	j 0 "sorted(o['counters']) == sorted('$names'.split()) and len(o['counters']) > 20" \
+		-j stats show mock demo
+	run stats show mock demo
+	while read -r key text; do
+		n=$((n + 1))
+		grep -q "^$key .*  $text\$" "$DIR/out" && continue
+		echo "chariot-stats(8): $key: $text" >>"$DIR/err"
+		bad=1
+	done < <(sed -n 's/\\(aq/'\''/g; s/\\-/-/g
+		s/^\([a-z_]*\)  *[0-9]*  *[0-9.-]*  \([a-z].*\)/\1 \2/p' \
+		"$SRC/man/chariot-stats.8")
+	[ $bad = 0 ] && [ $n -gt 5 ]
+	ok $? "$n rows of chariot-stats(8) are as printed"
+}
+
 is_json_lines() { python3 -c 'import json, sys; [json.loads(l) for l in sys.stdin]'; }
 
 # j STATUS CHECK PYTHON ARG...: standard output is JSON, and PYTHON of o is true
@@ -66,7 +88,7 @@ test_grammar()
 	t 0 '^chariot [0-9]+\.' version
 	t 0 '^chariot [0-9]+\.' -V
 	t 0 '^chariot [0-9]+\.' --version
-	j 0 'o["api_version"] == 2' -j version
+	j 0 'o["api_version"] == 3' -j version
 	t 2 'no object "bogus"' bogus
 	t 2 'no option --bogus' --bogus
 	for o in $OBJECTS; do
@@ -230,6 +252,7 @@ test_mock()
 	j 0 'len(o["objects"]) == 1 and "what" not in o["objects"][0]' \
 		-j act show mock demo --raw --source section
 	t 0 'emulated_writes +30' stats show mock demo
+	counters
 	j 0 'sum(o["exits_by_cause"].values()) == o["counters"]["exits"]' \
 		-j stats show mock
 	j 0 'o["rates"]["entries"] == 100' -j stats show mock --watch 0.1 --count 1

@@ -3,14 +3,20 @@
  * Chariot: isolation of guest kernel drivers by the KVM host.
  *
  * This header is the manual of /dev/chariot.  Every structure starts with
- * @argsz, the size of the structure as the caller knows it, and @flags.  A
- * call fails with
+ * @argsz, the size of the structure in bytes as the caller knows it, and @flags.
+ * Structures grow at their end (Documentation/api.rst, "Versions"): a member that
+ * the caller does not have counts as 0, and one that the module does not have must
+ * be 0.  No more than @argsz bytes are read or written, and "out" members that the
+ * module does not have stay as they are.  A call fails with
  *
- *   EINVAL  @argsz is too small, an unknown flag is set, a reserved field is
- *           not zero, or a value is out of range;
+ *   ENOTTY  the number is none of this version;
+ *   EINVAL  @argsz is less than the structure had when its version was first
+ *           published, an unknown flag is set, a reserved field is not zero, or a
+ *           value is out of range;
  *   EFAULT  a pointer does not lead to memory of the caller, or a guest
  *           address is not mapped by the guest;
- *   E2BIG   a table has more rows than CHARIOT_MAX_* allows;
+ *   E2BIG   a member that the module does not have is not 0, or @argsz is more
+ *           than a page (4096); a table has more rows than CHARIOT_MAX_* allows;
  *   ENOSPC  the VM has CHARIOT_MAX_MEMORY, or 4096 blocks of 2 MiB of addresses
  *           where it has no memory are named;
  *   EINTR   the caller was killed;
@@ -18,9 +24,9 @@
  *   ESHUTDOWN  the isolation of this VM was switched off, after a failure of
  *           our own or because the VM is going away.
  *
- * and a call that fails changes nothing, but CHARIOT_MEM, which may have copied a
- * part.  Guest addresses are guest-virtual (gva) in the guest kernel's address space,
- * or guest-physical (gpa); lengths are in bytes.
+ * and a call that fails changes nothing; only MEM and ACT_READ may have copied a part.
+ * Guest addresses are guest-virtual (gva) in the guest kernel's address space, or
+ * guest-physical (gpa); lengths are in bytes.
  *
  * Words: a *VM* is a KVM virtual machine.  A *domain* is one isolated driver
  * in one VM; its number, 1 and up, is also the number of its *view*, the
@@ -32,7 +38,11 @@
 #include <linux/types.h>
 #include <linux/ioctl.h>
 
-#define CHARIOT_API_VERSION	2	/* 1: load_gva and recover.oops were nops */
+/*
+ * 1: load_gva and recover.oops were nops
+ * 2: a structure's size was part of the number of its call; the mode was a flag
+ */
+#define CHARIOT_API_VERSION	3
 #define CHARIOT_NAME_LEN	56	/* MODULE_NAME_LEN of Linux, 64-bit */
 
 #define CHARIOT_MAX_RANGES	4096
@@ -44,11 +54,18 @@
 #define CHARIOT_MAX_FRAMES	8192		/* calls and interrupts under way */
 #define CHARIOT_MAX_MEMORY	(256ULL << 20)	/* bytes of the host, for tables and ACTs */
 
+/*
+ * Numbers tell neither direction nor size, which may change: beside each one is
+ * its structure, and whether it is only read (in) or also written (in, out).
+ */
 #define CHARIOT_IOC		0xCB
 
 /* ---- /dev/chariot ------------------------------------------------------ */
 
-/* CHARIOT_INFO: what this host can do. */
+/*
+ * CHARIOT_INFO: what this host can do.  Its number, and the structure up to
+ * @api_version, are the same in all versions from 3 on.
+ */
 struct chariot_info {
 	__u32 argsz;
 	__u32 flags;			/* 0 */
@@ -85,8 +102,8 @@ struct chariot_attach {
 	__u32 reserved;
 };
 
-#define CHARIOT_INFO		_IOWR(CHARIOT_IOC, 0x00, struct chariot_info)
-#define CHARIOT_ATTACH		_IOW(CHARIOT_IOC, 0x01, struct chariot_attach)
+#define CHARIOT_INFO		_IO(CHARIOT_IOC, 0x00)	/* in, out: chariot_info */
+#define CHARIOT_ATTACH		_IO(CHARIOT_IOC, 0x01)	/* in: chariot_attach */
 
 /* ---- the VM handle ----------------------------------------------------- */
 
@@ -266,7 +283,7 @@ enum {
 #define CHARIOT_CHECK_IN(n)	(((n) + 1U) << 4)	/* CHECK: and, if arg n (0..5) points
 						 * into an object of the domain, in the
 						 * same one */
-#define CHARIOT_CHECK_ARG(flags) (((flags) >> 4) - 1U)	/* that n, of flags but 0 */
+#define CHARIOT_CHECK_IN_OF(flags) (((flags) >> 4) - 1U)	/* that n, of flags but 0 */
 #define CHARIOT_WALK_NOW	(1U << 0)	/* entry: HAND and LEND of each
 						 * element when the driver is called,
 						 * and not when it writes */
@@ -326,10 +343,12 @@ struct chariot_gate {
 						 * task may have of a driver that has failed */
 /* entry: what it returns when the driver has failed, chariot_recover.returns[n] */
 #define CHARIOT_GATE_RETURN(n)	((n) << 4)	/* 0..7 */
+#define CHARIOT_GATE_RETURN_OF(flags) (((flags) >> 4) & 7)	/* that n */
 #define CHARIOT_GATE_REQUEST	(1U << 7)	/* entry: is told of an error when it fails, and
 						 * cleans nothing up */
 /* entry: what is done in its place then, chariot_recover.stand_ins[n - 1] */
 #define CHARIOT_GATE_STAND_IN(n) ((n) << 8)	/* 1..15, 0: nothing */
+#define CHARIOT_GATE_STAND_IN_OF(flags) (((flags) >> 8) & 15)	/* that n */
 
 /*
  * How a driver is recovered (CHARIOT_VERDICT_RECOVER).  When it does what it may
@@ -378,6 +397,8 @@ struct chariot_lock {
 					 * the function that takes, CHARIOT_NO_ARG, or
 					 * CHARIOT_LOCK_CONST(n) */
 #define CHARIOT_LOCK_CONST(n)	(0x80 | (n))	/* 0..127 */
+#define CHARIOT_LOCK_IS_CONST(arg) (((arg) & 0x80) != 0)
+#define CHARIOT_LOCK_CONST_OF(arg) ((arg) & 0x7f)	/* that n */
 	__u8  when;			/* CHARIOT_LOCK_* */
 	__u32 flags;			/* CHARIOT_LOCK_* */
 };
@@ -423,7 +444,7 @@ struct chariot_recover {
 	struct chariot_call restart;
 	__u64 stand_ins;		/* struct chariot_stand_in[] */
 	__u64 locks;			/* struct chariot_lock[], by gva */
-	__u32 nr_stand_ins;		/* at most 15 */
+	__u32 nr_stand_ins;		/* at most CHARIOT_MAX_STAND_INS */
 	__u32 nr_locks;			/* at most CHARIOT_MAX_LOCKS */
 	/* An exception in the idle task is entered with irq_enter(): what undoes it,
 	 * and where task_struct has flags, of which @idle tells. */
@@ -434,6 +455,7 @@ struct chariot_recover {
 };
 /* @locks has all by which the kernel could come to call the driver. */
 #define CHARIOT_RECOVER_COMPLETE	(1U << 0)
+#define CHARIOT_MAX_STAND_INS	15		/* CHARIOT_GATE_STAND_IN() */
 #define CHARIOT_MAX_LOCKS	1024
 
 /*
@@ -450,7 +472,7 @@ struct chariot_recover {
  */
 struct chariot_domain_create {
 	__u32 argsz;
-	__u32 flags;			/* CHARIOT_DOMAIN_FAST or 0 */
+	__u32 flags;			/* 0 */
 	char  name[CHARIOT_NAME_LEN];	/* NUL-terminated */
 	__u32 verdict;			/* CHARIOT_VERDICT_* */
 	__u32 nr_ranges;
@@ -466,15 +488,19 @@ struct chariot_domain_create {
 	struct chariot_kernel kernel;
 	__u32 defer;			/* objects that stay granted after their free, the
 					 * last ones; CHARIOT_MAX_DEFER at most */
-	__u32 reserved;
+	__u32 mode;			/* CHARIOT_MODE_* */
 	struct chariot_recover recover;	/* all 0: cannot be recovered */
 };
 #define CHARIOT_MAX_DEFER	65536
-/*
- * Whole pages of the stacks that the driver runs on are open to it, and stay so
- * for as long as they are stacks: a write to a caller's frame is not seen.
- */
-#define CHARIOT_DOMAIN_FAST	(1U << 0)
+enum {
+	CHARIOT_MODE_STRICT,		/* of a stack the driver writes its own frames, and
+					 * what it was granted */
+	CHARIOT_MODE_FAST,		/* whole pages of the stacks that the driver runs on
+					 * are open to it, and stay so for as long as they
+					 * are stacks: a write to a caller's frame is not
+					 * seen */
+	CHARIOT_NR_MODES
+};
 enum {
 	CHARIOT_VERDICT_REPORT,		/* let the write happen */
 	CHARIOT_VERDICT_SKIP,		/* drop the write, go on behind it */
@@ -510,7 +536,7 @@ struct chariot_domain_info {
 	__u64 nr_pages_shared;		/* out: pages with a byte map */
 	__u64 nr_frames;		/* out: calls and interrupts under way */
 	__u64 memory;			/* out: host bytes used for this domain */
-	__u32 mode;			/* out: flags of CHARIOT_DOMAIN_CREATE */
+	__u32 mode;			/* out: CHARIOT_MODE_* */
 	__u32 reserved0;
 	__u64 reserved[3];
 };
@@ -557,42 +583,56 @@ struct chariot_act_read {
 	__u64 buf;			/* struct chariot_object[] */
 };
 
-/* CHARIOT_STATS: counters of a domain, or with @domain 0 of the whole VM. */
+/*
+ * CHARIOT_STATS: counters of a domain, or with @domain 0 of the whole VM, with
+ * those of its domains that are gone.
+ *
+ * This is the one list of the counters: X(name, exit, what it counts), where @exit
+ * is 1 if each one has been an exit (a second-stage fault) of its own.  Their order
+ * is that of the structure: new ones come last, the first in place of @reserved2.
+ *
+ * @beside also counts what an exception interrupts there.  The sum of what has an
+ * exit of its own is at most @exits + @ahead: a fault can come again, or find that
+ * there is nothing left to do.
+ */
+#define CHARIOT_COUNTERS(X)						\
+	X(entries, 1, "kernel called the driver")			\
+	X(returns, 1, "driver returned to the kernel")			\
+	X(calls, 1, "driver called the kernel")				\
+	X(call_returns, 1, "kernel returned to the driver")		\
+	X(interrupts, 1, "interrupt taken in the driver")		\
+	X(interrupt_returns, 1, "return from an interrupt")		\
+	X(emulated_writes, 1, "write to a shared page, granted")	\
+	X(stack_writes, 0, "emulated writes on the entry's stack page")	\
+	X(argument_writes, 0, "emulated writes by an argument's grant")	\
+	X(page_grants, 1, "write to a page of its own")			\
+	X(walk_grants, 1, "page opened for AMD page walks")		\
+	X(unemulated_grants, 1, "page opened: KVM cannot emulate")	\
+	X(violations, 1, "violation")					\
+	X(bad_control_flow, 0, "violations by a bad jump or entry")	\
+	X(allocations, 0, "objects granted at gates")			\
+	X(frees, 0, "objects revoked at gates")				\
+	X(unknown_frees, 0, "frees of what was not granted")		\
+	X(beside, 1, "kernel code on an inherited page went on")	\
+	X(exits, 0, "second-stage faults seen")				\
+	X(exits_kvm, 1, "passed on to KVM")				\
+	X(ahead, 0, "writes and calls that needed no exit")		\
+	X(stack_grants, 1, "stack page opened (mode fast)")		\
+	X(call_grants, 0, "pages of arguments opened for a call")	\
+	X(faults, 0, "times the driver has failed")			\
+	X(refused, 0, "calls of a driver that had failed")		\
+	X(recoveries, 0, "times it was loaded again after that")	\
+	X(down_ms, 0, "milliseconds without it")
+
 struct chariot_stats {
 	__u32 argsz;
 	__u32 flags;			/* 0 */
-	__u32 domain;
+	__u32 domain;			/* in */
 	__u32 reserved;
-	__u64 entries;			/* kernel -> driver */
-	__u64 returns;			/* driver -> kernel, of an entry */
-	__u64 calls;			/* driver -> kernel function */
-	__u64 call_returns;
-	__u64 interrupts;		/* taken in driver code */
-	__u64 interrupt_returns;
-	__u64 emulated_writes;		/* on shared pages, granted */
-	__u64 stack_writes;		/* of these, on the entry's stack page */
-	__u64 argument_writes;		/* of these, granted by an argument */
-	__u64 page_grants;		/* write faults on pages wholly the domain's */
-	__u64 walk_grants;		/* pages opened for AMD page walks */
-	__u64 unemulated_grants;	/* pages opened since KVM cannot emulate */
-	__u64 violations;
-	__u64 bad_control_flow;		/* of these */
-	__u64 allocations;		/* objects granted at gates */
-	__u64 frees;			/* objects revoked at gates */
-	__u64 unknown_frees;		/* frees of what was not granted */
-	__u64 beside;			/* kernel code on the page of an inherit function,
-					 * or interrupted there by an exception, that
-					 * went on in the kernel view */
-	__u64 exits;			/* second-stage faults seen by Chariot */
-	__u64 exits_kvm;		/* of these, passed on to KVM */
-	__u64 ahead;			/* writes and calls that were handled in the
-					 * exit before them, and so have none */
-	__u64 stack_grants;		/* stack pages opened, CHARIOT_DOMAIN_FAST */
-	__u64 call_grants;		/* pages of objects opened for a call */
-	__u64 faults;			/* times the driver has failed */
-	__u64 refused;			/* kernel -> driver, while it had failed */
-	__u64 recoveries;		/* init was done again after that */
-	__u64 down_ms;			/* time between the two */
+	/* out */
+#define CHARIOT_COUNTER(name, exit, text)	__u64 name;
+	CHARIOT_COUNTERS(CHARIOT_COUNTER)
+#undef CHARIOT_COUNTER
 	__u64 reserved2[1];
 };
 
@@ -636,20 +676,20 @@ struct chariot_audit {
 #define CHARIOT_AUDIT_WRITE	(1U << 0)
 #define CHARIOT_AUDIT_EXEC	(1U << 1)
 
-#define CHARIOT_VM_INFO		_IOWR(CHARIOT_IOC, 0x10, struct chariot_vm_info)
-#define CHARIOT_MEM		_IOWR(CHARIOT_IOC, 0x11, struct chariot_mem)
-#define CHARIOT_WATCH		_IOW(CHARIOT_IOC, 0x12, struct chariot_watch)
-#define CHARIOT_CONTINUE	_IOW(CHARIOT_IOC, 0x13, struct chariot_continue)
-#define CHARIOT_RESET		_IOW(CHARIOT_IOC, 0x14, struct chariot_reset)
-#define CHARIOT_POST		_IOW(CHARIOT_IOC, 0x15, struct chariot_post)
-#define CHARIOT_AUDIT		_IOWR(CHARIOT_IOC, 0x16, struct chariot_audit)
-#define CHARIOT_DOMAIN_CREATE	_IOW(CHARIOT_IOC, 0x20, struct chariot_domain_create)
-#define CHARIOT_DOMAIN_DROP	_IOW(CHARIOT_IOC, 0x21, struct chariot_domain_op)
-#define CHARIOT_DOMAIN_SET	_IOW(CHARIOT_IOC, 0x22, struct chariot_domain_op)
-#define CHARIOT_DOMAIN_INFO	_IOWR(CHARIOT_IOC, 0x23, struct chariot_domain_info)
-#define CHARIOT_GRANT		_IOW(CHARIOT_IOC, 0x24, struct chariot_grant)
-#define CHARIOT_ACT_READ	_IOWR(CHARIOT_IOC, 0x25, struct chariot_act_read)
-#define CHARIOT_STATS		_IOWR(CHARIOT_IOC, 0x26, struct chariot_stats)
+#define CHARIOT_VM_INFO		_IO(CHARIOT_IOC, 0x10)	/* in, out: chariot_vm_info */
+#define CHARIOT_MEM		_IO(CHARIOT_IOC, 0x11)	/* in: chariot_mem */
+#define CHARIOT_WATCH		_IO(CHARIOT_IOC, 0x12)	/* in: chariot_watch */
+#define CHARIOT_CONTINUE	_IO(CHARIOT_IOC, 0x13)	/* in: chariot_continue */
+#define CHARIOT_RESET		_IO(CHARIOT_IOC, 0x14)	/* in: chariot_reset */
+#define CHARIOT_POST		_IO(CHARIOT_IOC, 0x15)	/* in: chariot_post */
+#define CHARIOT_AUDIT		_IO(CHARIOT_IOC, 0x16)	/* in, out: chariot_audit */
+#define CHARIOT_DOMAIN_CREATE	_IO(CHARIOT_IOC, 0x20)	/* in: chariot_domain_create */
+#define CHARIOT_DOMAIN_DROP	_IO(CHARIOT_IOC, 0x21)	/* in: chariot_domain_op */
+#define CHARIOT_DOMAIN_SET	_IO(CHARIOT_IOC, 0x22)	/* in: chariot_domain_op */
+#define CHARIOT_DOMAIN_INFO	_IO(CHARIOT_IOC, 0x23)	/* in, out: chariot_domain_info */
+#define CHARIOT_GRANT		_IO(CHARIOT_IOC, 0x24)	/* in: chariot_grant */
+#define CHARIOT_ACT_READ	_IO(CHARIOT_IOC, 0x25)	/* in, out: chariot_act_read */
+#define CHARIOT_STATS		_IO(CHARIOT_IOC, 0x26)	/* in, out: chariot_stats */
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -658,6 +698,10 @@ struct chariot_audit {
  * O_NONBLOCK and none is there; EINVAL when not even one fits.  poll() tells
  * POLLIN when one is there, POLLHUP when the VM's isolation is dead.  When a
  * reader is too slow the newest events are dropped and counted.
+ *
+ * An event has 248 bytes in this version, which @size tells; what follows the
+ * members of its type is 0, and may become members.  A reader passes over types
+ * and flags that it does not know, but answers all that WAITS.
  */
 enum {
 	CHARIOT_EV_ERROR,		/* u.error: our part failed, the guest goes on */
