@@ -69,13 +69,17 @@ enum stmt_kind {
 	STMT_RESTART,		/* num, seconds */
 };
 
+struct names {
+	char **v;
+	size_t nr;
+};
+
 struct stmt {
 	struct stmt *next;
 	enum stmt_kind kind;
 	const char *file;
 	int line;
-	char **names;
-	size_t nr_names;
+	struct names names;
 	uint32_t num, seconds;
 	struct action *actions;
 };

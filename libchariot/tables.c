@@ -317,19 +317,19 @@ static void collect_shared(struct builder *b)
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind == STMT_THUNK_RANGE)
 			add_shared(b, chariot_profile__symbol(b->p,
-							      st->names[0]),
-				   chariot_profile__symbol(b->p, st->names[1]),
-				   st->names[0], st);
+							      st->names.v[0]),
+				   chariot_profile__symbol(b->p, st->names.v[1]),
+				   st->names.v[0], st);
 		if (st->kind != STMT_INHERIT && st->kind != STMT_THUNK)
 			continue;
-		for (size_t i = 0; i < st->nr_names; i++) {
-			if (strchr(st->names[i], '*')) {
-				add_pattern(b, st->names[i], st);
+		for (size_t i = 0; i < st->names.nr; i++) {
+			if (strchr(st->names.v[i], '*')) {
+				add_pattern(b, st->names.v[i], st);
 				continue;
 			}
-			addr = chariot_profile__symbol(b->p, st->names[i]);
+			addr = chariot_profile__symbol(b->p, st->names.v[i]);
 			add_shared(b, addr, chariot_profile__next(b->p, addr),
-				   st->names[i], st);
+				   st->names.v[i], st);
 		}
 	}
 }
@@ -451,8 +451,8 @@ static void add_intr(struct builder *b)
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind != STMT_INTR_RANGE)
 			continue;
-		start = chariot_profile__symbol(b->p, st->names[0]);
-		end = chariot_profile__symbol(b->p, st->names[1]);
+		start = chariot_profile__symbol(b->p, st->names.v[0]);
+		end = chariot_profile__symbol(b->p, st->names.v[1]);
 		if (start && end > start)
 			add_range(b, start, end - start, CHARIOT_RANGE_INTR);
 	}
@@ -527,11 +527,11 @@ static void add_policy_gates(struct builder *b)
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind != STMT_GATE)
 			continue;
-		for (size_t i = 0; i < st->nr_names; i++) {
-			gva = symbol(b, st->names[i]);
+		for (size_t i = 0; i < st->names.nr; i++) {
+			gva = symbol(b, st->names.v[i]);
 			if (gva && policy_find(b->policy, STMT_GATE,
-					       st->names[i]) == st)
-				add_gate(b, gva, st->names[i], st);
+					       st->names.v[i]) == st)
+				add_gate(b, gva, st->names.v[i], st);
 		}
 	}
 }
@@ -769,9 +769,9 @@ static void compile_signature(struct builder *b, struct compiler *c,
 	int i;
 
 	for (st = b->policy->first; st; st = st->next) {
-		if (st->kind != STMT_ENTRY || st->nr_names != (size_t)nr)
+		if (st->kind != STMT_ENTRY || st->names.nr != (size_t)nr)
 			continue;
-		for (i = 0; i < nr && points_to(b->btf, &p[i], st->names[i]);
+		for (i = 0; i < nr && points_to(b->btf, &p[i], st->names.v[i]);
 		     i++)
 			;
 		if (i == nr)
@@ -1331,7 +1331,7 @@ static void set_mode(struct builder *b)
 
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind == STMT_MODE)
-			b->t->create.flags = strcmp(st->names[0], "fast") ? 0 :
+			b->t->create.flags = strcmp(st->names.v[0], "fast") ? 0 :
 					     CHARIOT_DOMAIN_FAST;
 		else if (st->kind == STMT_DEFER)
 			b->t->create.defer = st->num;

@@ -114,9 +114,9 @@ static void test_prototypes(const struct chariot_policy *policy,
 	int checked = 0;
 
 	for (st = policy->first; st; st = st->next)
-		for (size_t i = 0; st->kind == STMT_GATE && i < st->nr_names;
+		for (size_t i = 0; st->kind == STMT_GATE && i < st->names.nr;
 		     i++)
-			check_gate(&u, st, st->names[i], &checked);
+			check_gate(&u, st, st->names.v[i], &checked);
 	tap_ok(checked > 100, "%s: %d gates have the prototype that the policy says",
 	       version, checked);
 }
