@@ -202,8 +202,8 @@ struct recover {
 	struct chariot_lock *locks;
 };
 struct chariot_driver;
-int recover_build(struct recover *out, const struct chariot_profile *p,
-		  const struct chariot_space *s,
+int recover_build(struct recover *out, const struct chariot_policy *policy,
+		  const struct chariot_profile *p, const struct chariot_space *s,
 		  const struct chariot_driver *d);
 void recover_free(struct recover *r);
 /* CHARIOT_GATE_* of the entry @name with this prototype; NULL: not known. */

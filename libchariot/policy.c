@@ -13,13 +13,24 @@
 #endif
 
 /* The file itself, not a copy of it: no build step, and .incbin is tracked. */
-__asm__(".pushsection .rodata\n"
-	"core_policy:\n"
-	".incbin \"" POLICY_DIR "/core.policy\"\n"
-	"core_policy_end:\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char core_policy[], core_policy_end[];
+#define BUILT_IN(name)							\
+	__asm__(".pushsection .rodata\n"				\
+		#name "_policy:\n"					\
+		".incbin \"" POLICY_DIR "/" #name ".policy\"\n"	\
+		#name "_policy_end:\n"					\
+		".byte 0\n"						\
+		".popsection\n");					\
+	extern const char name##_policy[], name##_policy_end[]
+
+BUILT_IN(core);
+BUILT_IN(recover);
+
+static const struct {
+	const char *file, *text, *end;
+} built_in[] = {
+	{ "core.policy", core_policy, core_policy_end },
+	{ "recover.policy", recover_policy, recover_policy_end },
+};
 
 /* ---- expressions -------------------------------------------------------- */
 
@@ -398,6 +409,7 @@ static void free_stmt(struct stmt *st)
 {
 	free_names(&st->names);
 	free_actions(st->actions);
+	catalogue_free(st);
 	free(st);
 }
 
@@ -438,18 +450,25 @@ static const struct {
 	enum stmt_kind kind;
 	int names;		/* exact number, 0: one or more, -1: none */
 	int block;		/* 0: none, 1: may be, 2: must be */
+	void (*parse_block)(struct parser *s, struct stmt *st);
 } stmts[] = {
-	{ "inherit", STMT_INHERIT, 0, 1 },
-	{ "thunk", STMT_THUNK, 0, 0 },
-	{ "thunk-range", STMT_THUNK_RANGE, 2, 0 },
-	{ "intr-range", STMT_INTR_RANGE, 2, 0 },
-	{ "gate", STMT_GATE, 0, 2 },
-	{ "entry", STMT_ENTRY, 0, 2 },
-	{ "object", STMT_OBJECT, 0, 2 },
-	{ "rule", STMT_RULE, -1, 0 },
-	{ "mode", STMT_MODE, 1, 0 },
-	{ "defer", STMT_DEFER, -1, 0 },
-	{ "restart", STMT_RESTART, -1, 0 },
+	{ "inherit", STMT_INHERIT, 0, 1, parse_block },
+	{ "thunk", STMT_THUNK, 0, 0, NULL },
+	{ "thunk-range", STMT_THUNK_RANGE, 2, 0, NULL },
+	{ "intr-range", STMT_INTR_RANGE, 2, 0, NULL },
+	{ "gate", STMT_GATE, 0, 2, parse_block },
+	{ "entry", STMT_ENTRY, 0, 2, parse_block },
+	{ "object", STMT_OBJECT, 0, 2, parse_block },
+	{ "rule", STMT_RULE, -1, 0, NULL },
+	{ "mode", STMT_MODE, 1, 0, NULL },
+	{ "defer", STMT_DEFER, -1, 0, NULL },
+	{ "restart", STMT_RESTART, -1, 0, NULL },
+	{ "lock", STMT_LOCK, 0, 2, catalogue_parse_block },
+	{ "unlock", STMT_UNLOCK, 0, 1, catalogue_parse_block },
+	{ "resource", STMT_RESOURCE, 0, 2, catalogue_parse_block },
+	{ "release", STMT_RELEASE, 0, 0, NULL },
+	{ "panics", STMT_PANICS, 0, 0, NULL },
+	{ "sleeps", STMT_SLEEPS, 0, 0, NULL },
 };
 
 static void parse_defer(struct parser *s, struct stmt *st)
@@ -505,7 +524,7 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 		scan_fail(s, st->line, "at most 6 parameters");
 	if (!s->err && (stmts[i].block == 2 ||
 			(stmts[i].block == 1 && s->tok == '{')))
-		parse_block(s, st);
+		stmts[i].parse_block(s, st);
 	if (!s->err && s->tok != T_NEWLINE && s->tok != ';' && s->tok != T_END)
 		scan_expected(s, "end of line");
 }
@@ -666,12 +685,13 @@ static int parse_file(struct chariot_policy *p, const char *path)
 struct chariot_policy *chariot_policy__load(const char *const *paths)
 {
 	struct chariot_policy *p = policy_new();
-	int err;
+	int err = 0;
 
 	if (!p)
 		return err_null(ENOMEM);
-	err = policy_parse(p, "core.policy", core_policy,
-			   core_policy_end - core_policy);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(built_in); i++)
+		err = policy_parse(p, built_in[i].file, built_in[i].text,
+				   built_in[i].end - built_in[i].text);
 	for (; !err && paths && *paths; paths++)
 		err = parse_file(p, *paths);
 	if (!err)

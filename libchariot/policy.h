@@ -67,6 +67,20 @@ enum stmt_kind {
 	STMT_MODE,		/* names[0]: "strict" or "fast" */
 	STMT_DEFER,		/* num */
 	STMT_RESTART,		/* num, seconds */
+	STMT_LOCK,		/* names, flags, when, calls; no calls: it is none */
+	STMT_UNLOCK,		/* names, flags */
+	STMT_RESOURCE,		/* as LOCK, and without */
+	STMT_RELEASE,		/* names */
+	STMT_PANICS,		/* names */
+	STMT_SLEEPS,		/* names */
+};
+
+/* FN(ARG, ...) */
+struct call {
+	struct call *next;	/* in place of it, where there is no @fn */
+	char *fn;
+	uint8_t arg[3];		/* as chariot_lock.arg */
+	uint8_t nr;
 };
 
 struct names {
@@ -82,6 +96,10 @@ struct stmt {
 	struct names names;
 	uint32_t num, seconds;
 	struct action *actions;
+	struct call *calls;	/* what gives back: the first that there is */
+	char *without;		/* not for drivers that import this, or NULL */
+	uint32_t flags;		/* CHARIOT_LOCK_* */
+	uint8_t when;		/* CHARIOT_LOCK_ALWAYS.. */
 };
 
 struct chariot_policy {
@@ -140,5 +158,18 @@ int compile_reach(struct compiler *c, const struct expr *base,
 int compile_emit(struct compiler *c, const struct chariot_op *op);
 /* A constant: numbers, sizeof(), offsetof(), align(). */
 int compile_const(struct compiler *c, const struct expr *e, uint64_t *value);
+
+/* ---- catalogue.c --------------------------------------------------------- */
+
+struct parser;
+
+/* The block of a statement of the catalogue; what may be missing is its empty one. */
+void catalogue_parse_block(struct parser *s, struct stmt *st);
+void catalogue_free(struct stmt *st);
+/* Is it a statement about what functions take and give back, or what a call means? */
+bool catalogue_has(const struct stmt *st);
+/* The last of these that names the kernel function; NULL: there is none. */
+const struct stmt *catalogue_find(const struct chariot_policy *p,
+				  const char *name);
 
 #endif

@@ -8,161 +8,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "policy.h"
 
 /* ---- locks and resources -------------------------------------------------- */
 
-#define SPINS		CHARIOT_LOCK_SPINS
-#define QUEUED		(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_QUEUED)
-#define RESOURCE	CHARIOT_LOCK_RESOURCE
-#define RUNS		(CHARIOT_LOCK_RESOURCE | CHARIOT_LOCK_RUNS)
-#define DEVICE		(RESOURCE | CHARIOT_LOCK_DEVICE)
-#define POWER		(DEVICE | CHARIOT_LOCK_POWER)
-#define PANICS		CHARIOT_LOCK_PANICS
-#define SLEEPS		CHARIOT_LOCK_SLEEPS
 #define NO		CHARIOT_NO_ARG
-#define RET		CHARIOT_RET
 
 #define BLK_STS_IOERR	10
 
-/*
- * A function that takes something and what gives it back, with which arguments of
- * the first; without the latter, it gives back.  A spin lock is given back without
- * its interrupts or bottom halves: the interrupt flag and the preempt count are
- * restored as a whole.
- */
-static const struct lock_row {
-	const char *fn, *release;
-	uint8_t arg[3], when;
-	uint32_t flags;
-} lock_rows[] = {
-#define TAKES(fn, release, when, flags) \
-	{ fn, release, { 0, NO, NO }, CHARIOT_LOCK_##when, flags }
-#define TAKES_ARGS(fn, release, a, b, when, flags) \
-	{ fn, release, { a, b, NO }, CHARIOT_LOCK_##when, flags }
-#define GIVES(fn, flags) \
-	{ fn, NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, flags }
-#define SPIN_ROWS(kind, flags)						\
-	TAKES("_raw_" kind "_lock", "_raw_" kind "_unlock", ALWAYS, flags), \
-	TAKES("_raw_" kind "_lock_bh", "_raw_" kind "_unlock", ALWAYS, flags), \
-	TAKES("_raw_" kind "_lock_irq", "_raw_" kind "_unlock", ALWAYS, flags), \
-	TAKES("_raw_" kind "_lock_irqsave", "_raw_" kind "_unlock", ALWAYS, flags), \
-	GIVES("_raw_" kind "_unlock", flags),				\
-	GIVES("_raw_" kind "_unlock_bh", flags),			\
-	GIVES("_raw_" kind "_unlock_irq", flags),			\
-	GIVES("_raw_" kind "_unlock_irqrestore", flags)
-	SPIN_ROWS("spin", QUEUED),
-	TAKES("_raw_spin_trylock", "_raw_spin_unlock", TRUE, QUEUED),
-	TAKES("_raw_spin_trylock_bh", "_raw_spin_unlock", TRUE, QUEUED),
-	SPIN_ROWS("read", SPINS),
-	SPIN_ROWS("write", SPINS),
-	TAKES_ARGS("__rcu_read_lock", "__rcu_read_unlock", NO, NO, ALWAYS, SPINS),
-	TAKES_ARGS("__rcu_read_unlock", NULL, NO, NO, ALWAYS, SPINS),
-	/* Who has it polls it; that is refused then. */
-	TAKES("napi_schedule_prep", "__napi_schedule", TRUE, SPINS),
-	GIVES("__napi_schedule", SPINS),
-	GIVES("__napi_schedule_irqoff", SPINS),
-	TAKES("mutex_lock", "mutex_unlock", ALWAYS, 0),
-	TAKES("mutex_lock_interruptible", "mutex_unlock", ZERO, 0),
-	TAKES("mutex_lock_killable", "mutex_unlock", ZERO, 0),
-	TAKES("mutex_trylock", "mutex_unlock", TRUE, 0),
-	GIVES("mutex_unlock", 0),
-	TAKES("down", "up", ALWAYS, 0),
-	TAKES("down_interruptible", "up", ZERO, 0),
-	TAKES("down_killable", "up", ZERO, 0),
-	TAKES("down_trylock", "up", ZERO, 0),
-	GIVES("up", 0),
-	TAKES("down_read", "up_read", ALWAYS, 0),
-	TAKES("down_read_trylock", "up_read", TRUE, 0),
-	GIVES("up_read", 0),
-	TAKES("down_write", "up_write", ALWAYS, 0),
-	TAKES("down_write_trylock", "up_write", TRUE, 0),
-	GIVES("up_write", 0),
-	TAKES("napi_disable", "napi_enable", ALWAYS, 0),
-	GIVES("napi_enable", 0),
-	TAKES("disable_irq", "enable_irq", ALWAYS, 0),
-	TAKES("disable_irq_nosync", "enable_irq", ALWAYS, 0),
-	GIVES("enable_irq", 0),
-	TAKES_ARGS("rtnl_lock", "rtnl_unlock", NO, NO, ALWAYS, 0),
-	TAKES_ARGS("rtnl_trylock", "rtnl_unlock", NO, NO, TRUE, 0),
-	TAKES_ARGS("rtnl_unlock", NULL, NO, NO, ALWAYS, 0),
-	/* A request that the device is done with: whoever asked waits for its end. */
-	TAKES_ARGS("blk_mq_complete_request_remote", "blk_mq_end_request", 0,
-		   CHARIOT_LOCK_CONST(BLK_STS_IOERR), ZERO, 0),
-	GIVES("blk_mq_end_request", 0),
-	GIVES("nvme_complete_rq", 0),
-	GIVES("nvme_complete_batch_req", 0),
-
-	/* The compiler's and the kernel's own checks, which found something. */
-	GIVES("__stack_chk_fail", PANICS),
-	GIVES("fortify_panic", PANICS),
-	GIVES("__fortify_panic", PANICS),
-	GIVES("panic", PANICS),
-	GIVES("nmi_panic", PANICS),
-
-	/* What also comes back without having slept is none of these. */
-	GIVES("schedule", SLEEPS),
-	GIVES("schedule_timeout", SLEEPS),
-	GIVES("schedule_timeout_interruptible", SLEEPS),
-	GIVES("schedule_timeout_killable", SLEEPS),
-	GIVES("schedule_timeout_uninterruptible", SLEEPS),
-	GIVES("msleep", SLEEPS),
-	GIVES("msleep_interruptible", SLEEPS),
-	GIVES("usleep_range", SLEEPS),
-	GIVES("usleep_range_state", SLEEPS),
-	GIVES("synchronize_rcu", SLEEPS),
-	GIVES("synchronize_net", SLEEPS),
-
-	TAKES_ARGS("request_threaded_irq", "free_irq", 0, 5, ZERO, RUNS),
-	TAKES_ARGS("free_irq", NULL, 0, 1, ALWAYS, RESOURCE),
-	{ "pci_request_irq", "pci_free_irq", { 0, 1, 4 }, CHARIOT_LOCK_ZERO,
-	  DEVICE },
-	{ "pci_free_irq", NULL, { 0, 1, 2 }, CHARIOT_LOCK_ALWAYS, RESOURCE },
-	TAKES_ARGS("queue_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
-		   ALWAYS, RUNS),
-	TAKES_ARGS("mod_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
-		   ALWAYS, RUNS),
-	GIVES("cancel_delayed_work_sync", RESOURCE),
-	TAKES_ARGS("queue_work_on", "cancel_work_sync", 2, NO, ALWAYS, RUNS),
-	GIVES("cancel_work_sync", RESOURCE),
-	TAKES("mod_timer", "del_timer_sync", ALWAYS, RUNS),
-	TAKES("add_timer", "del_timer_sync", ALWAYS, RUNS),
-	GIVES("del_timer_sync", RESOURCE),
-	TAKES("mod_timer", "timer_delete_sync", ALWAYS, RUNS),
-	TAKES("add_timer", "timer_delete_sync", ALWAYS, RUNS),
-	GIVES("timer_delete_sync", RESOURCE),
-	TAKES("register_netdev", "unregister_netdev", ZERO, RESOURCE),
-	GIVES("unregister_netdev", RESOURCE),
-	TAKES_ARGS("alloc_etherdev_mqs", "free_netdev", RET, NO, TRUE, RESOURCE),
-	GIVES("free_netdev", RESOURCE),
-	TAKES_ARGS("ioremap", "iounmap", RET, NO, TRUE, RESOURCE),
-	TAKES_ARGS("pci_ioremap_bar", "iounmap", RET, NO, TRUE, RESOURCE),
-	GIVES("iounmap", RESOURCE),
-	TAKES_ARGS("pci_request_selected_regions", "pci_release_selected_regions",
-		   0, 1, ZERO, DEVICE),
-	GIVES("pci_release_selected_regions", RESOURCE),
-	TAKES("pci_request_regions", "pci_release_regions", ZERO, DEVICE),
-	GIVES("pci_release_regions", RESOURCE),
-	TAKES("pci_enable_device", "pci_disable_device", ZERO, POWER),
-	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, POWER),
-	GIVES("pci_disable_device", RESOURCE),
-	TAKES("pci_alloc_irq_vectors", "pci_free_irq_vectors", ALWAYS, DEVICE),
-	TAKES("pci_alloc_irq_vectors_affinity", "pci_free_irq_vectors", ALWAYS,
-	      DEVICE),
-	GIVES("pci_free_irq_vectors", RESOURCE),
-	TAKES("__pci_register_driver", "pci_unregister_driver", ZERO, RESOURCE),
-	GIVES("pci_unregister_driver", RESOURCE),
-	TAKES("__gameport_register_port", "gameport_unregister_port", ALWAYS,
-	      RESOURCE),
-	GIVES("gameport_unregister_port", RESOURCE),
+struct lock_row {
+	struct chariot_lock l;
+	size_t order;
 };
 
+struct lock_rows {
+	struct lock_row *v;
+	size_t nr, room;
+	int err;
+};
+
+/* By address; of two the later statement's comes first. */
 static int lock_cmp(const void *x, const void *y)
 {
-	uint64_t a = ((const struct chariot_lock *)x)->gva;
-	uint64_t b = ((const struct chariot_lock *)y)->gva;
+	const struct lock_row *a = x, *b = y;
 
-	return a < b ? -1 : a > b;
+	if (a->l.gva != b->l.gva)
+		return a->l.gva < b->l.gva ? -1 : 1;
+	return a->order > b->order ? -1 : a->order < b->order;
 }
 
 static const struct chariot_symbol *import_of(const struct chariot_driver *d,
@@ -188,59 +60,143 @@ static uint64_t address_of(const struct chariot_profile *p,
 	return import ? import->gva : gva;
 }
 
-/* What pci_request_regions() takes is given back for a device that is managed. */
-static bool is_managed(const struct chariot_driver *d, const struct lock_row *row)
+static void add_lock(struct lock_rows *rows, const struct chariot_lock *l)
 {
-	return row->release && !strncmp(row->release, "pci_release_", 12) &&
-	       import_of(d, "pcim_enable_device");
+	struct lock_row *v;
+
+	if (rows->err || !l->gva)
+		return;
+	if (rows->nr == rows->room) {
+		v = reallocarray(rows->v, 2 * rows->room + 64, sizeof(*v));
+		if (!v) {
+			rows->err = -ENOMEM;
+			return;
+		}
+		rows->v = v;
+		rows->room = 2 * rows->room + 64;
+	}
+	rows->v[rows->nr] = (struct lock_row){ *l, rows->nr };
+	rows->nr++;
 }
 
-static int add_locks(struct recover *out, const struct chariot_profile *p,
+/* What a statement says of functions, CHARIOT_LOCK_*. */
+static uint32_t lock_flags(const struct stmt *st)
+{
+	switch (st->kind) {
+	case STMT_RESOURCE:
+	case STMT_RELEASE:
+		return st->flags | CHARIOT_LOCK_RESOURCE;
+	case STMT_PANICS:
+		return CHARIOT_LOCK_PANICS;
+	case STMT_SLEEPS:
+		return CHARIOT_LOCK_SLEEPS;
+	default:
+		return st->flags;
+	}
+}
+
+/* What gives back gets what it gives back as the arguments that are no constants. */
+static void add_release(struct lock_rows *rows, const struct stmt *st,
+			const struct call *call, uint64_t gva)
+{
+	struct chariot_lock l = {
+		.gva = gva, .arg = { NO, NO, NO },
+		.flags = lock_flags(st) & (CHARIOT_LOCK_RESOURCE |
+					   CHARIOT_LOCK_SPINS |
+					   CHARIOT_LOCK_QUEUED),
+	};
+
+	for (int i = 0; i < call->nr; i++)
+		if (!(call->arg[i] & CHARIOT_LOCK_CONST(0)))
+			l.arg[i] = i;
+	add_lock(rows, &l);
+}
+
+/* The function @name of @st. */
+static void add_function(struct lock_rows *rows, const struct chariot_profile *p,
+			 const struct chariot_driver *d, const struct stmt *st,
+			 const char *name)
+{
+	struct chariot_lock l = {
+		.gva = address_of(p, d, name), .arg = { 0, NO, NO },
+		.when = st->when, .flags = lock_flags(st),
+	};
+	const struct call *call = st->calls;
+
+	if (st->kind == STMT_LOCK || st->kind == STMT_RESOURCE) {
+		while (call && !(l.release = address_of(p, d, call->fn)))
+			call = call->next;
+		if (!call || (st->without && import_of(d, st->without)))
+			return;
+		memcpy(l.arg, call->arg, sizeof(l.arg));
+	}
+	add_lock(rows, &l);
+}
+
+static void add_statement(struct lock_rows *rows, const struct chariot_policy *policy,
+			  const struct chariot_profile *p,
+			  const struct chariot_driver *d, const struct stmt *st)
+{
+	const struct call *call;
+
+	for (size_t i = 0; i < st->names.nr; i++)
+		if (catalogue_find(policy, st->names.v[i]) == st)
+			add_function(rows, p, d, st, st->names.v[i]);
+	for (call = st->calls; call; call = call->next)
+		if (!catalogue_find(policy, call->fn))
+			add_release(rows, st, call, address_of(p, d, call->fn));
+}
+
+static int add_locks(struct recover *out, const struct chariot_policy *policy,
+		     const struct chariot_profile *p,
 		     const struct chariot_driver *d)
 {
-	struct chariot_lock *l = calloc(ARRAY_SIZE(lock_rows), sizeof(*l));
+	struct lock_rows rows = {};
 	uint32_t nr = 0, without = 0;
+	const struct stmt *st;
 
-	if (!l)
-		return -ENOMEM;
 	/* Others have spin locks of another kind. */
 	if (chariot_profile__type_size(p, "qspinlock") != 4)
 		without = CHARIOT_LOCK_QUEUED;
-	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++) {
-		const struct lock_row *row = &lock_rows[i];
-
-		l[nr] = (struct chariot_lock){
-			.gva = address_of(p, d, row->fn),
-			.release = row->release ? address_of(p, d, row->release) :
-						  0,
-			.arg = { row->arg[0], row->arg[1], row->arg[2] },
-			.when = row->when, .flags = row->flags & ~without,
-		};
-		if (l[nr].gva && (l[nr].release || !row->release) &&
-		    !is_managed(d, row))
-			nr++;
-	}
-	qsort(l, nr, sizeof(*l), lock_cmp);
+	for (st = policy->first; st; st = st->next)
+		if (catalogue_has(st))
+			add_statement(&rows, policy, p, d, st);
+	out->locks = calloc(rows.nr + 1, sizeof(*out->locks));
+	if (!out->locks)
+		rows.err = -ENOMEM;
+	if (rows.nr)
+		qsort(rows.v, rows.nr, sizeof(*rows.v), lock_cmp);
 	/* Aliases have one address. */
-	for (uint32_t i = 1; i < nr;) {
-		if (l[i].gva != l[i - 1].gva) {
-			i++;
+	for (size_t i = 0; i < rows.nr && !rows.err; i++) {
+		if (nr && out->locks[nr - 1].gva == rows.v[i].l.gva)
 			continue;
-		}
-		memmove(&l[i], &l[i + 1], (nr - i - 1) * sizeof(*l));
-		nr--;
+		out->locks[nr] = rows.v[i].l;
+		out->locks[nr++].flags &= ~without;
 	}
-	out->locks = l;
-	out->r.locks = (uintptr_t)l;
+	free(rows.v);
+	if (nr > CHARIOT_MAX_LOCKS) {
+		log_err("%s: the policy has too many locks and resources",
+			chariot_driver__name(d));
+		return -E2BIG;
+	}
+	out->r.locks = (uintptr_t)out->locks;
 	out->r.nr_locks = nr;
-	return 0;
+	return rows.err;
 }
 
-static bool is_row(const char *fn)
+/* Does a statement tell how it is undone, or that it undoes? */
+static bool is_known(const struct chariot_policy *policy, const char *fn)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++)
-		if (!strcmp(lock_rows[i].fn, fn))
-			return true;
+	const struct stmt *st = catalogue_find(policy, fn);
+	const struct call *call;
+
+	if (st)
+		return st->calls || (st->kind != STMT_LOCK &&
+				     st->kind != STMT_RESOURCE);
+	for (st = policy->first; st; st = st->next)
+		for (call = st->calls; call; call = call->next)
+			if (!strcmp(call->fn, fn))
+				return true;
 	return false;
 }
 
@@ -249,7 +205,8 @@ static bool is_row(const char *fn)
  * to know its functions?  What devres and the core of a subsystem give back when
  * the device is gone is none of it.
  */
-static bool is_complete(const struct chariot_driver *d)
+static bool is_complete(const struct chariot_policy *policy,
+			const struct chariot_driver *d)
 {
 	static const char *const ways[] = {
 		"register", "cdev_add", "proc_create", "debugfs_create",
@@ -262,7 +219,7 @@ static bool is_complete(const struct chariot_driver *d)
 
 	v = chariot_driver__imports(d, &nr);
 	for (size_t i = 0; i < nr; i++) {
-		if (is_row(v[i].name) || strstr(v[i].name, "unregister") ||
+		if (is_known(policy, v[i].name) || strstr(v[i].name, "unregister") ||
 		    !strncmp(v[i].name, "snd_card_register", 17))
 			continue;
 		for (size_t w = 0; w < ARRAY_SIZE(ways); w++)
@@ -481,8 +438,9 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 #define PF_IDLE		2
 #define PF_KTHREAD	0x200000
 
-int recover_build(struct recover *out, const struct chariot_profile *p,
-		  const struct chariot_space *s, const struct chariot_driver *d)
+int recover_build(struct recover *out, const struct chariot_policy *policy,
+		  const struct chariot_profile *p, const struct chariot_space *s,
+		  const struct chariot_driver *d)
 {
 	struct chariot_recover *r = &out->r;
 	int64_t flags = chariot_profile__member(p, "task_struct", "flags", NULL);
@@ -491,10 +449,10 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 	/* For that there has to be a guest. */
 	if (!s)
 		return 0;
-	err = add_locks(out, p, d);
+	err = add_locks(out, policy, p, d);
 	if (err)
 		return err;
-	if (is_complete(d))
+	if (is_complete(policy, d))
 		r->flags |= CHARIOT_RECOVER_COMPLETE;
 	add_stand_ins(out, p);
 	r->returns[RETURN_ERROR] = -EIO;

@@ -1393,7 +1393,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 		log_warn("%s has no usable BTF: what its arguments point to is not granted, and when it has failed, each of its functions returns -EIO",
 			 chariot_driver__name(d));
 	if (!b.err)
-		b.err = recover_build(&b.t->recover, p, s, d);
+		b.err = recover_build(&b.t->recover, policy, p, s, d);
 	b.t->create.recover = b.t->recover.r;
 	finish(&b);
 	free(b.seqs.v);

@@ -39,13 +39,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* The statements of the built-in policy, each by itself. */
-void fuzz_seeds(fuzz_emit emit)
+/* The statements of a file, each by itself. */
+static void emit_statements(fuzz_emit emit, const char *file, size_t *nr)
 {
 	char *text, *pos, *end, name[16];
-	size_t len, nr = 0;
+	size_t len;
 
-	fuzz_assert(!file_read(POLICY_DIR "/core.policy", (uint8_t **)&text, &len));
+	fuzz_assert(!file_read(file, (uint8_t **)&text, &len));
 	text[len] = 0;
 	for (pos = text; *pos; pos = end) {
 		end = strchrnul(pos, '\n');
@@ -54,10 +54,19 @@ void fuzz_seeds(fuzz_emit emit)
 			end = strchrnul(end, '\n');
 			end += *end != 0;
 		}
-		snprintf(name, sizeof(name), "%zu", nr++);
+		snprintf(name, sizeof(name), "%zu", (*nr)++);
 		if (*pos != '#' && *pos != '\n')
 			emit(name, pos, end - pos);
 	}
-	emit("mode", "mode fast\ndefer 16\nrestart 3 60\n", 33);
 	free(text);
+}
+
+/* Those of the built-in policy. */
+void fuzz_seeds(fuzz_emit emit)
+{
+	size_t nr = 0;
+
+	emit_statements(emit, POLICY_DIR "/core.policy", &nr);
+	emit_statements(emit, POLICY_DIR "/recover.policy", &nr);
+	emit("mode", "mode fast\ndefer 16\nrestart 3 60\n", 33);
 }

@@ -84,6 +84,21 @@ static bool good_gates(const struct chariot_gate *g, uint32_t nr,
 	return true;
 }
 
+/* chariot_held_check() of kmod/held.c. */
+static bool good_locks(const struct chariot_lock *l, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		for (int k = 0; k < 3; k++)
+			if (l[i].arg[k] > CHARIOT_NO_ARG &&
+			    l[i].arg[k] < CHARIOT_LOCK_CONST(0))
+				return false;
+		if (l[i].when >= CHARIOT_NR_LOCK_WHENS || l[i].flags >> 8 ||
+		    (i && l[i].gva <= l[i - 1].gva))
+			return false;
+	}
+	return nr <= CHARIOT_MAX_LOCKS;
+}
+
 void fuzz_check_tables(const struct chariot_tables *t)
 {
 	const struct chariot_domain_create *c;
@@ -110,4 +125,6 @@ void fuzz_check_tables(const struct chariot_tables *t)
 			       c->nr_ops));
 	fuzz_assert(good_gates((void *)(uintptr_t)c->entries, c->nr_entries,
 			       c->nr_ops));
+	fuzz_assert(good_locks((void *)(uintptr_t)c->recover.locks,
+			       c->recover.nr_locks));
 }

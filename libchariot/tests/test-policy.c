@@ -106,6 +106,29 @@ static const struct {
 	  "x:3: a length is read at argN" },
 	{ "entry a b {\n revoke arg0\n}", "x:2: only grant and hand are possible" },
 	{ "entry a b c d e f g { }", "x:1: at most 6 parameters" },
+	{ "lock a", "x:1: expected '{'" },
+	{ "lock a {\n spin\n}", "x:1: what gives it back? release" },
+	{ "lock a {\n spin\n", "x:1: block is not closed" },
+	{ "lock a { spin release b(arg0) }", "x:1: expected ';', '}' or end" },
+	{ "lock a { release b }", "x:1: expected '(', not '}'" },
+	{ "lock a { release b(arg0 }", "x:1: expected ')'" },
+	{ "lock a { release b(arg6) }", "x:1: expected arg0 .. arg5, ret or a number" },
+	{ "lock a { release b(current) }", "x:1: expected arg0 .. arg5, ret or a number" },
+	{ "lock a { release b(128) }", "x:1: expected arg0 .. arg5, ret or a number" },
+	{ "lock a { release b(1, 2, 3, 4) }", "x:1: at most 3 arguments" },
+	{ "lock a { release (arg0) }", "x:1: expected a function" },
+	{ "lock a {\n if arg0; release b(arg0)\n}", "x:2: expected ret, not 'arg0'" },
+	{ "lock a {\n\n device; release b(arg0)\n}", "x:3: expected release, if, unless, spin or" },
+	{ "lock a { without b; release b(arg0) }", "x:1: expected release, if, unless, spin or" },
+	{ "resource a { spin; release b(arg0) }", "x:1: expected release, if, unless, without" },
+	{ "resource a { device }", "x:1: what gives it back? release" },
+	{ "unlock a { release b(arg0) }", "x:1: unlock releases already" },
+	{ "unlock a { if ret }", "x:1: unlock has no condition" },
+	{ "release a { }", "x:1: expected end of line, not '{'" },
+	{ "panics", "x:1: expected a name" },
+	{ "panics a { }", "x:1: expected end of line, not '{'" },
+	{ "sleeps a, 5", "x:1: expected a name, not '5'" },
+	{ "sleeps a_*", "x:1: expected a name, not '*'" },
 	{ "rule", "x:1: expected an expression" },
 	{ "rule foo", "x:1: expected an expression" },
 	{ "rule foo arg0", "x:1: the length of a rule must be constant" },
@@ -139,6 +162,10 @@ static void test_cut(void)
 		"object sk_buff { grant this->head this->end + sizeof(x) }\n"
 		"gate d { post grant *arg5 8; revoke arg1 as sk_buff\n}\n"
 		"entry net_device _ any { grant arg2 arg1 * 4 + 2 }\n"
+		"lock f, g { if ret; spin; queued; release h(arg0) }\n"
+		"unlock i { spin }\nrelease j k\npanics l\nsleeps m,\nn\n"
+		"resource o { unless ret; power; without p; release q(ret, 9)\n"
+		"\tcalls-back; release r() }\n"
 		"rule percpu(x + offsetof(a.b)) align(sizeof(struct y), 32)\n";
 	struct chariot_policy *p;
 	char *copy;

@@ -326,6 +326,133 @@ static void test_e1000(const struct chariot_policy *policy,
 	chariot_tables__free(t);
 }
 
+/* ---- locks and resources --------------------------------------------------- */
+
+static const struct {
+	const char *fn, *release;
+	uint8_t arg[3], when;
+	uint32_t flags;
+} lock_rows[] = {
+#define NO		CHARIOT_NO_ARG
+#define SPIN		(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_QUEUED)
+#define RESOURCE	CHARIOT_LOCK_RESOURCE
+#define DEVICE		(RESOURCE | CHARIOT_LOCK_DEVICE)
+	{ "_raw_spin_lock_irqsave", "_raw_spin_unlock", { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, SPIN },
+	{ "_raw_spin_trylock", "_raw_spin_unlock", { 0, NO, NO }, CHARIOT_LOCK_TRUE, SPIN },
+	{ "_raw_spin_unlock", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, SPIN },
+	{ "_raw_spin_unlock_irqrestore", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, SPIN },
+	{ "_raw_write_lock", "_raw_write_unlock", { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, CHARIOT_LOCK_SPINS },
+	{ "mutex_lock_killable", "mutex_unlock", { 0, NO, NO }, CHARIOT_LOCK_ZERO, 0 },
+	{ "rtnl_lock", "rtnl_unlock", { NO, NO, NO }, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "rtnl_unlock", NULL, { NO, NO, NO }, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "blk_mq_complete_request_remote", "blk_mq_end_request",
+	  { 0, CHARIOT_LOCK_CONST(10), NO }, CHARIOT_LOCK_ZERO, 0 },
+	{ "blk_mq_end_request", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "fortify_panic", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, CHARIOT_LOCK_PANICS },
+	{ "msleep", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, CHARIOT_LOCK_SLEEPS },
+	{ "request_threaded_irq", "free_irq", { 0, 5, NO }, CHARIOT_LOCK_ZERO,
+	  RESOURCE | CHARIOT_LOCK_RUNS },
+	{ "free_irq", NULL, { 0, 1, NO }, CHARIOT_LOCK_ALWAYS, RESOURCE },
+	{ "add_timer", "timer_delete_sync", { 0, NO, NO }, CHARIOT_LOCK_ALWAYS,
+	  RESOURCE | CHARIOT_LOCK_RUNS },
+	{ "ioremap", "iounmap", { CHARIOT_RET, NO, NO }, CHARIOT_LOCK_TRUE, RESOURCE },
+	{ "pci_enable_device", "pci_disable_device", { 0, NO, NO }, CHARIOT_LOCK_ZERO,
+	  DEVICE | CHARIOT_LOCK_POWER },
+	{ "pci_request_selected_regions", "pci_release_selected_regions", { 0, 1, NO },
+	  CHARIOT_LOCK_ZERO, DEVICE },
+	{ "pci_release_selected_regions", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, RESOURCE },
+};
+
+static const struct chariot_lock *find_lock(const struct recover *r, uint64_t gva)
+{
+	for (uint32_t i = 0; gva && i < r->r.nr_locks; i++)
+		if (r->locks[i].gva == gva)
+			return &r->locks[i];
+	return NULL;
+}
+
+static int no_memory(void *ctx, uint64_t gpa, void *buf, size_t len)
+{
+	return -EFAULT;
+}
+
+/* What is known without reading the guest. */
+static bool build_recover(struct recover *r, const struct chariot_policy *policy,
+			  const struct chariot_profile *p, const struct chariot_driver *d)
+{
+	static const struct chariot_mem_ops ops = { .read = no_memory };
+	const struct chariot_space s = { .ops = &ops };
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	/* oops_enter() is looked for, and cannot be read. */
+	chariot_set_log(NULL, NULL);
+	err = recover_build(r, policy, p, &s, d);
+	chariot_set_log(note, NULL);
+	return !err;
+}
+
+static uint64_t either_symbol(const struct chariot_profile *p, const char *name)
+{
+	uint64_t gva = chariot_profile__symbol(p, name);
+
+	if (!gva && !strcmp(name, "timer_delete_sync"))
+		gva = chariot_profile__symbol(p, "del_timer_sync");
+	return gva ? gva : !strcmp(name, "fortify_panic") ?
+	       chariot_profile__symbol(p, "__fortify_panic") : 0;
+}
+
+static void test_locks(const struct chariot_policy *policy,
+		       const struct chariot_profile *p,
+		       const struct chariot_driver *d, const char *what)
+{
+	const struct chariot_lock *l;
+	struct recover r;
+	bool built = build_recover(&r, policy, p, d);
+
+	if (!tap_ok(built && r.r.nr_locks > 80 && r.r.nr_locks < 150,
+		    "%s: %u locks and resources", what, r.r.nr_locks))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++) {
+		l = find_lock(&r, either_symbol(p, lock_rows[i].fn));
+		tap_ok(l && l->when == lock_rows[i].when &&
+		       l->flags == lock_rows[i].flags &&
+		       !memcmp(l->arg, lock_rows[i].arg, sizeof(l->arg)) &&
+		       l->release == (lock_rows[i].release ?
+				      either_symbol(p, lock_rows[i].release) : 0),
+		       "%s: %s", what, lock_rows[i].fn);
+	}
+	recover_free(&r);
+}
+
+/* A later statement wins: a file of one's own adds and takes away. */
+static void test_own_locks(const struct chariot_profile *p,
+			   const struct chariot_driver *d, const char *what)
+{
+	static const char text[] =
+		"lock mutex_lock { }\npanics msleep\nsleeps printk, _printk\n"
+		"lock mutex_trylock { if ret; release up(arg0) }\n";
+	struct chariot_policy *own = chariot_policy__load(NULL);
+	const struct chariot_lock *panics, *sleeps, *try;
+	struct recover r;
+
+	if (!tap_ok(own && !policy_parse(own, "own", text, strlen(text)) &&
+		    build_recover(&r, own, p, d), "%s: a policy of one's own", what))
+		return;
+	panics = find_lock(&r, chariot_profile__symbol(p, "msleep"));
+	sleeps = find_lock(&r, chariot_profile__symbol(p, "_printk"));
+	try = find_lock(&r, chariot_profile__symbol(p, "mutex_trylock"));
+	tap_ok(!find_lock(&r, chariot_profile__symbol(p, "mutex_lock")) &&
+	       find_lock(&r, chariot_profile__symbol(p, "mutex_unlock")),
+	       "%s: an empty block takes away", what);
+	tap_ok(panics && panics->flags == CHARIOT_LOCK_PANICS && sleeps &&
+	       sleeps->flags == CHARIOT_LOCK_SLEEPS && try &&
+	       try->release == chariot_profile__symbol(p, "up"),
+	       "%s: the last statement about a function wins", what);
+	recover_free(&r);
+	chariot_policy__free(own);
+}
+
 /* ---- kernels ------------------------------------------------------------ */
 
 static struct chariot_driver *open_driver(const char *version, const char *name)
@@ -406,8 +533,11 @@ static void test_kernel(const struct chariot_policy *policy, const char *version
 		if (!i)
 			test_no_btf(policy, p, d, what);
 		test_driver(policy, p, d, what);
-		if (!i)
+		if (!i) {
 			test_e1000(policy, p, d);
+			test_locks(policy, p, d, what);
+			test_own_locks(p, d, what);
+		}
 		chariot_driver__free(d);
 	}
 	chariot_profile__free(p);
