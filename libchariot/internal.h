@@ -160,6 +160,15 @@ int32_t btf_names_find_aggregate(const struct btf_names *n, const char *name);
  */
 int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
 			uint64_t *size, uint32_t *member_id);
+struct btf_type;
+/*
+ * The type behind typedefs and qualifiers, and its id; *@is_const (or NULL) is set if
+ * const was one of them.  NULL: there is no end to them.
+ */
+const struct btf_type *btf_strip(const struct btf *btf, uint32_t *id,
+				 bool *is_const);
+/* Is that what the type is called, or a typedef on the way to it?  0 is "void". */
+bool btf_is_named(const struct btf *btf, uint32_t id, const char *name);
 int btf_enumerator(const struct btf *btf, uint32_t id, const char *name,
 		   int64_t *value);
 
@@ -191,24 +200,30 @@ uint64_t profile_symbol_any(const struct chariot_profile *p,
 uint64_t profile_point(const struct chariot_profile *p,
 		       const struct chariot_space *s, const char *function);
 
-struct btf_type;
-
 /* ---- recover.c ---------------------------------------------------------- */
+
+struct stmt;
 
 /* What is done when a driver has failed. */
 struct recover {
 	struct chariot_recover r;
-	struct chariot_stand_in stand_ins[5];
+	const struct chariot_policy *policy;
+	struct chariot_stand_in stand_ins[15 + 1];	/* one is scratch */
+	const struct stmt *stand_in_of[15];
+	int nr_stand_ins;
 	struct chariot_lock *locks;
 };
 struct chariot_driver;
-int recover_build(struct recover *out, const struct chariot_policy *policy,
-		  const struct chariot_profile *p, const struct chariot_space *s,
+/* Which stand-ins there are in this kernel: recover_flags() numbers them. */
+void recover_begin(struct recover *out, const struct chariot_policy *policy,
+		   const struct chariot_profile *p);
+int recover_build(struct recover *out, const struct chariot_profile *p,
+		  const struct chariot_space *s,
 		  const struct chariot_driver *d);
 void recover_free(struct recover *r);
 /* CHARIOT_GATE_* of the entry @name with this prototype; NULL: not known. */
-uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
-		       const char *name);
+uint16_t recover_flags(const struct recover *r, const struct btf *btf,
+		       const struct btf_type *proto, const char *name);
 /* One that is loaded. */
 struct recover_module {
 	const char *name;

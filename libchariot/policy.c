@@ -398,7 +398,7 @@ static void parse_block(struct parser *s, struct stmt *st)
 
 /* ---- statements --------------------------------------------------------- */
 
-static void free_names(struct names *names)
+void names_free(struct names *names)
 {
 	for (size_t i = 0; i < names->nr; i++)
 		free(names->v[i]);
@@ -407,7 +407,7 @@ static void free_names(struct names *names)
 
 static void free_stmt(struct stmt *st)
 {
-	free_names(&st->names);
+	names_free(&st->names);
 	free_actions(st->actions);
 	catalogue_free(st);
 	free(st);
@@ -445,32 +445,6 @@ static void parse_rule(struct parser *s, struct stmt *st)
 		scan_fail(s, line, "a rule needs a kernel symbol");
 }
 
-static const struct {
-	const char *word;
-	enum stmt_kind kind;
-	int names;		/* exact number, 0: one or more, -1: none */
-	int block;		/* 0: none, 1: may be, 2: must be */
-	void (*parse_block)(struct parser *s, struct stmt *st);
-} stmts[] = {
-	{ "inherit", STMT_INHERIT, 0, 1, parse_block },
-	{ "thunk", STMT_THUNK, 0, 0, NULL },
-	{ "thunk-range", STMT_THUNK_RANGE, 2, 0, NULL },
-	{ "intr-range", STMT_INTR_RANGE, 2, 0, NULL },
-	{ "gate", STMT_GATE, 0, 2, parse_block },
-	{ "entry", STMT_ENTRY, 0, 2, parse_block },
-	{ "object", STMT_OBJECT, 0, 2, parse_block },
-	{ "rule", STMT_RULE, -1, 0, NULL },
-	{ "mode", STMT_MODE, 1, 0, NULL },
-	{ "defer", STMT_DEFER, -1, 0, NULL },
-	{ "restart", STMT_RESTART, -1, 0, NULL },
-	{ "lock", STMT_LOCK, 0, 2, catalogue_parse_block },
-	{ "unlock", STMT_UNLOCK, 0, 1, catalogue_parse_block },
-	{ "resource", STMT_RESOURCE, 0, 2, catalogue_parse_block },
-	{ "release", STMT_RELEASE, 0, 0, NULL },
-	{ "panics", STMT_PANICS, 0, 0, NULL },
-	{ "sleeps", STMT_SLEEPS, 0, 0, NULL },
-};
-
 static void parse_defer(struct parser *s, struct stmt *st)
 {
 	if (s->tok != T_NUMBER || s->number > CHARIOT_MAX_DEFER) {
@@ -501,16 +475,43 @@ static void parse_restart(struct parser *s, struct stmt *st)
 	     MAX_RESTARTS, MAX_SECONDS);
 }
 
+static const struct {
+	const char *word;
+	enum stmt_kind kind;
+	int names;		/* exact number, 0: one or more, -1: @parse does all */
+	int block;		/* 0: none, 1: may be, 2: must be: @parse does it */
+	void (*parse)(struct parser *s, struct stmt *st);
+} stmts[] = {
+	{ "inherit", STMT_INHERIT, 0, 1, parse_block },
+	{ "thunk", STMT_THUNK, 0, 0, NULL },
+	{ "thunk-range", STMT_THUNK_RANGE, 2, 0, NULL },
+	{ "intr-range", STMT_INTR_RANGE, 2, 0, NULL },
+	{ "gate", STMT_GATE, 0, 2, parse_block },
+	{ "entry", STMT_ENTRY, 0, 2, parse_block },
+	{ "object", STMT_OBJECT, 0, 2, parse_block },
+	{ "rule", STMT_RULE, -1, 0, parse_rule },
+	{ "mode", STMT_MODE, 1, 0, NULL },
+	{ "defer", STMT_DEFER, -1, 0, parse_defer },
+	{ "restart", STMT_RESTART, -1, 0, parse_restart },
+	{ "lock", STMT_LOCK, 0, 2, catalogue_parse_block },
+	{ "unlock", STMT_UNLOCK, 0, 1, catalogue_parse_block },
+	{ "resource", STMT_RESOURCE, 0, 2, catalogue_parse_block },
+	{ "release", STMT_RELEASE, 0, 0, NULL },
+	{ "panics", STMT_PANICS, 0, 0, NULL },
+	{ "sleeps", STMT_SLEEPS, 0, 0, NULL },
+	{ "registers", STMT_REGISTERS, -1, 0, catalogue_parse_registers },
+	{ "error", STMT_ERROR, -1, 0, catalogue_parse_error },
+	{ "balanced", STMT_BALANCED, -1, 0, catalogue_parse_signatures },
+	{ "removes", STMT_REMOVES, -1, 0, catalogue_parse_signatures },
+	{ "standin", STMT_STANDIN, -1, 0, catalogue_parse_standin },
+};
+
 static void parse_body(struct parser *s, struct stmt *st, size_t i)
 {
 	if (stmts[i].names >= 0)
-		scan_names(s, &st->names, is_pattern(st->kind), NULL);
-	else if (st->kind == STMT_DEFER)
-		parse_defer(s, st);
-	else if (st->kind == STMT_RESTART)
-		parse_restart(s, st);
+		scan_names(s, &st->names, is_pattern(st->kind), false);
 	else
-		parse_rule(s, st);
+		stmts[i].parse(s, st);
 	if (!s->err && stmts[i].names > 0 &&
 	    st->names.nr != (size_t)stmts[i].names)
 		scan_fail(s, st->line, "%s takes %d name%s, not %zu", stmts[i].word,
@@ -524,7 +525,7 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 		scan_fail(s, st->line, "at most 6 parameters");
 	if (!s->err && (stmts[i].block == 2 ||
 			(stmts[i].block == 1 && s->tok == '{')))
-		stmts[i].parse_block(s, st);
+		stmts[i].parse(s, st);
 	if (!s->err && s->tok != T_NEWLINE && s->tok != ';' && s->tok != T_END)
 		scan_expected(s, "end of line");
 }

@@ -8,13 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "policy.h"
+#include "proto.h"
 
 /* ---- locks and resources -------------------------------------------------- */
 
 #define NO		CHARIOT_NO_ARG
-
-#define BLK_STS_IOERR	10
 
 struct lock_row {
 	struct chariot_lock l;
@@ -200,204 +198,173 @@ static bool is_known(const struct chariot_policy *policy, const char *fn)
 	return false;
 }
 
-/*
- * Does the driver import nothing but what has a row by which the kernel may come
- * to know its functions?  What devres and the core of a subsystem give back when
- * the device is gone is none of it.
- */
+/* Can it be that the kernel calls the driver's functions because of this import? */
+static bool is_registered(const struct chariot_policy *policy, const char *fn)
+{
+	const struct stmt *st;
+	bool found = false;
+
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != STMT_REGISTERS)
+			continue;
+		if (catalogue_matches(&st->except, fn))
+			return false;
+		found |= catalogue_matches(&st->names, fn);
+	}
+	return found && !is_known(policy, fn);
+}
+
+/* Is all that the driver has the kernel know given back for it? */
 static bool is_complete(const struct chariot_policy *policy,
 			const struct chariot_driver *d)
 {
-	static const char *const ways[] = {
-		"register", "cdev_add", "proc_create", "debugfs_create",
-		"device_create", "add_disk", "nvme_init_ctrl", "request_irq",
-		"sysfs_create", "tasklet_", "hrtimer_start", "kthread_create",
-		"snd_card_new", "alloc_workqueue", "usb_submit", "blk_mq_alloc",
-	};
 	const struct chariot_symbol *v;
 	size_t nr;
 
 	v = chariot_driver__imports(d, &nr);
-	for (size_t i = 0; i < nr; i++) {
-		if (is_known(policy, v[i].name) || strstr(v[i].name, "unregister") ||
-		    !strncmp(v[i].name, "snd_card_register", 17))
-			continue;
-		for (size_t w = 0; w < ARRAY_SIZE(ways); w++)
-			if (strstr(v[i].name, ways[w])) {
-				log_debug("%s: if it fails to clean up it stays loaded: %s",
-					  chariot_driver__name(d), v[i].name);
-				return false;
-			}
-	}
+	for (size_t i = 0; i < nr; i++)
+		if (is_registered(policy, v[i].name)) {
+			log_debug("%s: if it fails to clean up it stays loaded: %s",
+				  chariot_driver__name(d), v[i].name);
+			return false;
+		}
 	return true;
 }
 
 /* ---- results and stand-ins ------------------------------------------------ */
 
-enum { RETURN_0, RETURN_ERROR, RETURN_IOERR, RETURN_SIGBUS, RETURN_AGAIN };
-enum {
-	STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ, STAND_IN_TIMEOUT,
-	STAND_IN_END_IO
-};
+/* In chariot_recover.returns[]; behind these those of "error" statements. */
+enum { RETURN_0, RETURN_ERROR, NR_RETURNS };
 
-/* Without the function that stands in, nothing does. */
-static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
+/* False: the kernel lacks what it needs; then nothing stands in. */
+static bool compile_stand_in(struct chariot_stand_in *s, const struct stmt *st,
+			     const struct chariot_profile *p)
 {
-	struct chariot_stand_in *s = out->stand_ins;
-	int64_t state = chariot_profile__member(p, "napi_struct", "state", NULL);
-	int64_t rq = chariot_profile__member(p, "request", "state", NULL);
+	const struct call *call = st->calls;
+	char type[128], *dot;
+	int64_t off = 0;
 
-	/* A poll that did nothing; else who closes the device waits for it. */
-	s[STAND_IN_NAPI - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "napi_complete_done"),
-		.flags = CHARIOT_STAND_IN_TEST | CHARIOT_STAND_IN_RAN,
-		.test_off = state < 0 ? 0 : state,
-		.test_mask = 1,			/* NAPIF_STATE_SCHED */
-	};
-	/* A packet that is dropped. */
-	s[STAND_IN_XMIT - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "consume_skb"),
-	};
-	/* A device that goes on asking. */
-	s[STAND_IN_IRQ - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "disable_irq_nosync"),
-		.flags = CHARIOT_STAND_IN_ONCE | CHARIOT_STAND_IN_IRQ,
-		.undo = chariot_profile__symbol(p, "enable_irq"),
-	};
-	/* A request that would never end. */
-	s[STAND_IN_TIMEOUT - 1] = (struct chariot_stand_in){
-		.fn = rq < 0 ? 0 : chariot_profile__symbol(p, "blk_mq_end_request"),
-		.value = BLK_STS_IOERR,
-		.flags = CHARIOT_STAND_IN_OFF | CHARIOT_STAND_IN_RAN |
-			 CHARIOT_STAND_IN_TEST,
-		.test_off = rq < 0 ? 0 : rq,
-		.test_mask = 1,			/* MQ_RQ_IN_FLIGHT */
-	};
-	/* A request of the driver's own: who cleans up waits until it is gone. */
-	s[STAND_IN_END_IO - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "blk_mq_free_request"),
-	};
-	if (state < 0 || !s[0].fn || !s[1].fn || !s[2].fn || !s[2].undo)
-		return;
-	out->r.stand_ins = (uintptr_t)s;
-	out->r.nr_stand_ins = s[STAND_IN_TIMEOUT - 1].fn &&
-			      s[STAND_IN_END_IO - 1].fn ? STAND_IN_END_IO :
-							  STAND_IN_IRQ;
-}
-
-/* Is that what the type is called, or a typedef on the way to it? */
-static bool is_named(const struct btf *btf, uint32_t id, const char *name)
-{
-	const struct btf_type *t = btf__type_by_id(btf, id);
-	const char *n;
-
-	for (int i = 0; t && i < 32; i++) {
-		n = btf__name_by_offset(btf, t->name_off);
-		if (n && !strcmp(n, name))
-			return true;
-		if (!btf_is_mod(t) && !btf_is_typedef(t))
-			return false;
-		t = btf__type_by_id(btf, t->type);
-	}
-	return false;
-}
-
-static const struct btf_type *bare(const struct btf *btf, uint32_t id)
-{
-	const struct btf_type *t = btf__type_by_id(btf, id);
-
-	for (int i = 0; t && i < 32 && (btf_is_mod(t) || btf_is_typedef(t)); i++)
-		t = t->type ? btf__type_by_id(btf, t->type) : NULL;
-	return t;
-}
-
-static bool points_to(const struct btf *btf, const struct btf_type *proto,
-		      int arg, const char *name)
-{
-	const struct btf_type *t;
-
-	if (arg >= btf_vlen(proto))
+	if (!call)
 		return false;
-	t = bare(btf, btf_params(proto)[arg].type);
-	return t && btf_is_ptr(t) && is_named(btf, t->type, name);
+	if (st->member) {
+		snprintf(type, sizeof(type), "%s", st->member);
+		dot = strchr(type, '.');
+		*dot = 0;
+		off = chariot_profile__member(p, type, dot + 1, NULL);
+	}
+	*s = (struct chariot_stand_in){
+		.fn = chariot_profile__symbol(p, call->fn),
+		.value = call->nr > 1 ? call->arg[1] & ~CHARIOT_LOCK_CONST(0) : 0,
+		.arg = call->arg[0], .flags = st->flags,
+		.test_off = off, .test_mask = st->member ? st->num : 0,
+		.undo = st->undo ? chariot_profile__symbol(p, st->undo) : 0,
+	};
+	return s->fn && off >= 0 && (s->undo || !st->undo);
 }
 
-static bool points_to_one_of(const struct btf *btf, const struct btf_type *proto,
-			     const char *const types[], size_t nr)
+void recover_begin(struct recover *out, const struct chariot_policy *policy,
+		   const struct chariot_profile *p)
 {
-	for (size_t i = 0; i < nr; i++)
-		if (points_to(btf, proto, 0, types[i]))
-			return true;
-	return false;
+	const struct stmt *st;
+
+	out->policy = policy;
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != STMT_STANDIN ||
+		    !compile_stand_in(&out->stand_ins[out->nr_stand_ins], st, p))
+			continue;
+		if (out->nr_stand_ins == ARRAY_SIZE(out->stand_in_of)) {
+			log_warn("%s:%d: too many stand-ins for this kernel", st->file, st->line);
+			return;
+		}
+		out->stand_in_of[out->nr_stand_ins++] = st;
+	}
+}
+
+/* The statement that is about such a function, NULL: none.  The last one wins. */
+static const struct stmt *stand_in_for(const struct chariot_policy *policy,
+				       const struct btf *btf,
+				       const struct btf_type *proto)
+{
+	const struct stmt *st, *found = NULL;
+
+	for (st = policy->first; st; st = st->next)
+		if (st->kind == STMT_STANDIN &&
+		    proto_fits(btf, proto, st->signatures))
+			found = st;
+	return found;
+}
+
+/* Index of the value in returns[], by the "error" statements' order. */
+static int error_slot(const struct chariot_policy *policy, uint32_t value)
+{
+	uint32_t seen[POLICY_MAX_ERRORS];
+	const struct stmt *st;
+	int nr = 0, i;
+
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != STMT_ERROR)
+			continue;
+		for (i = 0; i < nr && seen[i] != st->num; i++)
+			;
+		if (i == nr)
+			seen[nr++] = st->num;
+		if (st->num == value)
+			return NR_RETURNS + i;
+	}
+	return RETURN_ERROR;
+}
+
+/* "error" of a type of results; NULL: there is none. */
+static const struct stmt *error_of(const struct chariot_policy *policy,
+				   const struct btf *btf, uint32_t type)
+{
+	const struct stmt *st, *found = NULL;
+
+	for (st = policy->first; st; st = st->next)
+		for (size_t i = 0; st->kind == STMT_ERROR && i < st->names.nr; i++)
+			if (btf_is_named(btf, type, st->names.v[i]))
+				found = st;
+	return found;
 }
 
 static int result(const struct btf *btf, const struct btf_type *proto)
 {
-	const struct btf_type *t = bare(btf, proto->type);
+	uint32_t id = proto->type;
+	const struct btf_type *t = btf_strip(btf, &id, NULL);
 
-	if (is_named(btf, proto->type, "blk_status_t"))
-		return RETURN_IOERR;
-	if (is_named(btf, proto->type, "vm_fault_t"))
-		return RETURN_SIGBUS;
-	/* Whoever cleans up will look at the request then. */
-	if (is_named(btf, proto->type, "blk_eh_timer_return") ||
-	    is_named(btf, proto->type, "scsi_timeout_action"))
-		return RETURN_AGAIN;
 	/* Pointers, bool, what counts, and enums: for those 0 is none. */
 	if (!t || !btf_is_int(t) || !(btf_int_encoding(t) & BTF_INT_SIGNED))
 		return RETURN_0;
 	return RETURN_ERROR;
 }
 
-/*
- * Functions that the kernel calls with such an argument come back with the
- * preempt count that they went with.  Others may be there to take a lock.
- */
-static bool is_balanced(const struct btf *btf, const struct btf_type *proto,
-			const char *name)
+/* Is there a statement of @kind that is about such a function? */
+static bool is_a(const struct chariot_policy *policy, enum stmt_kind kind,
+		 const struct btf *btf, const struct btf_type *proto,
+		 const char *name)
 {
-	static const char *const types[] = {
-		"work_struct", "timer_list", "tasklet_struct", "napi_struct",
-		"net_device", "pci_dev", "device", "file", "inode",
-		"snd_pcm_substream", "snd_kcontrol", "blk_mq_hw_ctx",
-		"block_device", "usb_interface", "virtio_device", "nvme_ctrl",
-		"request", "Scsi_Host", "scsi_cmnd", "scsi_device", "urb",
-		"usb_hcd", "snd_card", "snd_device", "snd_rawmidi_substream",
-		"snd_info_entry", "mii_bus", "phy_device", "i2c_adapter",
-		"rtc_device",
-	};
+	const struct signature *sig;
+	const struct stmt *st;
 
-	if (is_named(btf, proto->type, "irqreturn_t"))
-		return true;
-	if (strstr(name, "lock") && !strstr(name, "block") &&
-	    !strstr(name, "clock"))
-		return false;
-	if (points_to(btf, proto, 0, "sk_buff") &&
-	    points_to(btf, proto, 1, "net_device"))
-		return true;
-	return points_to_one_of(btf, proto, types, ARRAY_SIZE(types));
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != kind ||
+		    (st->named.nr && !catalogue_matches(&st->named, name)) ||
+		    (catalogue_matches(&st->except, name) &&
+		     !catalogue_matches(&st->but, name)))
+			continue;
+		for (sig = st->signatures; sig; sig = sig->next)
+			if (proto_fits(btf, proto, sig))
+				return true;
+	}
+	return false;
 }
 
-/* What a bus calls to take the driver from a device. */
-static bool is_remove(const struct btf *btf, const struct btf_type *proto,
-		      const char *name)
+uint16_t recover_flags(const struct recover *r, const struct btf *btf,
+		       const struct btf_type *proto, const char *name)
 {
-	static const char *const types[] = {
-		"pci_dev", "virtio_device", "usb_interface", "platform_device",
-		"pnp_dev", "serio", "hid_device", "i2c_client",
-	};
-
-	if (btf_vlen(proto) != 1 ||
-	    !(strstr(name, "remove") || strstr(name, "disconnect")))
-		return false;
-	return points_to_one_of(btf, proto, types, ARRAY_SIZE(types));
-}
-
-uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
-		       const char *name)
-{
+	const struct stmt *error, *in;
 	uint16_t flags = 0;
-	int in = 0, ret;
+	int ret, n = 0;
 
 	/*
 	 * Nobody knows what it returns.  0 is success to most callers, who then
@@ -406,31 +373,32 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 	 */
 	if (!proto)
 		return CHARIOT_GATE_RETURN(RETURN_ERROR);
-	ret = result(btf, proto);
-	if (points_to(btf, proto, 0, "napi_struct") && btf_vlen(proto) == 2) {
-		in = STAND_IN_NAPI;
-		ret = RETURN_0;
-	} else if (points_to(btf, proto, 0, "sk_buff") &&
-		   is_named(btf, proto->type, "netdev_tx_t")) {
-		in = STAND_IN_XMIT;
-	} else if (is_named(btf, proto->type, "irqreturn_t") &&
-		   btf_vlen(proto) == 2) {
-		in = STAND_IN_IRQ;
-	} else if (points_to(btf, proto, 0, "request") &&
-		   is_named(btf, proto->type, "blk_eh_timer_return")) {
-		in = STAND_IN_TIMEOUT;
-	} else if (points_to(btf, proto, 0, "request") && btf_vlen(proto) == 2 &&
-		   is_named(btf, btf_params(proto)[1].type, "blk_status_t")) {
-		in = STAND_IN_END_IO;
-	}
-	if (ret == RETURN_IOERR || ret == RETURN_SIGBUS ||
-	    ret == RETURN_AGAIN || in == STAND_IN_XMIT)
+	error = error_of(r->policy, btf, proto->type);
+	in = stand_in_for(r->policy, btf, proto);
+	ret = in && in->returns_0 ? RETURN_0 :
+	      error ? error_slot(r->policy, error->num) : result(btf, proto);
+	while (n < r->nr_stand_ins && r->stand_in_of[n] != in)
+		n++;
+	if (n < r->nr_stand_ins)
+		flags |= CHARIOT_GATE_STAND_IN(n + 1);
+	if (error || (in && in->request))
 		flags |= CHARIOT_GATE_REQUEST;
-	if (is_balanced(btf, proto, name))
+	if (is_a(r->policy, STMT_BALANCED, btf, proto, name))
 		flags |= CHARIOT_GATE_BALANCED;
-	if (is_remove(btf, proto, name))
+	if (is_a(r->policy, STMT_REMOVES, btf, proto, name))
 		flags |= CHARIOT_GATE_REMOVE;
-	return CHARIOT_GATE_RETURN(ret) | CHARIOT_GATE_STAND_IN(in) | flags;
+	return CHARIOT_GATE_RETURN(ret) | flags;
+}
+
+static void add_returns(struct chariot_recover *r,
+			const struct chariot_policy *policy)
+{
+	const struct stmt *st;
+
+	r->returns[RETURN_ERROR] = -EIO;
+	for (st = policy->first; st; st = st->next)
+		if (st->kind == STMT_ERROR)
+			r->returns[error_slot(policy, st->num)] = st->num;
 }
 
 /* ---- all of it ------------------------------------------------------------ */
@@ -438,10 +406,11 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 #define PF_IDLE		2
 #define PF_KTHREAD	0x200000
 
-int recover_build(struct recover *out, const struct chariot_policy *policy,
-		  const struct chariot_profile *p, const struct chariot_space *s,
+int recover_build(struct recover *out, const struct chariot_profile *p,
+		  const struct chariot_space *s,
 		  const struct chariot_driver *d)
 {
+	const struct chariot_policy *policy = out->policy;
 	struct chariot_recover *r = &out->r;
 	int64_t flags = chariot_profile__member(p, "task_struct", "flags", NULL);
 	int err;
@@ -454,11 +423,11 @@ int recover_build(struct recover *out, const struct chariot_policy *policy,
 		return err;
 	if (is_complete(policy, d))
 		r->flags |= CHARIOT_RECOVER_COMPLETE;
-	add_stand_ins(out, p);
-	r->returns[RETURN_ERROR] = -EIO;
-	r->returns[RETURN_IOERR] = BLK_STS_IOERR;
-	r->returns[RETURN_SIGBUS] = 2;		/* VM_FAULT_SIGBUS */
-	r->returns[RETURN_AGAIN] = 1;		/* BLK_EH_, SCSI_EH_RESET_TIMER */
+	if (out->nr_stand_ins) {
+		r->stand_ins = (uintptr_t)out->stand_ins;
+		r->nr_stand_ins = out->nr_stand_ins;
+	}
+	add_returns(r, policy);
 	r->hold = chariot_profile__symbol(p, "schedule_timeout_idle");
 	r->oops = profile_point(p, s, "oops_enter");
 	if (flags >= 0) {

@@ -231,8 +231,13 @@ void scan_add_name(struct parser *s, struct names *names, char *name)
 	v[names->nr++] = name;
 }
 
+static bool is_clause(struct parser *s)
+{
+	return scan_is(s, "named") || scan_is(s, "except") || scan_is(s, "but");
+}
+
 void scan_names(struct parser *s, struct names *names, bool patterns,
-		const char *end)
+		bool clauses)
 {
 	do {
 		scan_skip_newlines(s);
@@ -241,7 +246,7 @@ void scan_names(struct parser *s, struct names *names, bool patterns,
 				      scan_take_word(s, "a name"));
 		} while (!s->err && (s->tok == '*' ||
 				     (s->tok == T_WORD &&
-				      !(end && scan_is(s, end)))));
+				      !(clauses && is_clause(s)))));
 	} while (!s->err && scan_accept(s, ','));
 }
 

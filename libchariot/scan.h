@@ -37,11 +37,11 @@ void scan_skip_newlines(struct parser *s);
 /* @name becomes the list's; NULL: an error. */
 void scan_add_name(struct parser *s, struct names *names, char *name);
 /*
- * Names up to a block, the word @end (or NULL) or the end of the line; a comma goes
- * over a line.  @patterns: with * in them.
+ * Names up to a block or the end of the line; a comma goes over a line.  @patterns:
+ * with * in them; @clauses: up to "named", "except" or "but", too.
  */
 void scan_names(struct parser *s, struct names *names, bool patterns,
-		const char *end);
+		bool clauses);
 /* "arg0".."arg5", "ret" and "current": index in the module's value[], else -1. */
 int scan_value(const char *word);
 

@@ -129,6 +129,37 @@ static const struct {
 	{ "panics a { }", "x:1: expected end of line, not '{'" },
 	{ "sleeps a, 5", "x:1: expected a name, not '5'" },
 	{ "sleeps a_*", "x:1: expected a name, not '*'" },
+	{ "registers", "x:1: expected a name" },
+	{ "registers a except", "x:1: expected a name" },
+	{ "registers a except b but c", "x:1: expected end of line" },
+	{ "error a b", "x:1: expected a number, not end of file" },
+	{ "error a, 5", "x:1: expected a name, not '5'" },
+	{ "error a 1\nerror b 2\nerror b 3\nerror c 4\nerror c 5\nerror d 6\nerror e 1\n"
+	  "error f 7", "x:8: at most 6 different values" },
+	{ "balanced", "x:1: expected a type or '('" },
+	{ "balanced (a, b", "x:1: expected ')'" },
+	{ "balanced a(b c)", "x:1: expected ')', not 'c'" },
+	{ "balanced (..., a)", "x:1: expected ')'" },
+	{ "balanced (a, b, c, d, e, f, g)", "x:1: at most 6 parameters" },
+	{ "balanced a except b named c", "x:1: expected end of line" },
+	{ "balanced a but b { }", "x:1: expected end of line, not '{'" },
+	{ "removes (a) named", "x:1: expected a name" },
+	{ "standin a", "x:1: expected '{'" },
+	{ "standin (a), (b) { call c(arg0) }", "x:1: expected '{', not ','" },
+	{ "standin (a) {\n call b(arg0)\n", "x:1: block is not closed" },
+	{ "standin (a) { once }", "x:1: what is done in its place? call" },
+	{ "standin (a) { undo b }", "x:1: what is done in its place? call" },
+	{ "standin (a) { call b() }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(ret) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(1) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(arg0, arg1) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(arg0, 1, 2) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(arg0); call c(arg0) }", "x:1: one call only" },
+	{ "standin (a) { call b(arg0); if c 1 }", "x:1: if needs TYPE.MEMBER" },
+	{ "standin (a) { call b(arg0); if c.d }", "x:1: expected a mask of 32 bits" },
+	{ "standin (a) { call b(arg0); if c.d 0 }", "x:1: expected a mask of 32 bits" },
+	{ "standin (a) { return 1 }", "x:1: expected 0, not '1'" },
+	{ "standin (a) {\n spin\n}", "x:2: expected call, undo, if, return" },
 	{ "rule", "x:1: expected an expression" },
 	{ "rule foo", "x:1: expected an expression" },
 	{ "rule foo arg0", "x:1: the length of a rule must be constant" },
@@ -166,6 +197,11 @@ static void test_cut(void)
 		"unlock i { spin }\nrelease j k\npanics l\nsleeps m,\nn\n"
 		"resource o { unless ret; power; without p; release q(ret, 9)\n"
 		"\tcalls-back; release r() }\n"
+		"registers *a* b* except *c, d\nerror a, b 5\n"
+		"balanced a(...), (b,\nc, ...), d except *e* but f*\n"
+		"removes (a), (b) named *c* *d\n"
+		"standin a(b, any) { call c(arg1, 3); undo d; if b.e 4; return 0\n"
+		"\tonce; irq; request }\nstandin (x) { }\n"
 		"rule percpu(x + offsetof(a.b)) align(sizeof(struct y), 32)\n";
 	struct chariot_policy *p;
 	char *copy;

@@ -387,7 +387,8 @@ static bool build_recover(struct recover *r, const struct chariot_policy *policy
 	memset(r, 0, sizeof(*r));
 	/* oops_enter() is looked for, and cannot be read. */
 	chariot_set_log(NULL, NULL);
-	err = recover_build(r, policy, p, &s, d);
+	recover_begin(r, policy, p);
+	err = recover_build(r, p, &s, d);
 	chariot_set_log(note, NULL);
 	return !err;
 }
@@ -400,6 +401,30 @@ static uint64_t either_symbol(const struct chariot_profile *p, const char *name)
 		gva = chariot_profile__symbol(p, "del_timer_sync");
 	return gva ? gva : !strcmp(name, "fortify_panic") ?
 	       chariot_profile__symbol(p, "__fortify_panic") : 0;
+}
+
+static void test_stand_ins(const struct recover *r, const struct chariot_profile *p,
+			   const char *what)
+{
+	static const char *const fns[] = {
+		"napi_complete_done", "consume_skb", "disable_irq_nosync",
+		"blk_mq_end_request", "blk_mq_free_request",
+	};
+	int64_t state = chariot_profile__member(p, "napi_struct", "state", NULL);
+	const struct chariot_stand_in *s = r->stand_ins;
+	bool good = r->r.nr_stand_ins == ARRAY_SIZE(fns);
+
+	for (size_t i = 0; i < ARRAY_SIZE(fns); i++)
+		good &= s[i].fn == chariot_profile__symbol(p, fns[i]) && !s[i].arg;
+	tap_ok(good && s[0].flags == (CHARIOT_STAND_IN_TEST | CHARIOT_STAND_IN_RAN) &&
+	       s[0].test_mask == 1 && s[0].test_off == state &&
+	       s[2].flags == (CHARIOT_STAND_IN_ONCE | CHARIOT_STAND_IN_IRQ) &&
+	       s[2].undo == chariot_profile__symbol(p, "enable_irq") &&
+	       s[3].flags == (CHARIOT_STAND_IN_OFF | CHARIOT_STAND_IN_RAN |
+			      CHARIOT_STAND_IN_TEST) && s[3].value == 10 &&
+	       !s[1].flags && !s[4].flags, "%s: what stands in", what);
+	tap_ok((int64_t)r->r.returns[1] == -EIO && r->r.returns[2] == 10 &&
+	       r->r.returns[3] == 2 && r->r.returns[4] == 1, "%s: errors", what);
 }
 
 static void test_locks(const struct chariot_policy *policy,
@@ -422,7 +447,54 @@ static void test_locks(const struct chariot_policy *policy,
 				      either_symbol(p, lock_rows[i].release) : 0),
 		       "%s: %s", what, lock_rows[i].fn);
 	}
+	test_stand_ins(&r, p, what);
+	tap_ok(r.r.flags == CHARIOT_RECOVER_COMPLETE,
+	       "%s: all that the kernel knows of it can be given back", what);
 	recover_free(&r);
+}
+
+static const struct {
+	const char *driver, *fn;
+	uint16_t flags;
+} entry_rows[] = {
+#define R(n)	CHARIOT_GATE_RETURN(n)
+#define IN(n)	CHARIOT_GATE_STAND_IN(n)
+#define BALANCED CHARIOT_GATE_BALANCED
+#define REQUEST	CHARIOT_GATE_REQUEST
+	{ "e1000", "e1000_clean", R(0) | IN(1) | BALANCED },
+	{ "e1000", "e1000_xmit_frame", R(0) | IN(2) | BALANCED | REQUEST },
+	{ "e1000", "e1000_intr", R(0) | IN(3) | BALANCED },
+	{ "e1000", "e1000_probe", R(1) | BALANCED },
+	{ "nvme", "nvme_remove", R(0) | BALANCED | CHARIOT_GATE_REMOVE },
+	{ "nvme", "nvme_queue_rq", R(2) | BALANCED | REQUEST },
+	{ "nvme", "nvme_timeout", R(4) | IN(4) | BALANCED | REQUEST },
+	{ "nvme", "abort_endio", R(0) | IN(5) | BALANCED },
+};
+
+/* What functions of the driver return, and what stands in for them. */
+static void test_failed(const struct chariot_policy *policy,
+			const struct chariot_profile *p,
+			struct chariot_driver *d, const char *driver, const char *what)
+{
+	struct chariot_tables *t = chariot_tables__build(policy, p, NULL, d);
+	const struct chariot_gate *g;
+	struct view v;
+	uint64_t gva;
+
+	if (!t)
+		return;
+	v = view(t);
+	for (size_t i = 0; i < ARRAY_SIZE(entry_rows); i++) {
+		if (strcmp(entry_rows[i].driver, driver))
+			continue;
+		gva = driver_func(d, entry_rows[i].fn);
+		g = find(v.entries, v.c->nr_entries, gva);
+		/* Not all kernels' nvme has all of them. */
+		if (gva)
+			tap_ok(g && g->flags == entry_rows[i].flags, "%s: %s: %#x",
+			       what, entry_rows[i].fn, g ? g->flags : -1);
+	}
+	chariot_tables__free(t);
 }
 
 /* A later statement wins: a file of one's own adds and takes away. */
@@ -431,7 +503,9 @@ static void test_own_locks(const struct chariot_profile *p,
 {
 	static const char text[] =
 		"lock mutex_lock { }\npanics msleep\nsleeps printk, _printk\n"
-		"lock mutex_trylock { if ret; release up(arg0) }\n";
+		"lock mutex_trylock { if ret; release up(arg0) }\n"
+		"registers netif_* except netif_carrier_*\n"
+		"standin (napi_struct, any) { }\nerror netdev_tx_t 16\n";
 	struct chariot_policy *own = chariot_policy__load(NULL);
 	const struct chariot_lock *panics, *sleeps, *try;
 	struct recover r;
@@ -449,6 +523,8 @@ static void test_own_locks(const struct chariot_profile *p,
 	       sleeps->flags == CHARIOT_LOCK_SLEEPS && try &&
 	       try->release == chariot_profile__symbol(p, "up"),
 	       "%s: the last statement about a function wins", what);
+	tap_ok(!r.r.flags && r.r.nr_stand_ins == 5 && r.r.returns[5] == 16,
+	       "%s: what else it registers, returns", what);
 	recover_free(&r);
 	chariot_policy__free(own);
 }
@@ -533,6 +609,7 @@ static void test_kernel(const struct chariot_policy *policy, const char *version
 		if (!i)
 			test_no_btf(policy, p, d, what);
 		test_driver(policy, p, d, what);
+		test_failed(policy, p, d, drivers[i], what);
 		if (!i) {
 			test_e1000(policy, p, d);
 			test_locks(policy, p, d, what);
