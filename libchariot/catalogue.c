@@ -232,6 +232,29 @@ void catalogue_parse_registers(struct parser *s, struct stmt *st)
 	parse_clause(s, "except", &st->except);
 }
 
+/* PATTERN... [size argN], of what is freed: object */
+void catalogue_parse_calls(struct parser *s, struct stmt *st)
+{
+	const char *word = st->kind == STMT_FREES ? "object" : "size";
+	int v;
+
+	scan_names(s, &st->names, true, true);
+	st->num = CHARIOT_NO_ARG;
+	if (st->kind == STMT_LOCKING)
+		return;
+	if (!scan_is(s, word)) {
+		if (st->kind == STMT_COPIES)
+			scan_expected(s, "size argN");
+		return;
+	}
+	scan_next(s);
+	v = s->tok == T_WORD ? scan_value(s->word) : -1;
+	if (v < 0 || v > CHARIOT_ARG(5))
+		scan_expected(s, "arg0 .. arg5");
+	st->num = v;
+	scan_next(s);
+}
+
 /* Of different values the module takes so many, beside 0 and -EIO. */
 static bool has_room(const struct chariot_policy *p, uint32_t value)
 {
@@ -371,6 +394,20 @@ bool catalogue_has(const struct stmt *st)
 	return st->kind == STMT_LOCK || st->kind == STMT_UNLOCK ||
 	       st->kind == STMT_RESOURCE || st->kind == STMT_RELEASE ||
 	       st->kind == STMT_PANICS || st->kind == STMT_SLEEPS;
+}
+
+bool chariot_policy__call(const struct chariot_policy *p,
+			  enum chariot_call_kind what, const char *name, int *arg)
+{
+	const struct stmt *st, *found = NULL;
+
+	for (st = p->first; st; st = st->next)
+		if (st->kind == STMT_FREES + what &&
+		    catalogue_matches(&st->names, name))
+			found = st;
+	if (found)
+		*arg = found->num == CHARIOT_NO_ARG ? -1 : (int)found->num;
+	return found;
 }
 
 const struct stmt *catalogue_find(const struct chariot_policy *p,

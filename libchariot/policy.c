@@ -24,12 +24,14 @@
 
 BUILT_IN(core);
 BUILT_IN(recover);
+BUILT_IN(inject);
 
 static const struct {
 	const char *file, *text, *end;
 } built_in[] = {
 	{ "core.policy", core_policy, core_policy_end },
 	{ "recover.policy", recover_policy, recover_policy_end },
+	{ "inject.policy", inject_policy, inject_policy_end },
 };
 
 /* ---- expressions -------------------------------------------------------- */
@@ -500,6 +502,10 @@ static const struct {
 	{ "panics", STMT_PANICS, 0, 0, NULL },
 	{ "sleeps", STMT_SLEEPS, 0, 0, NULL },
 	{ "registers", STMT_REGISTERS, -1, 0, catalogue_parse_registers },
+	{ "frees", STMT_FREES, -1, 0, catalogue_parse_calls },
+	{ "allocates", STMT_ALLOCATES, -1, 0, catalogue_parse_calls },
+	{ "copies", STMT_COPIES, -1, 0, catalogue_parse_calls },
+	{ "locking", STMT_LOCKING, -1, 0, catalogue_parse_calls },
 	{ "error", STMT_ERROR, -1, 0, catalogue_parse_error },
 	{ "balanced", STMT_BALANCED, -1, 0, catalogue_parse_signatures },
 	{ "removes", STMT_REMOVES, -1, 0, catalogue_parse_signatures },

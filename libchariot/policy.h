@@ -77,6 +77,10 @@ enum stmt_kind {
 	STMT_ERROR,		/* names: types of results, num */
 	STMT_BALANCED,		/* signatures, named, except, but */
 	STMT_REMOVES,		/* the same */
+	STMT_FREES,		/* names: patterns, num: argument or CHARIOT_NO_ARG */
+	STMT_ALLOCATES,		/* the same */
+	STMT_COPIES,		/* the same */
+	STMT_LOCKING,		/* the same */
 	STMT_STANDIN,		/* signatures: one; calls: one or none, and the rest */
 };
 
@@ -189,6 +193,7 @@ struct parser;
 void catalogue_parse_block(struct parser *s, struct stmt *st);
 /* The rest of the statement, behind its word. */
 void catalogue_parse_registers(struct parser *s, struct stmt *st);
+void catalogue_parse_calls(struct parser *s, struct stmt *st);
 void catalogue_parse_error(struct parser *s, struct stmt *st);
 void catalogue_parse_signatures(struct parser *s, struct stmt *st);
 void catalogue_parse_standin(struct parser *s, struct stmt *st);

@@ -233,7 +233,14 @@ void scan_add_name(struct parser *s, struct names *names, char *name)
 
 static bool is_clause(struct parser *s)
 {
-	return scan_is(s, "named") || scan_is(s, "except") || scan_is(s, "but");
+	static const char *const clauses[] = {
+		"named", "except", "but", "size", "object",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(clauses); i++)
+		if (scan_is(s, clauses[i]))
+			return true;
+	return false;
 }
 
 void scan_names(struct parser *s, struct names *names, bool patterns,

@@ -38,7 +38,7 @@ void scan_skip_newlines(struct parser *s);
 void scan_add_name(struct parser *s, struct names *names, char *name);
 /*
  * Names up to a block or the end of the line; a comma goes over a line.  @patterns:
- * with * in them; @clauses: up to "named", "except" or "but", too.
+ * with * in them; @clauses: up to a word that begins a clause ("except"), too.
  */
 void scan_names(struct parser *s, struct names *names, bool patterns,
 		bool clauses);

@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct chariot_tables *t;
 	unsigned int max, seconds;
 	bool old = len & 1;
+	int arg;
 	struct mini *m = mini_get(old);
 
 	fuzz_assert(p);
@@ -34,6 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fuzz_check_tables(t);
 		chariot_tables__free(t);
 		policy_restart(p, &max, &seconds);
+		for (int i = 0; i <= CHARIOT_CALL_LOCKING; i++)
+			fuzz_assert(!chariot_policy__call(p, i, "kfree", &arg) ||
+				    (arg >= -1 && arg < 6));
 	}
 	chariot_policy__free(p);
 	return 0;
@@ -68,5 +72,6 @@ void fuzz_seeds(fuzz_emit emit)
 
 	emit_statements(emit, POLICY_DIR "/core.policy", &nr);
 	emit_statements(emit, POLICY_DIR "/recover.policy", &nr);
+	emit_statements(emit, POLICY_DIR "/inject.policy", &nr);
 	emit("mode", "mode fast\ndefer 16\nrestart 3 60\n", 33);
 }

@@ -195,6 +195,17 @@ CHARIOT_API struct chariot_policy *
 chariot_policy__load(const char *const *paths);
 CHARIOT_API void chariot_policy__free(struct chariot_policy *p);
 
+/* What a call of a kernel function does, for who changes such calls. */
+enum chariot_call_kind {
+	CHARIOT_CALL_FREES, CHARIOT_CALL_ALLOCATES, CHARIOT_CALL_COPIES,
+	CHARIOT_CALL_LOCKING,
+};
+/* *@arg: the argument that is the size, or what is freed; -1: none tells it alone.
+ * False: no policy says that of the function. */
+CHARIOT_API bool chariot_policy__call(const struct chariot_policy *p,
+				      enum chariot_call_kind what,
+				      const char *name, int *arg);
+
 /* The tables for one driver, ready for CHARIOT_DOMAIN_CREATE (@create's
  * pointers lead into the tables). */
 struct chariot_tables;

@@ -160,6 +160,14 @@ static const struct {
 	{ "standin (a) { call b(arg0); if c.d 0 }", "x:1: expected a mask of 32 bits" },
 	{ "standin (a) { return 1 }", "x:1: expected 0, not '1'" },
 	{ "standin (a) {\n spin\n}", "x:2: expected call, undo, if, return" },
+	{ "frees", "x:1: expected a name" },
+	{ "frees a size arg0", "x:1: expected end of line, not 'size'" },
+	{ "frees a object ret", "x:1: expected arg0 .. arg5, not 'ret'" },
+	{ "allocates a object arg0", "x:1: expected end of line, not 'object'" },
+	{ "allocates a size", "x:1: expected arg0 .. arg5" },
+	{ "allocates a size arg6", "x:1: expected arg0 .. arg5" },
+	{ "copies a", "x:1: expected size argN" },
+	{ "locking a size arg0", "x:1: expected end of line" },
 	{ "rule", "x:1: expected an expression" },
 	{ "rule foo", "x:1: expected an expression" },
 	{ "rule foo arg0", "x:1: the length of a rule must be constant" },
@@ -197,6 +205,8 @@ static void test_cut(void)
 		"unlock i { spin }\nrelease j k\npanics l\nsleeps m,\nn\n"
 		"resource o { unless ret; power; without p; release q(ret, 9)\n"
 		"\tcalls-back; release r() }\n"
+		"frees a* b object arg0\nallocates *\ncopies a, *b* size arg5\n"
+		"locking a *b\n"
 		"registers *a* b* except *c, d\nerror a, b 5\n"
 		"balanced a(...), (b,\nc, ...), d except *e* but f*\n"
 		"removes (a), (b) named *c* *d\n"
@@ -311,6 +321,44 @@ static void test_files(void)
 	unlink(path);
 }
 
+static const struct {
+	enum chariot_call_kind what;
+	const char *name;
+	int arg;		/* -2: it is none of these */
+} calls[] = {
+	{ CHARIOT_CALL_FREES, "kfree", 0 },
+	{ CHARIOT_CALL_FREES, "kfree_skb_reason", 0 },
+	{ CHARIOT_CALL_FREES, "dma_free_attrs", -1 },
+	{ CHARIOT_CALL_FREES, "kmalloc_trace", -2 },
+	{ CHARIOT_CALL_ALLOCATES, "__kmalloc", 0 },
+	{ CHARIOT_CALL_ALLOCATES, "__kmalloc_cache_noprof", -1 },
+	{ CHARIOT_CALL_ALLOCATES, "dma_alloc_attrs", 1 },
+	{ CHARIOT_CALL_ALLOCATES, "kfree", -2 },
+	{ CHARIOT_CALL_COPIES, "__memcpy", 2 },
+	{ CHARIOT_CALL_COPIES, "skb_copy_bits", 3 },
+	{ CHARIOT_CALL_LOCKING, "_raw_spin_lock_irqsave", -1 },
+	{ CHARIOT_CALL_LOCKING, "native_queued_spin_lock_slowpath", -1 },
+	{ CHARIOT_CALL_LOCKING, "downgrade", -2 },
+};
+
+static void test_calls(void)
+{
+	struct chariot_policy *p = chariot_policy__load(NULL);
+	static const char own[] = "frees my_* object arg3\nallocates __kmalloc";
+	int arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		arg = -2;
+		chariot_policy__call(p, calls[i].what, calls[i].name, &arg);
+		tap_ok(arg == calls[i].arg, "%s: %d", calls[i].name, arg);
+	}
+	tap_ok(!policy_parse(p, "own", own, strlen(own)) &&
+	       chariot_policy__call(p, CHARIOT_CALL_FREES, "my_x", &arg) && arg == 3 &&
+	       chariot_policy__call(p, CHARIOT_CALL_ALLOCATES, "__kmalloc", &arg) &&
+	       arg == -1, "the last statement wins");
+	chariot_policy__free(p);
+}
+
 int main(void)
 {
 	chariot_set_log(remember, NULL);
@@ -318,5 +366,6 @@ int main(void)
 	test_cut();
 	test_ops();
 	test_files();
+	test_calls();
 	return tap_done();
 }
