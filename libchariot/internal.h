@@ -37,8 +37,13 @@ static inline void *err_null(int err)
 
 /* Of @len bytes what is neither printable ASCII nor NUL becomes '?'. */
 void text_make_printable(char *text, size_t len);
+/* A driver's name as the kernel has it: with '_'.  @dst has room for @len + 1. */
+void text_fold(char *dst, const char *src, size_t len);
 
 /* ---- space.c ------------------------------------------------------------ */
+
+/* Addresses of the kernel's, with 48 bits as with 57. */
+#define KERNEL_HALF	0xffff800000000000ULL
 
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
@@ -266,6 +271,16 @@ struct chariot_driver {
 	size_t file_len;
 };
 
+/* Its name as it is in the struct module at @module. */
+int driver_read_name(const struct chariot_profile *p,
+		     const struct chariot_space *s, uint64_t module,
+		     char name[CHARIOT_NAME_LEN]);
+/* The import of that name, or NULL. */
+const struct chariot_symbol *driver_import(const struct chariot_driver *d,
+					   const char *name);
+/* Of the kernel, or what the driver's import of that name resolved to; 0: neither. */
+uint64_t driver_address_of(const struct chariot_driver *d,
+			   const struct chariot_profile *p, const char *name);
 /* gva of the struct module that has @gva in its text, or 0. */
 uint64_t driver_module_at(const struct chariot_profile *p,
 			  const struct chariot_space *s, uint64_t gva);

@@ -458,13 +458,12 @@ static void parse_defer(struct parser *s, struct stmt *st)
 	scan_next(s);
 }
 
-#define MAX_RESTARTS	16
 #define MAX_SECONDS	86400
 
 /* restart N SECONDS */
 static void parse_restart(struct parser *s, struct stmt *st)
 {
-	if (s->tok == T_NUMBER && s->number <= MAX_RESTARTS) {
+	if (s->tok == T_NUMBER && s->number <= POLICY_MAX_RESTARTS) {
 		st->num = s->number;
 		scan_next(s);
 		if (s->tok == T_NUMBER && s->number && s->number <= MAX_SECONDS) {
@@ -474,7 +473,7 @@ static void parse_restart(struct parser *s, struct stmt *st)
 		}
 	}
 	scan_fail(s, st->line, "restart takes how often (0 to %u) and in how many seconds (1 to %u)",
-	     MAX_RESTARTS, MAX_SECONDS);
+	     POLICY_MAX_RESTARTS, MAX_SECONDS);
 }
 
 static const struct {

@@ -183,6 +183,7 @@ int compile_emit(struct compiler *c, const struct chariot_op *op);
 /* A constant: numbers, sizeof(), offsetof(), align(). */
 int compile_const(struct compiler *c, const struct expr *e, uint64_t *value);
 
+#define POLICY_MAX_RESTARTS	16
 #define POLICY_MAX_ERRORS	6	/* different values of all "error" statements */
 
 /* ---- catalogue.c --------------------------------------------------------- */

@@ -35,29 +35,6 @@ static int lock_cmp(const void *x, const void *y)
 	return a->order > b->order ? -1 : a->order < b->order;
 }
 
-static const struct chariot_symbol *import_of(const struct chariot_driver *d,
-					      const char *name)
-{
-	const struct chariot_symbol *v;
-	size_t nr;
-
-	v = chariot_driver__imports(d, &nr);
-	for (size_t i = 0; i < nr; i++)
-		if (!strcmp(v[i].name, name))
-			return &v[i];
-	return NULL;
-}
-
-/* The kernel's, or another module's, which the driver names. */
-static uint64_t address_of(const struct chariot_profile *p,
-			   const struct chariot_driver *d, const char *name)
-{
-	uint64_t gva = chariot_profile__symbol(p, name);
-	const struct chariot_symbol *import = gva ? NULL : import_of(d, name);
-
-	return import ? import->gva : gva;
-}
-
 static void add_lock(struct lock_rows *rows, const struct chariot_lock *l)
 {
 	struct lock_row *v;
@@ -116,15 +93,15 @@ static void add_function(struct lock_rows *rows, const struct chariot_profile *p
 			 const char *name)
 {
 	struct chariot_lock l = {
-		.gva = address_of(p, d, name), .arg = { 0, NO, NO },
+		.gva = driver_address_of(d, p, name), .arg = { 0, NO, NO },
 		.when = st->when, .flags = lock_flags(st),
 	};
 	const struct call *call = st->calls;
 
 	if (st->kind == STMT_LOCK || st->kind == STMT_RESOURCE) {
-		while (call && !(l.release = address_of(p, d, call->fn)))
+		while (call && !(l.release = driver_address_of(d, p, call->fn)))
 			call = call->next;
-		if (!call || (st->without && import_of(d, st->without)))
+		if (!call || (st->without && driver_import(d, st->without)))
 			return;
 		memcpy(l.arg, call->arg, sizeof(l.arg));
 	}
@@ -142,7 +119,7 @@ static void add_statement(struct lock_rows *rows, const struct chariot_policy *p
 			add_function(rows, p, d, st, st->names.v[i]);
 	for (call = st->calls; call; call = call->next)
 		if (!catalogue_find(policy, call->fn))
-			add_release(rows, st, call, address_of(p, d, call->fn));
+			add_release(rows, st, call, driver_address_of(d, p, call->fn));
 }
 
 static int add_locks(struct recover *out, const struct chariot_policy *policy,

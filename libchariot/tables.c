@@ -253,22 +253,6 @@ static void sort_gates(struct vec *vec)
 
 /* ---- addresses ---------------------------------------------------------- */
 
-/* Of the kernel, or what the driver's import of that name resolved to. */
-static uint64_t symbol(struct builder *b, const char *name)
-{
-	const struct chariot_symbol *sym;
-	uint64_t gva = chariot_profile__symbol(b->p, name);
-	size_t nr;
-
-	if (gva)
-		return gva;
-	sym = chariot_driver__imports(b->d, &nr);
-	for (size_t i = 0; i < nr; i++)
-		if (!strcmp(sym[i].name, name))
-			return sym[i].gva;
-	return 0;
-}
-
 static bool is_code(char type)
 {
 	return strchr("tTwW", type) != NULL;
@@ -484,7 +468,7 @@ static void add_rule(struct builder *b, const struct stmt *st)
 	if (compile_const(&c, st->actions->len, &len) ||
 	    (e->kind == EXPR_ADD && compile_const(&c, e->b, &offset)))
 		return;
-	gva = symbol(b, e->kind == EXPR_ADD ? e->a->name : e->name);
+	gva = driver_address_of(b->d, b->p, e->kind == EXPR_ADD ? e->a->name : e->name);
 	if (!gva || !b->s)
 		return;
 	gva += offset;
@@ -529,7 +513,7 @@ static void add_policy_gates(struct builder *b)
 		if (st->kind != STMT_GATE)
 			continue;
 		for (size_t i = 0; i < st->names.nr; i++) {
-			gva = symbol(b, st->names.v[i]);
+			gva = driver_address_of(b->d, b->p, st->names.v[i]);
 			if (gva && policy_find(b->policy, STMT_GATE,
 					       st->names.v[i]) == st)
 				add_gate(b, gva, st->names.v[i], st);

@@ -269,16 +269,6 @@ int chariot_vm__domain_info(struct chariot_vm *vm, uint32_t domain,
 	return err;
 }
 
-/* "snd-hda-intel" is the module snd_hda_intel. */
-static bool same_name(const char *a, const char *b)
-{
-	for (; *a && *b; a++, b++)
-		if (*a != *b && !((*a == '-' || *a == '_') &&
-				  (*b == '-' || *b == '_')))
-			return false;
-	return *a == *b;
-}
-
 int chariot_vm__domain_by_name(struct chariot_vm *vm, const char *name)
 {
 	struct chariot_domain_info d;
@@ -288,7 +278,7 @@ int chariot_vm__domain_by_name(struct chariot_vm *vm, const char *name)
 	for (uint32_t nr = 1; !err && nr < NR_DOMAINS; nr++)
 		if (i.domains & 1U << nr &&
 		    !chariot_vm__domain_info(vm, nr, &d) &&
-		    same_name(d.name, name))
+		    chariot_same_driver(d.name, name))
 			return nr;
 	return err ?: -ENOENT;
 }

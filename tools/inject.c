@@ -19,7 +19,6 @@
 #include <string.h>
 
 #define TEXT_MAX	(1UL << 20)	/* bytes of one function */
-#define KERNEL_HALF	0xffff800000000000ULL
 #define DEFAULT_VALUE	0x41414141
 #define RODATA_MAX	(8UL << 20)
 #define RESERVED_SEEDS	900000		/* and all above */

@@ -269,6 +269,8 @@ CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
 CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
 /* May @len bytes be the name of a driver?  Letters, digits, '_', and '-' behind. */
 CHARIOT_API bool chariot_name_ok(const char *name, size_t len);
+/* Is it the same driver?  In names of modules '-' and '_' are the same. */
+CHARIOT_API bool chariot_same_driver(const char *a, const char *b);
 CHARIOT_API const char *chariot_source_name(uint32_t source);
 CHARIOT_API const char *chariot_event_name(uint32_t type);
 
