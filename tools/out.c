@@ -352,10 +352,12 @@ const char *lib_said(void)
 }
 
 /* It has names in it that others have chosen. */
-static void tell(char *text)
+static void tell(const char *fmt, va_list ap)
 {
 	struct json_object *o;
+	char text[1024];
 
+	vsnprintf(text, sizeof(text), fmt, ap);
 	chariot_printable(text);
 	if (!cli.json) {
 		fflush(stdout);
@@ -370,13 +372,11 @@ static void tell(char *text)
 
 int fail(const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	tell(fmt, ap);
 	va_end(ap);
-	tell(text);
 	return EXIT_FAIL;
 }
 
@@ -395,13 +395,11 @@ int fail_lib(int err, const char *fmt, ...)
 
 int usage(const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	tell(fmt, ap);
 	va_end(ap);
-	tell(text);
 	return EXIT_USAGE;
 }
 
