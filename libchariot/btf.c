@@ -349,16 +349,43 @@ int32_t btf_names_find(const struct btf_names *n, const char *name,
 	return -ENOENT;
 }
 
-/* The type itself behind typedefs and qualifiers. */
-static uint32_t strip(const struct btf *btf, uint32_t id)
+const struct btf_type *btf_strip(const struct btf *btf, uint32_t *id,
+				 bool *is_const)
 {
-	const struct btf_type *t = btf__type_by_id(btf, id);
+	const struct btf_type *t = btf__type_by_id(btf, *id);
 
-	while (btf_is_mod(t) || btf_is_typedef(t)) {
-		id = t->type;
-		t = btf__type_by_id(btf, id);
+	for (int i = 0; t && i < 32; i++) {
+		if (!btf_is_mod(t) && !btf_is_typedef(t))
+			return t;
+		if (btf_is_const(t) && is_const)
+			*is_const = true;
+		*id = t->type;
+		t = btf__type_by_id(btf, *id);
 	}
+	return NULL;
+}
+
+static uint32_t bare(const struct btf *btf, uint32_t id)
+{
+	btf_strip(btf, &id, NULL);
 	return id;
+}
+
+bool btf_is_named(const struct btf *btf, uint32_t id, const char *name)
+{
+	const struct btf_type *t;
+	const char *n;
+
+	for (int i = 0; id && i < 32; i++) {
+		t = btf__type_by_id(btf, id);
+		n = t ? btf__name_by_offset(btf, t->name_off) : NULL;
+		if (n && !strcmp(n, name))
+			return true;
+		if (!t || (!btf_is_mod(t) && !btf_is_typedef(t)))
+			return false;
+		id = t->type;
+	}
+	return !id && !strcmp(name, "void");
 }
 
 int32_t btf_names_find_aggregate(const struct btf_names *n, const char *name)
@@ -371,7 +398,7 @@ int32_t btf_names_find_aggregate(const struct btf_names *n, const char *name)
 		id = btf_names_find(n, name, BTF_KIND_TYPEDEF);
 		if (id < 0)
 			return id;
-		id = strip(n->btf, id);
+		btf_strip(n->btf, (uint32_t *)&id, NULL);
 	}
 	return btf_is_composite(btf__type_by_id(n->btf, id)) ? id : -ENOENT;
 }
@@ -431,7 +458,7 @@ static bool find_member(const struct btf *btf, uint32_t id, const char *name,
 			f->type = m[i].type;
 			return true;
 		}
-		if (!*s && find_member(btf, strip(btf, m[i].type), name, len,
+		if (!*s && find_member(btf, bare(btf, m[i].type), name, len,
 				       depth + 1, steps, f))
 			return true;
 		f->bit_off = off;
@@ -443,7 +470,7 @@ static bool find_member(const struct btf *btf, uint32_t id, const char *name,
 static int apply_index(const struct btf *btf, const char **path,
 		       struct found *f)
 {
-	const struct btf_type *t = btf__type_by_id(btf, strip(btf, f->type));
+	const struct btf_type *t = btf__type_by_id(btf, bare(btf, f->type));
 	unsigned long idx;
 	int64_t size;
 	char *end;
@@ -480,7 +507,7 @@ int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
 	for (;;) {
 		size_t len = strcspn(path, ".[");
 
-		if (!find_member(btf, strip(btf, f.type), path, len, 0, &steps,
+		if (!find_member(btf, bare(btf, f.type), path, len, 0, &steps,
 				 &f))
 			return -ENOENT;
 		path += len;

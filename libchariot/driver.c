@@ -125,7 +125,7 @@ static int get(const struct source *r, const char *path, uint64_t *value)
 
 static bool good_piece(uint64_t base, uint64_t size)
 {
-	return base >= 0xffff800000000000ULL && size && size <= PIECE_MAX &&
+	return base >= KERNEL_HALF && size && size <= PIECE_MAX &&
 	       base + size > base;
 }
 
@@ -325,15 +325,7 @@ struct module_find {
 	uint64_t module;
 };
 
-static bool same_name(const char *a, const char *b)
-{
-	for (; *a && *b; a++, b++)
-		if ((*a == '-' ? '_' : *a) != (*b == '-' ? '_' : *b))
-			return false;
-	return *a == *b;
-}
-
-static int read_name(const struct chariot_profile *p,
+int driver_read_name(const struct chariot_profile *p,
 		     const struct chariot_space *s, uint64_t module,
 		     char name[CHARIOT_NAME_LEN])
 {
@@ -347,11 +339,11 @@ static int compare_module(void *ctx, uint64_t module)
 {
 	struct module_find *f = ctx;
 	char name[CHARIOT_NAME_LEN];
-	int err = read_name(f->p, f->s, module, name);
+	int err = driver_read_name(f->p, f->s, module, name);
 
 	if (err)
 		return err;
-	if (!same_name(name, f->name))
+	if (!chariot_same_driver(name, f->name))
 		return 0;
 	f->module = module;
 	return 1;
@@ -638,7 +630,7 @@ static bool init_is_over(const struct source *r)
 static int read_driver(struct source *r)
 {
 	const char *what = "name";
-	int err = read_name(r->p, r->s, r->module, r->d->name);
+	int err = driver_read_name(r->p, r->s, r->module, r->d->name);
 
 	r->live = init_is_over(r);
 	/* Later there may be other things at its address. */
@@ -731,6 +723,24 @@ chariot_driver__imports(const struct chariot_driver *d, size_t *nr)
 {
 	*nr = d->imports.nr;
 	return d->imports.v;
+}
+
+const struct chariot_symbol *driver_import(const struct chariot_driver *d,
+					   const char *name)
+{
+	for (size_t i = 0; i < d->imports.nr; i++)
+		if (!strcmp(d->imports.v[i].name, name))
+			return &d->imports.v[i];
+	return NULL;
+}
+
+uint64_t driver_address_of(const struct chariot_driver *d,
+			   const struct chariot_profile *p, const char *name)
+{
+	uint64_t gva = chariot_profile__symbol(p, name);
+	const struct chariot_symbol *import = gva ? NULL : driver_import(d, name);
+
+	return import ? import->gva : gva;
 }
 
 const struct btf *chariot_driver__btf(const struct chariot_driver *d)

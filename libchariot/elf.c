@@ -219,14 +219,13 @@ static int read_elf_symbols(struct ko *k)
 static void name_by_path(struct ko *k)
 {
 	const char *base = strrchr(k->path, '/');
-	size_t i;
+	size_t len;
 
 	base = base ? base + 1 : k->path;
-	for (i = 0; base[i] && base[i] != '.'; i++) {
-		if (i == sizeof(k->d->name) - 1)
-			break;
-		k->d->name[i] = base[i] == '-' ? '_' : base[i];
-	}
+	len = strcspn(base, ".");
+	if (len >= sizeof(k->d->name))
+		len = sizeof(k->d->name) - 1;
+	text_fold(k->d->name, base, len);
 	chariot_printable(k->d->name);
 }
 

@@ -19,13 +19,12 @@
 
 #define DEFAULT_TIMEOUT	60000
 
-#define MAX_RESTARTS	16
 #define MAX_NAMES	256	/* of drivers; the module has 30 domains */
 
 struct name {
 	struct name *next;
 	char name[CHARIOT_NAME_LEN];
-	time_t faults[MAX_RESTARTS];	/* when it failed last, a ring */
+	time_t faults[POLICY_MAX_RESTARTS];	/* when it failed last, a ring */
 	unsigned int nr_faults;
 };
 
@@ -120,9 +119,7 @@ static bool set_name(char *dst, const char *src, size_t len)
 {
 	if (!len || len >= CHARIOT_NAME_LEN)
 		return false;
-	for (size_t i = 0; i < len; i++)
-		dst[i] = src[i] == '-' ? '_' : src[i];
-	dst[len] = 0;
+	text_fold(dst, src, len);
 	return true;
 }
 
@@ -314,9 +311,9 @@ static bool may_restart(struct chariot_guard *g, struct name *n)
 	policy_restart(g->policy, &max, &seconds);
 	if (n->nr_faults < max)
 		return true;
-	if (max > MAX_RESTARTS)
-		max = MAX_RESTARTS;
-	oldest = max ? n->faults[(n->nr_faults - max) % MAX_RESTARTS] : 0;
+	if (max > POLICY_MAX_RESTARTS)
+		max = POLICY_MAX_RESTARTS;
+	oldest = max ? n->faults[(n->nr_faults - max) % POLICY_MAX_RESTARTS] : 0;
 	if (max && now() - oldest > seconds)
 		return true;
 	failed(g, -ECANCELED, "%s has failed %u times in %u s: when it fails again, it will not be restarted",
@@ -333,7 +330,7 @@ static void note_fault(struct chariot_guard *g, const struct chariot_event *ev)
 		return;
 	n = *find_name(g, i.name);
 	if (n)
-		n->faults[n->nr_faults++ % MAX_RESTARTS] = now();
+		n->faults[n->nr_faults++ % POLICY_MAX_RESTARTS] = now();
 }
 
 static struct live *find_live(struct chariot_guard *g, uint32_t domain)
@@ -499,17 +496,6 @@ static int isolate(struct chariot_guard *g, uint64_t module, uint32_t verdict,
 	return err;
 }
 
-static int module_name(struct chariot_guard *g, uint64_t module,
-		       char name[CHARIOT_NAME_LEN])
-{
-	int64_t at = chariot_profile__member(g->vm->profile, "module", "name",
-					     NULL);
-
-	return at < 0 ? (int)at :
-	       space_read_str(chariot_vm__space(g->vm), module + at, name,
-			      CHARIOT_NAME_LEN);
-}
-
 static void on_load(struct chariot_guard *g, const struct chariot_event *ev)
 {
 	char name[CHARIOT_NAME_LEN], key[CHARIOT_NAME_LEN];
@@ -519,7 +505,8 @@ static void on_load(struct chariot_guard *g, const struct chariot_event *ev)
 	/* From before a reset: that kernel is gone. */
 	if (!g->vm->profile)
 		return;
-	err = module_name(g, ev->u.load.module, name);
+	err = driver_read_name(g->vm->profile, chariot_vm__space(g->vm),
+			       ev->u.load.module, name);
 	if (err) {
 		failed(g, err, "cannot read the name of the driver that the guest loads");
 		return;

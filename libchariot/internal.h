@@ -37,8 +37,13 @@ static inline void *err_null(int err)
 
 /* Of @len bytes what is neither printable ASCII nor NUL becomes '?'. */
 void text_make_printable(char *text, size_t len);
+/* A driver's name as the kernel has it: with '_'.  @dst has room for @len + 1. */
+void text_fold(char *dst, const char *src, size_t len);
 
 /* ---- space.c ------------------------------------------------------------ */
+
+/* Addresses of the kernel's, with 48 bits as with 57. */
+#define KERNEL_HALF	0xffff800000000000ULL
 
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
@@ -160,6 +165,15 @@ int32_t btf_names_find_aggregate(const struct btf_names *n, const char *name);
  */
 int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
 			uint64_t *size, uint32_t *member_id);
+struct btf_type;
+/*
+ * The type behind typedefs and qualifiers, and its id; *@is_const (or NULL) is set if
+ * const was one of them.  NULL: there is no end to them.
+ */
+const struct btf_type *btf_strip(const struct btf *btf, uint32_t *id,
+				 bool *is_const);
+/* Is that what the type is called, or a typedef on the way to it?  0 is "void". */
+bool btf_is_named(const struct btf *btf, uint32_t id, const char *name);
 int btf_enumerator(const struct btf *btf, uint32_t id, const char *name,
 		   int64_t *value);
 
@@ -191,24 +205,30 @@ uint64_t profile_symbol_any(const struct chariot_profile *p,
 uint64_t profile_point(const struct chariot_profile *p,
 		       const struct chariot_space *s, const char *function);
 
-struct btf_type;
-
 /* ---- recover.c ---------------------------------------------------------- */
+
+struct stmt;
 
 /* What is done when a driver has failed. */
 struct recover {
 	struct chariot_recover r;
-	struct chariot_stand_in stand_ins[5];
+	const struct chariot_policy *policy;
+	struct chariot_stand_in stand_ins[15 + 1];	/* one is scratch */
+	const struct stmt *stand_in_of[15];
+	int nr_stand_ins;
 	struct chariot_lock *locks;
 };
 struct chariot_driver;
+/* Which stand-ins there are in this kernel: recover_flags() numbers them. */
+void recover_begin(struct recover *out, const struct chariot_policy *policy,
+		   const struct chariot_profile *p);
 int recover_build(struct recover *out, const struct chariot_profile *p,
 		  const struct chariot_space *s,
 		  const struct chariot_driver *d);
 void recover_free(struct recover *r);
 /* CHARIOT_GATE_* of the entry @name with this prototype; NULL: not known. */
-uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
-		       const char *name);
+uint16_t recover_flags(const struct recover *r, const struct btf *btf,
+		       const struct btf_type *proto, const char *name);
 /* One that is loaded. */
 struct recover_module {
 	const char *name;
@@ -251,6 +271,16 @@ struct chariot_driver {
 	size_t file_len;
 };
 
+/* Its name as it is in the struct module at @module. */
+int driver_read_name(const struct chariot_profile *p,
+		     const struct chariot_space *s, uint64_t module,
+		     char name[CHARIOT_NAME_LEN]);
+/* The import of that name, or NULL. */
+const struct chariot_symbol *driver_import(const struct chariot_driver *d,
+					   const char *name);
+/* Of the kernel, or what the driver's import of that name resolved to; 0: neither. */
+uint64_t driver_address_of(const struct chariot_driver *d,
+			   const struct chariot_profile *p, const char *name);
 /* gva of the struct module that has @gva in its text, or 0. */
 uint64_t driver_module_at(const struct chariot_profile *p,
 			  const struct chariot_space *s, uint64_t gva);

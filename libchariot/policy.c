@@ -1,218 +1,38 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The policy's text: a scanner, a recursive descent parser, and the built-in
- * policy, which is a file like any other and is parsed by the same code.
+ * The policy's text: a recursive descent parser, and the built-in policy, which is
+ * a file like any other and is parsed by the same code.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "policy.h"
+#include "scan.h"
 
 #ifndef POLICY_DIR
 #define POLICY_DIR "libchariot/policy"
 #endif
 
 /* The file itself, not a copy of it: no build step, and .incbin is tracked. */
-__asm__(".pushsection .rodata\n"
-	"core_policy:\n"
-	".incbin \"" POLICY_DIR "/core.policy\"\n"
-	"core_policy_end:\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char core_policy[], core_policy_end[];
+#define BUILT_IN(name)							\
+	__asm__(".pushsection .rodata\n"				\
+		#name "_policy:\n"					\
+		".incbin \"" POLICY_DIR "/" #name ".policy\"\n"	\
+		#name "_policy_end:\n"					\
+		".byte 0\n"						\
+		".popsection\n");					\
+	extern const char name##_policy[], name##_policy_end[]
 
-/* ---- scanner ------------------------------------------------------------ */
+BUILT_IN(core);
+BUILT_IN(recover);
+BUILT_IN(inject);
 
-enum token { T_END, T_NEWLINE, T_WORD, T_NUMBER, T_SHIFT, T_ARROW, T_BAD };
-/* Single characters are tokens by their own value, all above T_BAD. */
-
-struct parser {
-	struct chariot_policy *p;
-	const char *file;	/* owned by the policy */
-	const char *at, *end;
-	int line;
-	int tok, tok_line;
-	char word[128];
-	uint64_t number;
-	int depth;		/* blocks: there a newline is as good as a ; */
-	int nesting;		/* of expressions */
-	int err;
+static const struct {
+	const char *file, *text, *end;
+} built_in[] = {
+	{ "core.policy", core_policy, core_policy_end },
+	{ "recover.policy", recover_policy, recover_policy_end },
+	{ "inject.policy", inject_policy, inject_policy_end },
 };
-
-static void fail(struct parser *s, int line, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* Only the first error counts: what follows is mostly its consequence. */
-static void fail(struct parser *s, int line, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	if (s->err)
-		return;
-	s->err = -EINVAL;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_err("%s:%d: %s", s->file, line, text);
-}
-
-static bool is_word(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '?' ||
-	       c == '@';
-}
-
-static void skip_blanks(struct parser *s)
-{
-	while (s->at < s->end) {
-		if (*s->at == '#')
-			while (s->at < s->end && *s->at != '\n')
-				s->at++;
-		else if (*s->at == ' ' || *s->at == '\t' || *s->at == '\r')
-			s->at++;
-		else if (*s->at == '\\' && s->at + 1 < s->end &&
-			 s->at[1] == '\n')
-			s->at += 2, s->line++;
-		else
-			break;
-	}
-}
-
-static int scan_number(struct parser *s)
-{
-	char *end;
-
-	errno = 0;
-	s->number = strtoull(s->word, &end, 0);
-	if (*end || errno) {
-		fail(s, s->line, "'%s' is no number", s->word);
-		return T_BAD;
-	}
-	return T_NUMBER;
-}
-
-/* A name; '-' belongs to it only before a letter (inherit-range, not a->b). */
-static int scan_word(struct parser *s)
-{
-	size_t n = 0;
-
-	while (s->at < s->end &&
-	       (is_word(*s->at) || (*s->at == '-' && s->at + 1 < s->end &&
-				    isalpha((unsigned char)s->at[1])))) {
-		if (n == sizeof(s->word) - 1) {
-			fail(s, s->line, "name too long");
-			return T_BAD;
-		}
-		s->word[n++] = *s->at++;
-	}
-	s->word[n] = 0;
-	return isdigit((unsigned char)s->word[0]) ? scan_number(s) : T_WORD;
-}
-
-static int scan(struct parser *s)
-{
-	skip_blanks(s);
-	s->tok_line = s->line;
-	if (s->at == s->end)
-		return T_END;
-	if (*s->at == '\n') {
-		s->at++;
-		s->line++;
-		return T_NEWLINE;
-	}
-	if (is_word(*s->at))
-		return scan_word(s);
-	if (s->end - s->at > 1 && s->at[0] == '<' && s->at[1] == '<') {
-		s->at += 2;
-		return T_SHIFT;
-	}
-	if (s->end - s->at > 1 && s->at[0] == '-' && s->at[1] == '>') {
-		s->at += 2;
-		return T_ARROW;
-	}
-	if (strchr("{}();,+*/", *s->at) && *s->at)
-		return *s->at++;
-	fail(s, s->line, "unexpected character '%c'",
-	     isprint((unsigned char)*s->at) ? *s->at : '?');
-	return T_BAD;
-}
-
-static void next(struct parser *s)
-{
-	s->tok = s->err ? T_END : scan(s);
-}
-
-static const char *tok_name(struct parser *s, char buf[static 140])
-{
-	switch (s->tok) {
-	case T_END:
-		return "end of file";
-	case T_NEWLINE:
-		return "end of line";
-	case T_WORD:
-	case T_NUMBER:
-		snprintf(buf, 140, "'%s'", s->word);
-		return buf;
-	case T_SHIFT:
-		return "'<<'";
-	case T_ARROW:
-		return "'->'";
-	}
-	snprintf(buf, 140, "'%c'", s->tok);
-	return buf;
-}
-
-static void expected(struct parser *s, const char *what)
-{
-	char buf[140];
-
-	fail(s, s->tok_line, "expected %s, not %s", what, tok_name(s, buf));
-}
-
-static bool accept(struct parser *s, int tok)
-{
-	if (s->tok != tok)
-		return false;
-	next(s);
-	return true;
-}
-
-static void expect(struct parser *s, int tok)
-{
-	char what[] = "'?'";
-
-	what[1] = tok;
-	if (!accept(s, tok))
-		expected(s, what);
-}
-
-static bool is(struct parser *s, const char *word)
-{
-	return s->tok == T_WORD && !strcmp(s->word, word);
-}
-
-static char *take_word(struct parser *s, const char *what)
-{
-	char *w;
-
-	if (s->tok != T_WORD) {
-		expected(s, what);
-		return NULL;
-	}
-	w = strdup(s->word);
-	if (!w)
-		s->err = -ENOMEM;
-	next(s);
-	return w;
-}
-
-static void skip_newlines(struct parser *s)
-{
-	while (s->tok == T_NEWLINE)
-		next(s);
-}
 
 /* ---- expressions -------------------------------------------------------- */
 
@@ -235,9 +55,9 @@ static struct expr *parse_expr(struct parser *s);
 /* "struct sk_buff" and "sk_buff" are the same: the kernel's tags are unique. */
 static char *parse_type(struct parser *s)
 {
-	if (is(s, "struct") || is(s, "union"))
-		next(s);
-	return take_word(s, "a type");
+	if (scan_is(s, "struct") || scan_is(s, "union"))
+		scan_next(s);
+	return scan_take_word(s, "a type");
 }
 
 /* TYPE, or *TYPE: a pointer to one. */
@@ -245,7 +65,7 @@ static char *parse_pointer(struct parser *s)
 {
 	char *type, *name = NULL;
 
-	if (!accept(s, '*'))
+	if (!scan_accept(s, '*'))
 		return parse_type(s);
 	type = parse_type(s);
 	if (type && asprintf(&name, "*%s", type) < 0)
@@ -272,15 +92,15 @@ static void parse_member(struct parser *s, struct expr *e)
 	if (!e->member)
 		s->err = -ENOMEM;
 	else if (!*e->member || (e->name && !*e->name))
-		fail(s, s->tok_line, "bad member name");
+		scan_fail(s, s->tok_line, "bad member name");
 }
 
 static struct expr *parse_call(struct parser *s, enum expr_kind kind)
 {
 	struct expr *e = new_expr(s, kind);
 
-	next(s);
-	expect(s, '(');
+	scan_next(s);
+	scan_expect(s, '(');
 	if (!e)
 		return NULL;
 	if (kind == EXPR_SIZEOF) {
@@ -288,37 +108,25 @@ static struct expr *parse_call(struct parser *s, enum expr_kind kind)
 	} else if (kind == EXPR_OFFSETOF) {
 		parse_member(s, e);
 		if (!e->name)
-			fail(s, s->tok_line, "offsetof() needs TYPE.MEMBER");
+			scan_fail(s, s->tok_line, "offsetof() needs TYPE.MEMBER");
 	} else {
 		e->a = parse_expr(s);
 	}
 	if (kind == EXPR_CONTAINER) {
-		expect(s, ',');
+		scan_expect(s, ',');
 		parse_member(s, e);
 		if (!e->name)
-			fail(s, s->tok_line, "container() needs TYPE.MEMBER");
+			scan_fail(s, s->tok_line, "container() needs TYPE.MEMBER");
 	}
 	if (kind == EXPR_ALIGN) {
-		expect(s, ',');
+		scan_expect(s, ',');
 		e->num = s->number;
 		if (s->tok != T_NUMBER || !e->num || (e->num & (e->num - 1)))
-			expected(s, "a power of 2");
-		next(s);
+			scan_expected(s, "a power of 2");
+		scan_next(s);
 	}
-	expect(s, ')');
+	scan_expect(s, ')');
 	return e;
-}
-
-/* "arg0".."arg5" and "ret": index in the module's value[], else -1. */
-static int value_index(const char *w)
-{
-	if (!strcmp(w, "ret"))
-		return CHARIOT_RET;
-	if (!strcmp(w, "current"))
-		return CHARIOT_CURRENT;
-	if (!strncmp(w, "arg", 3) && w[3] >= '0' && w[3] <= '5' && !w[4])
-		return CHARIOT_ARG(w[3] - '0');
-	return -1;
 }
 
 static struct expr *parse_word(struct parser *s)
@@ -336,10 +144,10 @@ static struct expr *parse_word(struct parser *s)
 	int v;
 
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		if (is(s, calls[i].name))
+		if (scan_is(s, calls[i].name))
 			return parse_call(s, calls[i].kind);
-	v = value_index(s->word);
-	e = new_expr(s, is(s, "this") ? EXPR_THIS :
+	v = scan_value(s->word);
+	e = new_expr(s, scan_is(s, "this") ? EXPR_THIS :
 		     v >= 0 ? EXPR_VALUE : EXPR_SYMBOL);
 	if (!e)
 		return NULL;
@@ -347,7 +155,7 @@ static struct expr *parse_word(struct parser *s)
 		e->num = v;
 	else if (e->kind == EXPR_SYMBOL)
 		e->name = strdup(s->word);
-	next(s);
+	scan_next(s);
 	return e;
 }
 
@@ -355,7 +163,7 @@ static struct expr *parse_primary(struct parser *s)
 {
 	struct expr *e = NULL, *f;
 
-	if (accept(s, '*')) {
+	if (scan_accept(s, '*')) {
 		e = new_expr(s, EXPR_DEREF);
 		if (e)
 			e->a = parse_primary(s);
@@ -365,16 +173,16 @@ static struct expr *parse_primary(struct parser *s)
 		e = new_expr(s, EXPR_NUM);
 		if (e)
 			e->num = s->number;
-		next(s);
+		scan_next(s);
 	} else if (s->tok == T_WORD) {
 		e = parse_word(s);
-	} else if (accept(s, '(')) {
+	} else if (scan_accept(s, '(')) {
 		e = parse_expr(s);
-		expect(s, ')');
+		scan_expect(s, ')');
 	} else {
-		expected(s, "an expression");
+		scan_expected(s, "an expression");
 	}
-	while (!s->err && accept(s, T_ARROW)) {
+	while (!s->err && scan_accept(s, T_ARROW)) {
 		f = new_expr(s, EXPR_FIELD);
 		if (!f)
 			break;
@@ -403,19 +211,19 @@ static struct expr *parse_product(struct parser *s)
 
 	while (!s->err && (s->tok == '*' || s->tok == T_SHIFT ||
 			   s->tok == '/')) {
-		if (accept(s, '/')) {
+		if (scan_accept(s, '/')) {
 			e = binary(s, EXPR_DIV, e, NULL);
 			if (e)
 				e->num = s->number;
 			if (s->tok != T_NUMBER || !s->number ||
 			    (s->number & (s->number - 1)))
-				expected(s, "a power of 2");
-			next(s);
+				scan_expected(s, "a power of 2");
+			scan_next(s);
 			continue;
 		}
 		enum expr_kind kind = s->tok == '*' ? EXPR_MUL : EXPR_SHIFT;
 
-		next(s);
+		scan_next(s);
 		e = binary(s, kind, e, parse_primary(s));
 	}
 	return e;
@@ -426,10 +234,10 @@ static struct expr *parse_expr(struct parser *s)
 	struct expr *e = NULL;
 
 	if (++s->nesting > 32)
-		fail(s, s->tok_line, "expression too deep");
+		scan_fail(s, s->tok_line, "expression too deep");
 	else
 		e = parse_product(s);
-	while (!s->err && accept(s, '+'))
+	while (!s->err && scan_accept(s, '+'))
 		e = binary(s, EXPR_ADD, e, parse_product(s));
 	s->nesting--;
 	return e;
@@ -455,13 +263,13 @@ static int parse_option(struct parser *s, const struct action *a,
 {
 	int v;
 
-	if (a->op != CHARIOT_OP_CHECK || !is(s, word))
+	if (a->op != CHARIOT_OP_CHECK || !scan_is(s, word))
 		return CHARIOT_RET;
-	next(s);
-	v = s->tok == T_WORD ? value_index(s->word) : -1;
+	scan_next(s);
+	v = s->tok == T_WORD ? scan_value(s->word) : -1;
 	if (v < 0 || v >= CHARIOT_RET)
-		expected(s, "arg0 .. arg5");
-	next(s);
+		scan_expected(s, "arg0 .. arg5");
+	scan_next(s);
 	return v;
 }
 
@@ -473,15 +281,15 @@ static bool at_end(const struct parser *s)
 static void parse_operands(struct parser *s, struct action *a)
 {
 	a->base = parse_expr(s);
-	if (is(s, "as")) {
-		next(s);
+	if (scan_is(s, "as")) {
+		scan_next(s);
 		a->as = parse_pointer(s);
-		if (accept(s, '*')) {
+		if (scan_accept(s, '*')) {
 			a->count = parse_expr(s);
-		} else if (is(s, "next") || is(s, "list")) {
-			a->embedded = is(s, "list");
-			next(s);
-			a->list = take_word(s, "a member");
+		} else if (scan_is(s, "next") || scan_is(s, "list")) {
+			a->embedded = scan_is(s, "list");
+			scan_next(s);
+			a->list = scan_take_word(s, "a member");
 		}
 	} else if (a->op != CHARIOT_OP_REVOKE || !at_end(s)) {
 		a->len = parse_expr(s);
@@ -503,23 +311,23 @@ static struct action *parse_action(struct parser *s)
 		s->err = -ENOMEM;
 		return NULL;
 	}
-	if (is(s, "reach")) {
-		next(s);
+	if (scan_is(s, "reach")) {
+		scan_next(s);
 		a->op = ACTION_REACH;
 		return a;
 	}
 	for (i = 0; i < ARRAY_SIZE(phases) && phase < 0; i++)
-		if (is(s, phases[i]))
+		if (scan_is(s, phases[i]))
 			phase = i;
 	if (phase >= 0)
-		next(s);
-	for (i = 0; i < ARRAY_SIZE(verbs) && !is(s, verbs[i]); i++)
+		scan_next(s);
+	for (i = 0; i < ARRAY_SIZE(verbs) && !scan_is(s, verbs[i]); i++)
 		;
 	if (i == ARRAY_SIZE(verbs)) {
-		expected(s, "grant, hand, lend, revoke or check");
+		scan_expected(s, "grant, hand, lend, revoke or check");
 		return a;
 	}
-	next(s);
+	scan_next(s);
 	a->op = i;
 	a->phase = phase >= 0 ? phase :
 		   a->op == CHARIOT_OP_GRANT || a->op == CHARIOT_OP_HAND ||
@@ -544,7 +352,7 @@ static void check_action(struct parser *s, struct stmt *st, struct action *a,
 		return;
 	if (a->op == ACTION_REACH) {
 		if (st->kind != STMT_OBJECT)
-			fail(s, line, "reach is for objects");
+			scan_fail(s, line, "reach is for objects");
 		return;
 	}
 	if (st->kind == STMT_RULE) {
@@ -553,15 +361,15 @@ static void check_action(struct parser *s, struct stmt *st, struct action *a,
 			c.why = "the length of a rule must be constant";
 	} else {
 		err = compile_action(&c, a, st->kind == STMT_OBJECT ? &self :
-				     NULL, st->names[0]);
+				     NULL, st->names.v[0]);
 	}
 	free(c.ops);
 	if (err == -ENOMEM)
 		s->err = err;
 	else if (err)
-		fail(s, line, "%s", c.why ? c.why : "cannot be done");
+		scan_fail(s, line, "%s", c.why ? c.why : "cannot be done");
 	else if (st->kind == STMT_INHERIT && a->op != CHARIOT_OP_CHECK)
-		fail(s, line, "only check can stand in for inherit");
+		scan_fail(s, line, "only check can stand in for inherit");
 }
 
 static void parse_block(struct parser *s, struct stmt *st)
@@ -569,14 +377,14 @@ static void parse_block(struct parser *s, struct stmt *st)
 	struct action **tail = &st->actions;
 	int line;
 
-	expect(s, '{');
+	scan_expect(s, '{');
 	while (!s->err) {
 		while (s->tok == T_NEWLINE || s->tok == ';')
-			next(s);
-		if (accept(s, '}'))
+			scan_next(s);
+		if (scan_accept(s, '}'))
 			return;
 		if (s->tok == T_END) {
-			fail(s, st->line, "block is not closed");
+			scan_fail(s, st->line, "block is not closed");
 			return;
 		}
 		line = s->tok_line;
@@ -586,84 +394,30 @@ static void parse_block(struct parser *s, struct stmt *st)
 		check_action(s, st, *tail, line);
 		tail = &(*tail)->next;
 		if (!at_end(s))
-			expected(s, "';', '}' or end of line");
+			scan_expected(s, "';', '}' or end of line");
 	}
 }
 
 /* ---- statements --------------------------------------------------------- */
 
+void names_free(struct names *names)
+{
+	for (size_t i = 0; i < names->nr; i++)
+		free(names->v[i]);
+	free(names->v);
+}
+
 static void free_stmt(struct stmt *st)
 {
-	for (size_t i = 0; i < st->nr_names; i++)
-		free(st->names[i]);
-	free(st->names);
+	names_free(&st->names);
 	free_actions(st->actions);
+	catalogue_free(st);
 	free(st);
 }
 
-/* Names may hold * in inherit, thunk and entry; the scanner has it as a token. */
-static char *parse_pattern(struct parser *s)
+static bool is_pattern(enum stmt_kind kind)
 {
-	char buf[256];
-	size_t n = 0, len;
-
-	while (s->tok == T_WORD || s->tok == '*') {
-		const char *piece = s->tok == '*' ? "*" : s->word;
-		const char *end = s->at;
-
-		len = strlen(piece);
-		if (n + len >= sizeof(buf)) {
-			fail(s, s->tok_line, "name too long");
-			return NULL;
-		}
-		memcpy(buf + n, piece, len);
-		n += len;
-		buf[n] = 0;
-		/* Glued to what follows, or is a blank between? */
-		if (end < s->end && !is_word(*end) && *end != '*') {
-			next(s);
-			break;
-		}
-		next(s);
-	}
-	if (!n) {
-		expected(s, "a name");
-		return NULL;
-	}
-	return strdup(buf);
-}
-
-static void add_name(struct parser *s, struct stmt *st, char *name)
-{
-	char **names;
-
-	if (!name) {
-		s->err = s->err ?: -ENOMEM;
-		return;
-	}
-	names = realloc(st->names, (st->nr_names + 1) * sizeof(*names));
-	if (!names) {
-		s->err = -ENOMEM;
-		free(name);
-		return;
-	}
-	st->names = names;
-	names[st->nr_names++] = name;
-}
-
-/* Names up to the block, or the end of the line; a comma goes over a line. */
-static void parse_names(struct parser *s, struct stmt *st)
-{
-	bool pattern = st->kind == STMT_INHERIT || st->kind == STMT_THUNK ||
-		       st->kind == STMT_ENTRY;
-
-	do {
-		skip_newlines(s);
-		do {
-			add_name(s, st, pattern ? parse_pattern(s) :
-				 take_word(s, "a name"));
-		} while (!s->err && (s->tok == T_WORD || s->tok == '*'));
-	} while (!s->err && accept(s, ','));
+	return kind == STMT_INHERIT || kind == STMT_THUNK || kind == STMT_ENTRY;
 }
 
 static void parse_rule(struct parser *s, struct stmt *st)
@@ -690,84 +444,95 @@ static void parse_rule(struct parser *s, struct stmt *st)
 	    a->base->kind != EXPR_PERCPU)
 		return;
 	if (e->kind != EXPR_SYMBOL)
-		fail(s, line, "a rule needs a kernel symbol");
+		scan_fail(s, line, "a rule needs a kernel symbol");
 }
-
-static const struct {
-	const char *word;
-	enum stmt_kind kind;
-	int names;		/* exact number, 0: one or more, -1: none */
-	int block;		/* 0: none, 1: may be, 2: must be */
-} stmts[] = {
-	{ "inherit", STMT_INHERIT, 0, 1 },
-	{ "thunk", STMT_THUNK, 0, 0 },
-	{ "thunk-range", STMT_THUNK_RANGE, 2, 0 },
-	{ "intr-range", STMT_INTR_RANGE, 2, 0 },
-	{ "gate", STMT_GATE, 0, 2 },
-	{ "entry", STMT_ENTRY, 0, 2 },
-	{ "object", STMT_OBJECT, 0, 2 },
-	{ "rule", STMT_RULE, -1, 0 },
-	{ "mode", STMT_MODE, 1, 0 },
-	{ "defer", STMT_DEFER, -1, 0 },
-	{ "restart", STMT_RESTART, -1, 0 },
-};
 
 static void parse_defer(struct parser *s, struct stmt *st)
 {
 	if (s->tok != T_NUMBER || s->number > CHARIOT_MAX_DEFER) {
-		fail(s, st->line, "defer takes a number up to %u",
+		scan_fail(s, st->line, "defer takes a number up to %u",
 		     CHARIOT_MAX_DEFER);
 		return;
 	}
 	st->num = s->number;
-	next(s);
+	scan_next(s);
 }
 
-#define MAX_RESTARTS	16
 #define MAX_SECONDS	86400
 
 /* restart N SECONDS */
 static void parse_restart(struct parser *s, struct stmt *st)
 {
-	if (s->tok == T_NUMBER && s->number <= MAX_RESTARTS) {
+	if (s->tok == T_NUMBER && s->number <= POLICY_MAX_RESTARTS) {
 		st->num = s->number;
-		next(s);
+		scan_next(s);
 		if (s->tok == T_NUMBER && s->number && s->number <= MAX_SECONDS) {
 			st->seconds = s->number;
-			next(s);
+			scan_next(s);
 			return;
 		}
 	}
-	fail(s, st->line, "restart takes how often (0 to %u) and in how many seconds (1 to %u)",
-	     MAX_RESTARTS, MAX_SECONDS);
+	scan_fail(s, st->line, "restart takes how often (0 to %u) and in how many seconds (1 to %u)",
+	     POLICY_MAX_RESTARTS, MAX_SECONDS);
 }
+
+static const struct {
+	const char *word;
+	enum stmt_kind kind;
+	int names;		/* exact number, 0: one or more, -1: @parse does all */
+	int block;		/* 0: none, 1: may be, 2: must be: @parse does it */
+	void (*parse)(struct parser *s, struct stmt *st);
+} stmts[] = {
+	{ "inherit", STMT_INHERIT, 0, 1, parse_block },
+	{ "thunk", STMT_THUNK, 0, 0, NULL },
+	{ "thunk-range", STMT_THUNK_RANGE, 2, 0, NULL },
+	{ "intr-range", STMT_INTR_RANGE, 2, 0, NULL },
+	{ "gate", STMT_GATE, 0, 2, parse_block },
+	{ "entry", STMT_ENTRY, 0, 2, parse_block },
+	{ "object", STMT_OBJECT, 0, 2, parse_block },
+	{ "rule", STMT_RULE, -1, 0, parse_rule },
+	{ "mode", STMT_MODE, 1, 0, NULL },
+	{ "defer", STMT_DEFER, -1, 0, parse_defer },
+	{ "restart", STMT_RESTART, -1, 0, parse_restart },
+	{ "lock", STMT_LOCK, 0, 2, catalogue_parse_block },
+	{ "unlock", STMT_UNLOCK, 0, 1, catalogue_parse_block },
+	{ "resource", STMT_RESOURCE, 0, 2, catalogue_parse_block },
+	{ "release", STMT_RELEASE, 0, 0, NULL },
+	{ "panics", STMT_PANICS, 0, 0, NULL },
+	{ "sleeps", STMT_SLEEPS, 0, 0, NULL },
+	{ "registers", STMT_REGISTERS, -1, 0, catalogue_parse_registers },
+	{ "frees", STMT_FREES, -1, 0, catalogue_parse_calls },
+	{ "allocates", STMT_ALLOCATES, -1, 0, catalogue_parse_calls },
+	{ "copies", STMT_COPIES, -1, 0, catalogue_parse_calls },
+	{ "locking", STMT_LOCKING, -1, 0, catalogue_parse_calls },
+	{ "error", STMT_ERROR, -1, 0, catalogue_parse_error },
+	{ "balanced", STMT_BALANCED, -1, 0, catalogue_parse_signatures },
+	{ "removes", STMT_REMOVES, -1, 0, catalogue_parse_signatures },
+	{ "standin", STMT_STANDIN, -1, 0, catalogue_parse_standin },
+};
 
 static void parse_body(struct parser *s, struct stmt *st, size_t i)
 {
 	if (stmts[i].names >= 0)
-		parse_names(s, st);
-	else if (st->kind == STMT_DEFER)
-		parse_defer(s, st);
-	else if (st->kind == STMT_RESTART)
-		parse_restart(s, st);
+		scan_names(s, &st->names, is_pattern(st->kind), false);
 	else
-		parse_rule(s, st);
+		stmts[i].parse(s, st);
 	if (!s->err && stmts[i].names > 0 &&
-	    st->nr_names != (size_t)stmts[i].names)
-		fail(s, st->line, "%s takes %d name%s, not %zu", stmts[i].word,
+	    st->names.nr != (size_t)stmts[i].names)
+		scan_fail(s, st->line, "%s takes %d name%s, not %zu", stmts[i].word,
 		     stmts[i].names, stmts[i].names > 1 ? "s" : "",
-		     st->nr_names);
+		     st->names.nr);
 	if (!s->err && st->kind == STMT_MODE &&
-	    chariot_mode_by_name(st->names[0]) < 0)
-		fail(s, st->line, "mode is strict or fast, not %s",
-		     st->names[0]);
-	if (!s->err && st->kind == STMT_ENTRY && st->nr_names > 6)
-		fail(s, st->line, "at most 6 parameters");
+	    chariot_mode_by_name(st->names.v[0]) < 0)
+		scan_fail(s, st->line, "mode is strict or fast, not %s",
+			  st->names.v[0]);
+	if (!s->err && st->kind == STMT_ENTRY && st->names.nr > 6)
+		scan_fail(s, st->line, "at most 6 parameters");
 	if (!s->err && (stmts[i].block == 2 ||
 			(stmts[i].block == 1 && s->tok == '{')))
-		parse_block(s, st);
+		stmts[i].parse(s, st);
 	if (!s->err && s->tok != T_NEWLINE && s->tok != ';' && s->tok != T_END)
-		expected(s, "end of line");
+		scan_expected(s, "end of line");
 }
 
 static void parse_stmt(struct parser *s)
@@ -775,10 +540,10 @@ static void parse_stmt(struct parser *s)
 	struct stmt *st;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(stmts) && !is(s, stmts[i].word); i++)
+	for (i = 0; i < ARRAY_SIZE(stmts) && !scan_is(s, stmts[i].word); i++)
 		;
 	if (i == ARRAY_SIZE(stmts)) {
-		expected(s, "a statement");
+		scan_expected(s, "a statement");
 		return;
 	}
 	st = calloc(1, sizeof(*st));
@@ -789,7 +554,7 @@ static void parse_stmt(struct parser *s)
 	st->kind = stmts[i].kind;
 	st->file = s->file;
 	st->line = s->tok_line;
-	next(s);
+	scan_next(s);
 	parse_body(s, st, i);
 	*s->p->last = st;
 	s->p->last = &st->next;
@@ -817,10 +582,10 @@ int policy_parse(struct chariot_policy *p, const char *file, const char *text,
 
 	if (!s.file)
 		return -ENOMEM;
-	next(&s);
+	scan_next(&s);
 	while (!s.err && s.tok != T_END) {
 		if (s.tok == T_NEWLINE || s.tok == ';')
-			next(&s);
+			scan_next(&s);
 		else
 			parse_stmt(&s);
 	}
@@ -837,8 +602,8 @@ const struct stmt *policy_find(const struct chariot_policy *p,
 	for (st = p->first; st; st = st->next) {
 		if (st->kind != kind)
 			continue;
-		for (size_t i = 0; i < st->nr_names; i++)
-			if (!strcmp(st->names[i], name))
+		for (size_t i = 0; i < st->names.nr; i++)
+			if (!strcmp(st->names.v[i], name))
 				found = st;
 	}
 	return found;
@@ -926,12 +691,13 @@ static int parse_file(struct chariot_policy *p, const char *path)
 struct chariot_policy *chariot_policy__load(const char *const *paths)
 {
 	struct chariot_policy *p = policy_new();
-	int err;
+	int err = 0;
 
 	if (!p)
 		return err_null(ENOMEM);
-	err = policy_parse(p, "core.policy", core_policy,
-			   core_policy_end - core_policy);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(built_in); i++)
+		err = policy_parse(p, built_in[i].file, built_in[i].text,
+				   built_in[i].end - built_in[i].text);
 	for (; !err && paths && *paths; paths++)
 		err = parse_file(p, *paths);
 	if (!err)

@@ -67,6 +67,42 @@ enum stmt_kind {
 	STMT_MODE,		/* names[0]: chariot_mode_by_name() */
 	STMT_DEFER,		/* num */
 	STMT_RESTART,		/* num, seconds */
+	STMT_LOCK,		/* names, flags, when, calls; no calls: it is none */
+	STMT_UNLOCK,		/* names, flags */
+	STMT_RESOURCE,		/* as LOCK, and without */
+	STMT_RELEASE,		/* names */
+	STMT_PANICS,		/* names */
+	STMT_SLEEPS,		/* names */
+	STMT_REGISTERS,		/* names, except */
+	STMT_ERROR,		/* names: types of results, num */
+	STMT_BALANCED,		/* signatures, named, except, but */
+	STMT_REMOVES,		/* the same */
+	STMT_FREES,		/* names: patterns, num: argument or CHARIOT_NO_ARG */
+	STMT_ALLOCATES,		/* the same */
+	STMT_COPIES,		/* the same */
+	STMT_LOCKING,		/* the same */
+	STMT_STANDIN,		/* signatures: one; calls: one or none, and the rest */
+};
+
+/* FN(ARG, ...) */
+struct call {
+	struct call *next;	/* in place of it, where there is no @fn */
+	char *fn;
+	uint8_t arg[3];		/* as chariot_lock.arg */
+	uint8_t nr;
+};
+
+struct names {
+	char **v;
+	size_t nr;
+};
+
+/* RESULT(TYPE, ...): of functions of the driver. */
+struct signature {
+	struct signature *next;
+	char *result;		/* NULL: any */
+	struct names types;
+	bool more;		/* parameters may follow */
 };
 
 struct stmt {
@@ -74,10 +110,19 @@ struct stmt {
 	enum stmt_kind kind;
 	const char *file;
 	int line;
-	char **names;
-	size_t nr_names;
+	struct names names;
 	uint32_t num, seconds;
 	struct action *actions;
+	struct call *calls;	/* what gives back: the first that there is */
+	char *without;		/* not for drivers that import this, or NULL */
+	uint32_t flags;		/* CHARIOT_LOCK_*, of STANDIN: CHARIOT_STAND_IN_* */
+	struct signature *signatures;
+	struct names named, except, but;	/* patterns */
+	char *undo;		/* STANDIN: a function, or NULL */
+	char *member;		/* STANDIN: TYPE.MEMBER that is tested for @num, or NULL */
+	bool request;		/* STANDIN: who called is told of the error */
+	bool returns_0;		/* STANDIN: whatever its type is */
+	uint8_t when;		/* CHARIOT_LOCK_ALWAYS.. */
 };
 
 struct chariot_policy {
@@ -94,6 +139,7 @@ const struct stmt *policy_find(const struct chariot_policy *p,
 int policy_parse(struct chariot_policy *p, const char *file, const char *text,
 		 size_t len);
 struct chariot_policy *policy_new(void);
+void names_free(struct names *names);
 /* How often a driver is restarted, at most, in how long a time. */
 void policy_restart(const struct chariot_policy *p, unsigned int *max,
 		    unsigned int *seconds);
@@ -136,5 +182,29 @@ int compile_reach(struct compiler *c, const struct expr *base,
 int compile_emit(struct compiler *c, const struct chariot_op *op);
 /* A constant: numbers, sizeof(), offsetof(), align(). */
 int compile_const(struct compiler *c, const struct expr *e, uint64_t *value);
+
+#define POLICY_MAX_RESTARTS	16
+#define POLICY_MAX_ERRORS	6	/* different values of all "error" statements */
+
+/* ---- catalogue.c --------------------------------------------------------- */
+
+struct parser;
+
+/* The block of a statement of the catalogue; what may be missing is its empty one. */
+void catalogue_parse_block(struct parser *s, struct stmt *st);
+/* The rest of the statement, behind its word. */
+void catalogue_parse_registers(struct parser *s, struct stmt *st);
+void catalogue_parse_calls(struct parser *s, struct stmt *st);
+void catalogue_parse_error(struct parser *s, struct stmt *st);
+void catalogue_parse_signatures(struct parser *s, struct stmt *st);
+void catalogue_parse_standin(struct parser *s, struct stmt *st);
+void catalogue_free(struct stmt *st);
+/* Does one of the patterns fit? */
+bool catalogue_matches(const struct names *patterns, const char *name);
+/* Is it a statement about what functions take and give back, or what a call means? */
+bool catalogue_has(const struct stmt *st);
+/* The last of these that names the kernel function; NULL: there is none. */
+const struct stmt *catalogue_find(const struct chariot_policy *p,
+				  const char *name);
 
 #endif

@@ -8,439 +8,340 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "proto.h"
 
 /* ---- locks and resources -------------------------------------------------- */
 
-#define SPINS		CHARIOT_LOCK_SPINS
-#define QUEUED		(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_QUEUED)
-#define RESOURCE	CHARIOT_LOCK_RESOURCE
-#define RUNS		(CHARIOT_LOCK_RESOURCE | CHARIOT_LOCK_RUNS)
-#define DEVICE		(RESOURCE | CHARIOT_LOCK_DEVICE)
-#define POWER		(DEVICE | CHARIOT_LOCK_POWER)
-#define PANICS		CHARIOT_LOCK_PANICS
-#define SLEEPS		CHARIOT_LOCK_SLEEPS
 #define NO		CHARIOT_NO_ARG
-#define RET		CHARIOT_RET
 
-#define BLK_STS_IOERR	10
-
-/*
- * A function that takes something and what gives it back, with which arguments of
- * the first; without the latter, it gives back.  A spin lock is given back without
- * its interrupts or bottom halves: the interrupt flag and the preempt count are
- * restored as a whole.
- */
-static const struct lock_row {
-	const char *fn, *release;
-	uint8_t arg[3], when;
-	uint32_t flags;
-} lock_rows[] = {
-#define TAKES(fn, release, when, flags) \
-	{ fn, release, { 0, NO, NO }, CHARIOT_LOCK_##when, flags }
-#define TAKES_ARGS(fn, release, a, b, when, flags) \
-	{ fn, release, { a, b, NO }, CHARIOT_LOCK_##when, flags }
-#define GIVES(fn, flags) \
-	{ fn, NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, flags }
-#define SPIN_ROWS(kind, flags)						\
-	TAKES("_raw_" kind "_lock", "_raw_" kind "_unlock", ALWAYS, flags), \
-	TAKES("_raw_" kind "_lock_bh", "_raw_" kind "_unlock", ALWAYS, flags), \
-	TAKES("_raw_" kind "_lock_irq", "_raw_" kind "_unlock", ALWAYS, flags), \
-	TAKES("_raw_" kind "_lock_irqsave", "_raw_" kind "_unlock", ALWAYS, flags), \
-	GIVES("_raw_" kind "_unlock", flags),				\
-	GIVES("_raw_" kind "_unlock_bh", flags),			\
-	GIVES("_raw_" kind "_unlock_irq", flags),			\
-	GIVES("_raw_" kind "_unlock_irqrestore", flags)
-	SPIN_ROWS("spin", QUEUED),
-	TAKES("_raw_spin_trylock", "_raw_spin_unlock", TRUE, QUEUED),
-	TAKES("_raw_spin_trylock_bh", "_raw_spin_unlock", TRUE, QUEUED),
-	SPIN_ROWS("read", SPINS),
-	SPIN_ROWS("write", SPINS),
-	TAKES_ARGS("__rcu_read_lock", "__rcu_read_unlock", NO, NO, ALWAYS, SPINS),
-	TAKES_ARGS("__rcu_read_unlock", NULL, NO, NO, ALWAYS, SPINS),
-	/* Who has it polls it; that is refused then. */
-	TAKES("napi_schedule_prep", "__napi_schedule", TRUE, SPINS),
-	GIVES("__napi_schedule", SPINS),
-	GIVES("__napi_schedule_irqoff", SPINS),
-	TAKES("mutex_lock", "mutex_unlock", ALWAYS, 0),
-	TAKES("mutex_lock_interruptible", "mutex_unlock", ZERO, 0),
-	TAKES("mutex_lock_killable", "mutex_unlock", ZERO, 0),
-	TAKES("mutex_trylock", "mutex_unlock", TRUE, 0),
-	GIVES("mutex_unlock", 0),
-	TAKES("down", "up", ALWAYS, 0),
-	TAKES("down_interruptible", "up", ZERO, 0),
-	TAKES("down_killable", "up", ZERO, 0),
-	TAKES("down_trylock", "up", ZERO, 0),
-	GIVES("up", 0),
-	TAKES("down_read", "up_read", ALWAYS, 0),
-	TAKES("down_read_trylock", "up_read", TRUE, 0),
-	GIVES("up_read", 0),
-	TAKES("down_write", "up_write", ALWAYS, 0),
-	TAKES("down_write_trylock", "up_write", TRUE, 0),
-	GIVES("up_write", 0),
-	TAKES("napi_disable", "napi_enable", ALWAYS, 0),
-	GIVES("napi_enable", 0),
-	TAKES("disable_irq", "enable_irq", ALWAYS, 0),
-	TAKES("disable_irq_nosync", "enable_irq", ALWAYS, 0),
-	GIVES("enable_irq", 0),
-	TAKES_ARGS("rtnl_lock", "rtnl_unlock", NO, NO, ALWAYS, 0),
-	TAKES_ARGS("rtnl_trylock", "rtnl_unlock", NO, NO, TRUE, 0),
-	TAKES_ARGS("rtnl_unlock", NULL, NO, NO, ALWAYS, 0),
-	/* A request that the device is done with: whoever asked waits for its end. */
-	TAKES_ARGS("blk_mq_complete_request_remote", "blk_mq_end_request", 0,
-		   CHARIOT_LOCK_CONST(BLK_STS_IOERR), ZERO, 0),
-	GIVES("blk_mq_end_request", 0),
-	GIVES("nvme_complete_rq", 0),
-	GIVES("nvme_complete_batch_req", 0),
-
-	/* The compiler's and the kernel's own checks, which found something. */
-	GIVES("__stack_chk_fail", PANICS),
-	GIVES("fortify_panic", PANICS),
-	GIVES("__fortify_panic", PANICS),
-	GIVES("panic", PANICS),
-	GIVES("nmi_panic", PANICS),
-
-	/* What also comes back without having slept is none of these. */
-	GIVES("schedule", SLEEPS),
-	GIVES("schedule_timeout", SLEEPS),
-	GIVES("schedule_timeout_interruptible", SLEEPS),
-	GIVES("schedule_timeout_killable", SLEEPS),
-	GIVES("schedule_timeout_uninterruptible", SLEEPS),
-	GIVES("msleep", SLEEPS),
-	GIVES("msleep_interruptible", SLEEPS),
-	GIVES("usleep_range", SLEEPS),
-	GIVES("usleep_range_state", SLEEPS),
-	GIVES("synchronize_rcu", SLEEPS),
-	GIVES("synchronize_net", SLEEPS),
-
-	TAKES_ARGS("request_threaded_irq", "free_irq", 0, 5, ZERO, RUNS),
-	TAKES_ARGS("free_irq", NULL, 0, 1, ALWAYS, RESOURCE),
-	{ "pci_request_irq", "pci_free_irq", { 0, 1, 4 }, CHARIOT_LOCK_ZERO,
-	  DEVICE },
-	{ "pci_free_irq", NULL, { 0, 1, 2 }, CHARIOT_LOCK_ALWAYS, RESOURCE },
-	TAKES_ARGS("queue_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
-		   ALWAYS, RUNS),
-	TAKES_ARGS("mod_delayed_work_on", "cancel_delayed_work_sync", 2, NO,
-		   ALWAYS, RUNS),
-	GIVES("cancel_delayed_work_sync", RESOURCE),
-	TAKES_ARGS("queue_work_on", "cancel_work_sync", 2, NO, ALWAYS, RUNS),
-	GIVES("cancel_work_sync", RESOURCE),
-	TAKES("mod_timer", "del_timer_sync", ALWAYS, RUNS),
-	TAKES("add_timer", "del_timer_sync", ALWAYS, RUNS),
-	GIVES("del_timer_sync", RESOURCE),
-	TAKES("mod_timer", "timer_delete_sync", ALWAYS, RUNS),
-	TAKES("add_timer", "timer_delete_sync", ALWAYS, RUNS),
-	GIVES("timer_delete_sync", RESOURCE),
-	TAKES("register_netdev", "unregister_netdev", ZERO, RESOURCE),
-	GIVES("unregister_netdev", RESOURCE),
-	TAKES_ARGS("alloc_etherdev_mqs", "free_netdev", RET, NO, TRUE, RESOURCE),
-	GIVES("free_netdev", RESOURCE),
-	TAKES_ARGS("ioremap", "iounmap", RET, NO, TRUE, RESOURCE),
-	TAKES_ARGS("pci_ioremap_bar", "iounmap", RET, NO, TRUE, RESOURCE),
-	GIVES("iounmap", RESOURCE),
-	TAKES_ARGS("pci_request_selected_regions", "pci_release_selected_regions",
-		   0, 1, ZERO, DEVICE),
-	GIVES("pci_release_selected_regions", RESOURCE),
-	TAKES("pci_request_regions", "pci_release_regions", ZERO, DEVICE),
-	GIVES("pci_release_regions", RESOURCE),
-	TAKES("pci_enable_device", "pci_disable_device", ZERO, POWER),
-	TAKES("pci_enable_device_mem", "pci_disable_device", ZERO, POWER),
-	GIVES("pci_disable_device", RESOURCE),
-	TAKES("pci_alloc_irq_vectors", "pci_free_irq_vectors", ALWAYS, DEVICE),
-	TAKES("pci_alloc_irq_vectors_affinity", "pci_free_irq_vectors", ALWAYS,
-	      DEVICE),
-	GIVES("pci_free_irq_vectors", RESOURCE),
-	TAKES("__pci_register_driver", "pci_unregister_driver", ZERO, RESOURCE),
-	GIVES("pci_unregister_driver", RESOURCE),
-	TAKES("__gameport_register_port", "gameport_unregister_port", ALWAYS,
-	      RESOURCE),
-	GIVES("gameport_unregister_port", RESOURCE),
+struct lock_row {
+	struct chariot_lock l;
+	size_t order;
 };
 
+struct lock_rows {
+	struct lock_row *v;
+	size_t nr, room;
+	int err;
+};
+
+/* By address; of two the later statement's comes first. */
 static int lock_cmp(const void *x, const void *y)
 {
-	uint64_t a = ((const struct chariot_lock *)x)->gva;
-	uint64_t b = ((const struct chariot_lock *)y)->gva;
+	const struct lock_row *a = x, *b = y;
 
-	return a < b ? -1 : a > b;
+	if (a->l.gva != b->l.gva)
+		return a->l.gva < b->l.gva ? -1 : 1;
+	return a->order > b->order ? -1 : a->order < b->order;
 }
 
-static const struct chariot_symbol *import_of(const struct chariot_driver *d,
-					      const char *name)
+static void add_lock(struct lock_rows *rows, const struct chariot_lock *l)
+{
+	struct lock_row *v;
+
+	if (rows->err || !l->gva)
+		return;
+	if (rows->nr == rows->room) {
+		v = reallocarray(rows->v, 2 * rows->room + 64, sizeof(*v));
+		if (!v) {
+			rows->err = -ENOMEM;
+			return;
+		}
+		rows->v = v;
+		rows->room = 2 * rows->room + 64;
+	}
+	rows->v[rows->nr] = (struct lock_row){ *l, rows->nr };
+	rows->nr++;
+}
+
+/* What a statement says of functions, CHARIOT_LOCK_*. */
+static uint32_t lock_flags(const struct stmt *st)
+{
+	switch (st->kind) {
+	case STMT_RESOURCE:
+	case STMT_RELEASE:
+		return st->flags | CHARIOT_LOCK_RESOURCE;
+	case STMT_PANICS:
+		return CHARIOT_LOCK_PANICS;
+	case STMT_SLEEPS:
+		return CHARIOT_LOCK_SLEEPS;
+	default:
+		return st->flags;
+	}
+}
+
+/* What gives back gets what it gives back as the arguments that are no constants. */
+static void add_release(struct lock_rows *rows, const struct stmt *st,
+			const struct call *call, uint64_t gva)
+{
+	struct chariot_lock l = {
+		.gva = gva, .arg = { NO, NO, NO },
+		.flags = lock_flags(st) & (CHARIOT_LOCK_RESOURCE |
+					   CHARIOT_LOCK_SPINS |
+					   CHARIOT_LOCK_QUEUED),
+	};
+
+	for (int i = 0; i < call->nr; i++)
+		if (!(call->arg[i] & CHARIOT_LOCK_CONST(0)))
+			l.arg[i] = i;
+	add_lock(rows, &l);
+}
+
+/* The function @name of @st. */
+static void add_function(struct lock_rows *rows, const struct chariot_profile *p,
+			 const struct chariot_driver *d, const struct stmt *st,
+			 const char *name)
+{
+	struct chariot_lock l = {
+		.gva = driver_address_of(d, p, name), .arg = { 0, NO, NO },
+		.when = st->when, .flags = lock_flags(st),
+	};
+	const struct call *call = st->calls;
+
+	if (st->kind == STMT_LOCK || st->kind == STMT_RESOURCE) {
+		while (call && !(l.release = driver_address_of(d, p, call->fn)))
+			call = call->next;
+		if (!call || (st->without && driver_import(d, st->without)))
+			return;
+		memcpy(l.arg, call->arg, sizeof(l.arg));
+	}
+	add_lock(rows, &l);
+}
+
+static void add_statement(struct lock_rows *rows, const struct chariot_policy *policy,
+			  const struct chariot_profile *p,
+			  const struct chariot_driver *d, const struct stmt *st)
+{
+	const struct call *call;
+
+	for (size_t i = 0; i < st->names.nr; i++)
+		if (catalogue_find(policy, st->names.v[i]) == st)
+			add_function(rows, p, d, st, st->names.v[i]);
+	for (call = st->calls; call; call = call->next)
+		if (!catalogue_find(policy, call->fn))
+			add_release(rows, st, call, driver_address_of(d, p, call->fn));
+}
+
+static int add_locks(struct recover *out, const struct chariot_policy *policy,
+		     const struct chariot_profile *p,
+		     const struct chariot_driver *d)
+{
+	struct lock_rows rows = {};
+	uint32_t nr = 0, without = 0;
+	const struct stmt *st;
+
+	/* Others have spin locks of another kind. */
+	if (chariot_profile__type_size(p, "qspinlock") != 4)
+		without = CHARIOT_LOCK_QUEUED;
+	for (st = policy->first; st; st = st->next)
+		if (catalogue_has(st))
+			add_statement(&rows, policy, p, d, st);
+	out->locks = calloc(rows.nr + 1, sizeof(*out->locks));
+	if (!out->locks)
+		rows.err = -ENOMEM;
+	if (rows.nr)
+		qsort(rows.v, rows.nr, sizeof(*rows.v), lock_cmp);
+	/* Aliases have one address. */
+	for (size_t i = 0; i < rows.nr && !rows.err; i++) {
+		if (nr && out->locks[nr - 1].gva == rows.v[i].l.gva)
+			continue;
+		out->locks[nr] = rows.v[i].l;
+		out->locks[nr++].flags &= ~without;
+	}
+	free(rows.v);
+	if (nr > CHARIOT_MAX_LOCKS) {
+		log_err("%s: the policy has too many locks and resources",
+			chariot_driver__name(d));
+		return -E2BIG;
+	}
+	out->r.locks = (uintptr_t)out->locks;
+	out->r.nr_locks = nr;
+	return rows.err;
+}
+
+/* Does a statement tell how it is undone, or that it undoes? */
+static bool is_known(const struct chariot_policy *policy, const char *fn)
+{
+	const struct stmt *st = catalogue_find(policy, fn);
+	const struct call *call;
+
+	if (st)
+		return st->calls || (st->kind != STMT_LOCK &&
+				     st->kind != STMT_RESOURCE);
+	for (st = policy->first; st; st = st->next)
+		for (call = st->calls; call; call = call->next)
+			if (!strcmp(call->fn, fn))
+				return true;
+	return false;
+}
+
+/* Can it be that the kernel calls the driver's functions because of this import? */
+static bool is_registered(const struct chariot_policy *policy, const char *fn)
+{
+	const struct stmt *st;
+	bool found = false;
+
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != STMT_REGISTERS)
+			continue;
+		if (catalogue_matches(&st->except, fn))
+			return false;
+		found |= catalogue_matches(&st->names, fn);
+	}
+	return found && !is_known(policy, fn);
+}
+
+/* Is all that the driver has the kernel know given back for it? */
+static bool is_complete(const struct chariot_policy *policy,
+			const struct chariot_driver *d)
 {
 	const struct chariot_symbol *v;
 	size_t nr;
 
 	v = chariot_driver__imports(d, &nr);
 	for (size_t i = 0; i < nr; i++)
-		if (!strcmp(v[i].name, name))
-			return &v[i];
-	return NULL;
-}
-
-/* The kernel's, or another module's, which the driver names. */
-static uint64_t address_of(const struct chariot_profile *p,
-			   const struct chariot_driver *d, const char *name)
-{
-	uint64_t gva = chariot_profile__symbol(p, name);
-	const struct chariot_symbol *import = gva ? NULL : import_of(d, name);
-
-	return import ? import->gva : gva;
-}
-
-/* What pci_request_regions() takes is given back for a device that is managed. */
-static bool is_managed(const struct chariot_driver *d, const struct lock_row *row)
-{
-	return row->release && !strncmp(row->release, "pci_release_", 12) &&
-	       import_of(d, "pcim_enable_device");
-}
-
-static int add_locks(struct recover *out, const struct chariot_profile *p,
-		     const struct chariot_driver *d)
-{
-	struct chariot_lock *l = calloc(ARRAY_SIZE(lock_rows), sizeof(*l));
-	uint32_t nr = 0, without = 0;
-
-	if (!l)
-		return -ENOMEM;
-	/* Others have spin locks of another kind. */
-	if (chariot_profile__type_size(p, "qspinlock") != 4)
-		without = CHARIOT_LOCK_QUEUED;
-	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++) {
-		const struct lock_row *row = &lock_rows[i];
-
-		l[nr] = (struct chariot_lock){
-			.gva = address_of(p, d, row->fn),
-			.release = row->release ? address_of(p, d, row->release) :
-						  0,
-			.arg = { row->arg[0], row->arg[1], row->arg[2] },
-			.when = row->when, .flags = row->flags & ~without,
-		};
-		if (l[nr].gva && (l[nr].release || !row->release) &&
-		    !is_managed(d, row))
-			nr++;
-	}
-	qsort(l, nr, sizeof(*l), lock_cmp);
-	/* Aliases have one address. */
-	for (uint32_t i = 1; i < nr;) {
-		if (l[i].gva != l[i - 1].gva) {
-			i++;
-			continue;
+		if (is_registered(policy, v[i].name)) {
+			log_debug("%s: if it fails to clean up it stays loaded: %s",
+				  chariot_driver__name(d), v[i].name);
+			return false;
 		}
-		memmove(&l[i], &l[i + 1], (nr - i - 1) * sizeof(*l));
-		nr--;
-	}
-	out->locks = l;
-	out->r.locks = (uintptr_t)l;
-	out->r.nr_locks = nr;
-	return 0;
-}
-
-static bool is_row(const char *fn)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++)
-		if (!strcmp(lock_rows[i].fn, fn))
-			return true;
-	return false;
-}
-
-/*
- * Does the driver import nothing but what has a row by which the kernel may come
- * to know its functions?  What devres and the core of a subsystem give back when
- * the device is gone is none of it.
- */
-static bool is_complete(const struct chariot_driver *d)
-{
-	static const char *const ways[] = {
-		"register", "cdev_add", "proc_create", "debugfs_create",
-		"device_create", "add_disk", "nvme_init_ctrl", "request_irq",
-		"sysfs_create", "tasklet_", "hrtimer_start", "kthread_create",
-		"snd_card_new", "alloc_workqueue", "usb_submit", "blk_mq_alloc",
-	};
-	const struct chariot_symbol *v;
-	size_t nr;
-
-	v = chariot_driver__imports(d, &nr);
-	for (size_t i = 0; i < nr; i++) {
-		if (is_row(v[i].name) || strstr(v[i].name, "unregister") ||
-		    !strncmp(v[i].name, "snd_card_register", 17))
-			continue;
-		for (size_t w = 0; w < ARRAY_SIZE(ways); w++)
-			if (strstr(v[i].name, ways[w])) {
-				log_debug("%s: if it fails to clean up it stays loaded: %s",
-					  chariot_driver__name(d), v[i].name);
-				return false;
-			}
-	}
 	return true;
 }
 
 /* ---- results and stand-ins ------------------------------------------------ */
 
-enum { RETURN_0, RETURN_ERROR, RETURN_IOERR, RETURN_SIGBUS, RETURN_AGAIN };
-enum {
-	STAND_IN_NAPI = 1, STAND_IN_XMIT, STAND_IN_IRQ, STAND_IN_TIMEOUT,
-	STAND_IN_END_IO
-};
+/* In chariot_recover.returns[]; behind these those of "error" statements. */
+enum { RETURN_0, RETURN_ERROR, NR_RETURNS };
 
-/* Without the function that stands in, nothing does. */
-static void add_stand_ins(struct recover *out, const struct chariot_profile *p)
+/* False: the kernel lacks what it needs; then nothing stands in. */
+static bool compile_stand_in(struct chariot_stand_in *s, const struct stmt *st,
+			     const struct chariot_profile *p)
 {
-	struct chariot_stand_in *s = out->stand_ins;
-	int64_t state = chariot_profile__member(p, "napi_struct", "state", NULL);
-	int64_t rq = chariot_profile__member(p, "request", "state", NULL);
+	const struct call *call = st->calls;
+	char type[128], *dot;
+	int64_t off = 0;
 
-	/* A poll that did nothing; else who closes the device waits for it. */
-	s[STAND_IN_NAPI - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "napi_complete_done"),
-		.flags = CHARIOT_STAND_IN_TEST | CHARIOT_STAND_IN_RAN,
-		.test_off = state < 0 ? 0 : state,
-		.test_mask = 1,			/* NAPIF_STATE_SCHED */
-	};
-	/* A packet that is dropped. */
-	s[STAND_IN_XMIT - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "consume_skb"),
-	};
-	/* A device that goes on asking. */
-	s[STAND_IN_IRQ - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "disable_irq_nosync"),
-		.flags = CHARIOT_STAND_IN_ONCE | CHARIOT_STAND_IN_IRQ,
-		.undo = chariot_profile__symbol(p, "enable_irq"),
-	};
-	/* A request that would never end. */
-	s[STAND_IN_TIMEOUT - 1] = (struct chariot_stand_in){
-		.fn = rq < 0 ? 0 : chariot_profile__symbol(p, "blk_mq_end_request"),
-		.value = BLK_STS_IOERR,
-		.flags = CHARIOT_STAND_IN_OFF | CHARIOT_STAND_IN_RAN |
-			 CHARIOT_STAND_IN_TEST,
-		.test_off = rq < 0 ? 0 : rq,
-		.test_mask = 1,			/* MQ_RQ_IN_FLIGHT */
-	};
-	/* A request of the driver's own: who cleans up waits until it is gone. */
-	s[STAND_IN_END_IO - 1] = (struct chariot_stand_in){
-		.fn = chariot_profile__symbol(p, "blk_mq_free_request"),
-	};
-	if (state < 0 || !s[0].fn || !s[1].fn || !s[2].fn || !s[2].undo)
-		return;
-	out->r.stand_ins = (uintptr_t)s;
-	out->r.nr_stand_ins = s[STAND_IN_TIMEOUT - 1].fn &&
-			      s[STAND_IN_END_IO - 1].fn ? STAND_IN_END_IO :
-							  STAND_IN_IRQ;
-}
-
-/* Is that what the type is called, or a typedef on the way to it? */
-static bool is_named(const struct btf *btf, uint32_t id, const char *name)
-{
-	const struct btf_type *t = btf__type_by_id(btf, id);
-	const char *n;
-
-	for (int i = 0; t && i < 32; i++) {
-		n = btf__name_by_offset(btf, t->name_off);
-		if (n && !strcmp(n, name))
-			return true;
-		if (!btf_is_mod(t) && !btf_is_typedef(t))
-			return false;
-		t = btf__type_by_id(btf, t->type);
-	}
-	return false;
-}
-
-static const struct btf_type *bare(const struct btf *btf, uint32_t id)
-{
-	const struct btf_type *t = btf__type_by_id(btf, id);
-
-	for (int i = 0; t && i < 32 && (btf_is_mod(t) || btf_is_typedef(t)); i++)
-		t = t->type ? btf__type_by_id(btf, t->type) : NULL;
-	return t;
-}
-
-static bool points_to(const struct btf *btf, const struct btf_type *proto,
-		      int arg, const char *name)
-{
-	const struct btf_type *t;
-
-	if (arg >= btf_vlen(proto))
+	if (!call)
 		return false;
-	t = bare(btf, btf_params(proto)[arg].type);
-	return t && btf_is_ptr(t) && is_named(btf, t->type, name);
+	if (st->member) {
+		snprintf(type, sizeof(type), "%s", st->member);
+		dot = strchr(type, '.');
+		*dot = 0;
+		off = chariot_profile__member(p, type, dot + 1, NULL);
+	}
+	*s = (struct chariot_stand_in){
+		.fn = chariot_profile__symbol(p, call->fn),
+		.value = call->nr > 1 ? call->arg[1] & ~CHARIOT_LOCK_CONST(0) : 0,
+		.arg = call->arg[0], .flags = st->flags,
+		.test_off = off, .test_mask = st->member ? st->num : 0,
+		.undo = st->undo ? chariot_profile__symbol(p, st->undo) : 0,
+	};
+	return s->fn && off >= 0 && (s->undo || !st->undo);
 }
 
-static bool points_to_one_of(const struct btf *btf, const struct btf_type *proto,
-			     const char *const types[], size_t nr)
+void recover_begin(struct recover *out, const struct chariot_policy *policy,
+		   const struct chariot_profile *p)
 {
-	for (size_t i = 0; i < nr; i++)
-		if (points_to(btf, proto, 0, types[i]))
-			return true;
-	return false;
+	const struct stmt *st;
+
+	out->policy = policy;
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != STMT_STANDIN ||
+		    !compile_stand_in(&out->stand_ins[out->nr_stand_ins], st, p))
+			continue;
+		if (out->nr_stand_ins == ARRAY_SIZE(out->stand_in_of)) {
+			log_warn("%s:%d: too many stand-ins for this kernel", st->file, st->line);
+			return;
+		}
+		out->stand_in_of[out->nr_stand_ins++] = st;
+	}
+}
+
+/* The statement that is about such a function, NULL: none.  The last one wins. */
+static const struct stmt *stand_in_for(const struct chariot_policy *policy,
+				       const struct btf *btf,
+				       const struct btf_type *proto)
+{
+	const struct stmt *st, *found = NULL;
+
+	for (st = policy->first; st; st = st->next)
+		if (st->kind == STMT_STANDIN &&
+		    proto_fits(btf, proto, st->signatures))
+			found = st;
+	return found;
+}
+
+/* Index of the value in returns[], by the "error" statements' order. */
+static int error_slot(const struct chariot_policy *policy, uint32_t value)
+{
+	uint32_t seen[POLICY_MAX_ERRORS];
+	const struct stmt *st;
+	int nr = 0, i;
+
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != STMT_ERROR)
+			continue;
+		for (i = 0; i < nr && seen[i] != st->num; i++)
+			;
+		if (i == nr)
+			seen[nr++] = st->num;
+		if (st->num == value)
+			return NR_RETURNS + i;
+	}
+	return RETURN_ERROR;
+}
+
+/* "error" of a type of results; NULL: there is none. */
+static const struct stmt *error_of(const struct chariot_policy *policy,
+				   const struct btf *btf, uint32_t type)
+{
+	const struct stmt *st, *found = NULL;
+
+	for (st = policy->first; st; st = st->next)
+		for (size_t i = 0; st->kind == STMT_ERROR && i < st->names.nr; i++)
+			if (btf_is_named(btf, type, st->names.v[i]))
+				found = st;
+	return found;
 }
 
 static int result(const struct btf *btf, const struct btf_type *proto)
 {
-	const struct btf_type *t = bare(btf, proto->type);
+	uint32_t id = proto->type;
+	const struct btf_type *t = btf_strip(btf, &id, NULL);
 
-	if (is_named(btf, proto->type, "blk_status_t"))
-		return RETURN_IOERR;
-	if (is_named(btf, proto->type, "vm_fault_t"))
-		return RETURN_SIGBUS;
-	/* Whoever cleans up will look at the request then. */
-	if (is_named(btf, proto->type, "blk_eh_timer_return") ||
-	    is_named(btf, proto->type, "scsi_timeout_action"))
-		return RETURN_AGAIN;
 	/* Pointers, bool, what counts, and enums: for those 0 is none. */
 	if (!t || !btf_is_int(t) || !(btf_int_encoding(t) & BTF_INT_SIGNED))
 		return RETURN_0;
 	return RETURN_ERROR;
 }
 
-/*
- * Functions that the kernel calls with such an argument come back with the
- * preempt count that they went with.  Others may be there to take a lock.
- */
-static bool is_balanced(const struct btf *btf, const struct btf_type *proto,
-			const char *name)
+/* Is there a statement of @kind that is about such a function? */
+static bool is_a(const struct chariot_policy *policy, enum stmt_kind kind,
+		 const struct btf *btf, const struct btf_type *proto,
+		 const char *name)
 {
-	static const char *const types[] = {
-		"work_struct", "timer_list", "tasklet_struct", "napi_struct",
-		"net_device", "pci_dev", "device", "file", "inode",
-		"snd_pcm_substream", "snd_kcontrol", "blk_mq_hw_ctx",
-		"block_device", "usb_interface", "virtio_device", "nvme_ctrl",
-		"request", "Scsi_Host", "scsi_cmnd", "scsi_device", "urb",
-		"usb_hcd", "snd_card", "snd_device", "snd_rawmidi_substream",
-		"snd_info_entry", "mii_bus", "phy_device", "i2c_adapter",
-		"rtc_device",
-	};
+	const struct signature *sig;
+	const struct stmt *st;
 
-	if (is_named(btf, proto->type, "irqreturn_t"))
-		return true;
-	if (strstr(name, "lock") && !strstr(name, "block") &&
-	    !strstr(name, "clock"))
-		return false;
-	if (points_to(btf, proto, 0, "sk_buff") &&
-	    points_to(btf, proto, 1, "net_device"))
-		return true;
-	return points_to_one_of(btf, proto, types, ARRAY_SIZE(types));
+	for (st = policy->first; st; st = st->next) {
+		if (st->kind != kind ||
+		    (st->named.nr && !catalogue_matches(&st->named, name)) ||
+		    (catalogue_matches(&st->except, name) &&
+		     !catalogue_matches(&st->but, name)))
+			continue;
+		for (sig = st->signatures; sig; sig = sig->next)
+			if (proto_fits(btf, proto, sig))
+				return true;
+	}
+	return false;
 }
 
-/* What a bus calls to take the driver from a device. */
-static bool is_remove(const struct btf *btf, const struct btf_type *proto,
-		      const char *name)
+uint16_t recover_flags(const struct recover *r, const struct btf *btf,
+		       const struct btf_type *proto, const char *name)
 {
-	static const char *const types[] = {
-		"pci_dev", "virtio_device", "usb_interface", "platform_device",
-		"pnp_dev", "serio", "hid_device", "i2c_client",
-	};
-
-	if (btf_vlen(proto) != 1 ||
-	    !(strstr(name, "remove") || strstr(name, "disconnect")))
-		return false;
-	return points_to_one_of(btf, proto, types, ARRAY_SIZE(types));
-}
-
-uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
-		       const char *name)
-{
+	const struct stmt *error, *in;
 	uint16_t flags = 0;
-	int in = 0, ret;
+	int ret, n = 0;
 
 	/*
 	 * Nobody knows what it returns.  0 is success to most callers, who then
@@ -449,31 +350,32 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 	 */
 	if (!proto)
 		return CHARIOT_GATE_RETURN(RETURN_ERROR);
-	ret = result(btf, proto);
-	if (points_to(btf, proto, 0, "napi_struct") && btf_vlen(proto) == 2) {
-		in = STAND_IN_NAPI;
-		ret = RETURN_0;
-	} else if (points_to(btf, proto, 0, "sk_buff") &&
-		   is_named(btf, proto->type, "netdev_tx_t")) {
-		in = STAND_IN_XMIT;
-	} else if (is_named(btf, proto->type, "irqreturn_t") &&
-		   btf_vlen(proto) == 2) {
-		in = STAND_IN_IRQ;
-	} else if (points_to(btf, proto, 0, "request") &&
-		   is_named(btf, proto->type, "blk_eh_timer_return")) {
-		in = STAND_IN_TIMEOUT;
-	} else if (points_to(btf, proto, 0, "request") && btf_vlen(proto) == 2 &&
-		   is_named(btf, btf_params(proto)[1].type, "blk_status_t")) {
-		in = STAND_IN_END_IO;
-	}
-	if (ret == RETURN_IOERR || ret == RETURN_SIGBUS ||
-	    ret == RETURN_AGAIN || in == STAND_IN_XMIT)
+	error = error_of(r->policy, btf, proto->type);
+	in = stand_in_for(r->policy, btf, proto);
+	ret = in && in->returns_0 ? RETURN_0 :
+	      error ? error_slot(r->policy, error->num) : result(btf, proto);
+	while (n < r->nr_stand_ins && r->stand_in_of[n] != in)
+		n++;
+	if (n < r->nr_stand_ins)
+		flags |= CHARIOT_GATE_STAND_IN(n + 1);
+	if (error || (in && in->request))
 		flags |= CHARIOT_GATE_REQUEST;
-	if (is_balanced(btf, proto, name))
+	if (is_a(r->policy, STMT_BALANCED, btf, proto, name))
 		flags |= CHARIOT_GATE_BALANCED;
-	if (is_remove(btf, proto, name))
+	if (is_a(r->policy, STMT_REMOVES, btf, proto, name))
 		flags |= CHARIOT_GATE_REMOVE;
-	return CHARIOT_GATE_RETURN(ret) | CHARIOT_GATE_STAND_IN(in) | flags;
+	return CHARIOT_GATE_RETURN(ret) | flags;
+}
+
+static void add_returns(struct chariot_recover *r,
+			const struct chariot_policy *policy)
+{
+	const struct stmt *st;
+
+	r->returns[RETURN_ERROR] = -EIO;
+	for (st = policy->first; st; st = st->next)
+		if (st->kind == STMT_ERROR)
+			r->returns[error_slot(policy, st->num)] = st->num;
 }
 
 /* ---- all of it ------------------------------------------------------------ */
@@ -482,8 +384,10 @@ uint16_t recover_flags(const struct btf *btf, const struct btf_type *proto,
 #define PF_KTHREAD	0x200000
 
 int recover_build(struct recover *out, const struct chariot_profile *p,
-		  const struct chariot_space *s, const struct chariot_driver *d)
+		  const struct chariot_space *s,
+		  const struct chariot_driver *d)
 {
+	const struct chariot_policy *policy = out->policy;
 	struct chariot_recover *r = &out->r;
 	int64_t flags = chariot_profile__member(p, "task_struct", "flags", NULL);
 	int err;
@@ -491,16 +395,16 @@ int recover_build(struct recover *out, const struct chariot_profile *p,
 	/* For that there has to be a guest. */
 	if (!s)
 		return 0;
-	err = add_locks(out, p, d);
+	err = add_locks(out, policy, p, d);
 	if (err)
 		return err;
-	if (is_complete(d))
+	if (is_complete(policy, d))
 		r->flags |= CHARIOT_RECOVER_COMPLETE;
-	add_stand_ins(out, p);
-	r->returns[RETURN_ERROR] = -EIO;
-	r->returns[RETURN_IOERR] = BLK_STS_IOERR;
-	r->returns[RETURN_SIGBUS] = 2;		/* VM_FAULT_SIGBUS */
-	r->returns[RETURN_AGAIN] = 1;		/* BLK_EH_, SCSI_EH_RESET_TIMER */
+	if (out->nr_stand_ins) {
+		r->stand_ins = (uintptr_t)out->stand_ins;
+		r->nr_stand_ins = out->nr_stand_ins;
+	}
+	add_returns(r, policy);
 	r->hold = chariot_profile__symbol(p, "schedule_timeout_idle");
 	r->oops = profile_point(p, s, "oops_enter");
 	if (flags >= 0) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "policy.h"
+#include "proto.h"
 
 #define MAX_CPUS	8192
 
@@ -227,7 +228,7 @@ static uint16_t merge_flags(uint16_t a, uint16_t b)
 {
 	const uint16_t result = CHARIOT_GATE_RETURN(7) |
 				CHARIOT_GATE_STAND_IN(15);
-	bool known = (a & result) != recover_flags(NULL, NULL, NULL);
+	bool known = (a & result) != recover_flags(NULL, NULL, NULL, NULL);
 
 	return ((a | b) & ~result) | ((known ? a : b) & result);
 }
@@ -251,22 +252,6 @@ static void sort_gates(struct vec *vec)
 }
 
 /* ---- addresses ---------------------------------------------------------- */
-
-/* Of the kernel, or what the driver's import of that name resolved to. */
-static uint64_t symbol(struct builder *b, const char *name)
-{
-	const struct chariot_symbol *sym;
-	uint64_t gva = chariot_profile__symbol(b->p, name);
-	size_t nr;
-
-	if (gva)
-		return gva;
-	sym = chariot_driver__imports(b->d, &nr);
-	for (size_t i = 0; i < nr; i++)
-		if (!strcmp(sym[i].name, name))
-			return sym[i].gva;
-	return 0;
-}
 
 static bool is_code(char type)
 {
@@ -317,19 +302,19 @@ static void collect_shared(struct builder *b)
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind == STMT_THUNK_RANGE)
 			add_shared(b, chariot_profile__symbol(b->p,
-							      st->names[0]),
-				   chariot_profile__symbol(b->p, st->names[1]),
-				   st->names[0], st);
+							      st->names.v[0]),
+				   chariot_profile__symbol(b->p, st->names.v[1]),
+				   st->names.v[0], st);
 		if (st->kind != STMT_INHERIT && st->kind != STMT_THUNK)
 			continue;
-		for (size_t i = 0; i < st->nr_names; i++) {
-			if (strchr(st->names[i], '*')) {
-				add_pattern(b, st->names[i], st);
+		for (size_t i = 0; i < st->names.nr; i++) {
+			if (strchr(st->names.v[i], '*')) {
+				add_pattern(b, st->names.v[i], st);
 				continue;
 			}
-			addr = chariot_profile__symbol(b->p, st->names[i]);
+			addr = chariot_profile__symbol(b->p, st->names.v[i]);
 			add_shared(b, addr, chariot_profile__next(b->p, addr),
-				   st->names[i], st);
+				   st->names.v[i], st);
 		}
 	}
 }
@@ -451,8 +436,8 @@ static void add_intr(struct builder *b)
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind != STMT_INTR_RANGE)
 			continue;
-		start = chariot_profile__symbol(b->p, st->names[0]);
-		end = chariot_profile__symbol(b->p, st->names[1]);
+		start = chariot_profile__symbol(b->p, st->names.v[0]);
+		end = chariot_profile__symbol(b->p, st->names.v[1]);
 		if (start && end > start)
 			add_range(b, start, end - start, CHARIOT_RANGE_INTR);
 	}
@@ -483,7 +468,7 @@ static void add_rule(struct builder *b, const struct stmt *st)
 	if (compile_const(&c, st->actions->len, &len) ||
 	    (e->kind == EXPR_ADD && compile_const(&c, e->b, &offset)))
 		return;
-	gva = symbol(b, e->kind == EXPR_ADD ? e->a->name : e->name);
+	gva = driver_address_of(b->d, b->p, e->kind == EXPR_ADD ? e->a->name : e->name);
 	if (!gva || !b->s)
 		return;
 	gva += offset;
@@ -527,11 +512,11 @@ static void add_policy_gates(struct builder *b)
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind != STMT_GATE)
 			continue;
-		for (size_t i = 0; i < st->nr_names; i++) {
-			gva = symbol(b, st->names[i]);
+		for (size_t i = 0; i < st->names.nr; i++) {
+			gva = driver_address_of(b->d, b->p, st->names.v[i]);
 			if (gva && policy_find(b->policy, STMT_GATE,
-					       st->names[i]) == st)
-				add_gate(b, gva, st->names[i], st);
+					       st->names.v[i]) == st)
+				add_gate(b, gva, st->names.v[i], st);
 		}
 	}
 }
@@ -605,101 +590,6 @@ static const struct btf_type *find_proto(const struct btf *btf,
 	return f ? btf__type_by_id(btf, f->proto) : NULL;
 }
 
-/* Through what does not change the layout; *@is_const tells if const was. */
-static const struct btf_type *strip(const struct btf *btf, uint32_t *id,
-				    bool *is_const)
-{
-	const struct btf_type *t = btf__type_by_id(btf, *id);
-
-	for (int i = 0; t && i < 32; i++) {
-		if (btf_is_const(t))
-			*is_const = true;
-		else if (!btf_is_mod(t) && !btf_is_typedef(t))
-			return t;
-		*id = t->type;
-		t = btf__type_by_id(btf, *id);
-	}
-	return NULL;
-}
-
-struct param {
-	int arg;		/* register; -1: none */
-	bool pointer, is_const;
-	uint32_t to;		/* what it points to, as written */
-	uint32_t id;		/* the same without typedefs */
-	int64_t size;		/* of that, <= 0: not known */
-	bool integer;
-	uint32_t type;
-	const char *name;	/* "": none */
-};
-
-/* Where System V puts it: an integer register each, two for up to 16 bytes. */
-static void get_param(const struct btf *btf, uint32_t id, int *reg,
-		      struct param *out)
-{
-	bool dummy = false;
-	const struct btf_type *t = strip(btf, &id, &dummy);
-	int64_t size = t ? btf__resolve_size(btf, id) : 0;
-	int regs = size > 16 ? 0 : size > 8 ? 2 : 1;
-
-	*out = (struct param){ .arg = -1, .type = id };
-	if (!regs || *reg + regs > 6)
-		return;
-	out->arg = *reg;
-	*reg += regs;
-	out->integer = t && btf_is_int(t);
-	if (!t || !btf_is_ptr(t))
-		return;
-	out->pointer = true;
-	out->to = out->id = t->type;
-	if (!t->type)
-		return;
-	t = strip(btf, &out->id, &out->is_const);
-	if (t && out->id && !btf_is_func_proto(t) && !btf_is_fwd(t))
-		out->size = btf__resolve_size(btf, out->id);
-}
-
-/* Is @name the pointee's name, or that of a typedef on the way? */
-static bool points_to(const struct btf *btf, const struct param *p,
-		      const char *name)
-{
-	uint32_t id = p->to;
-	const struct btf_type *t;
-	const char *n;
-
-	if (!strcmp(name, "any"))
-		return true;
-	if (!strcmp(name, "_"))
-		return !p->pointer;
-	if (!p->pointer)
-		return false;
-	if (*name == '*') {
-		t = btf__type_by_id(btf, p->id);
-		if (!p->id || !btf_is_ptr(t))
-			return false;
-		id = t->type;
-		name++;
-	}
-	for (int i = 0; id && i < 32; i++) {
-		t = btf__type_by_id(btf, id);
-		n = btf__name_by_offset(btf, t->name_off);
-		if (n && !strcmp(n, name))
-			return true;
-		if (!btf_is_mod(t) && !btf_is_typedef(t))
-			return false;
-		id = t->type;
-	}
-	return !id && !strcmp(name, "void");
-}
-
-static const char *struct_name(const struct btf *btf, const struct param *p)
-{
-	const struct btf_type *t = btf__type_by_id(btf, p->id);
-
-	return p->pointer && p->id && (btf_is_composite(t) || btf_is_fwd(t)) ?
-	       btf__name_by_offset(btf, t->name_off) : NULL;
-}
-
 static void warn_actions(const struct compiler *c, const struct stmt *st,
 			 int err)
 {
@@ -754,7 +644,7 @@ static int compile_param(struct builder *b, struct compiler *c,
 
 	if (p->arg < 0 || !p->pointer)
 		return 0;
-	name = struct_name(b->btf, p);
+	name = proto_struct_name(b->btf, p);
 	c->in_const = p->is_const;
 	err = compile_handed(c, &self, name, p->size, CHARIOT_PHASE_PRE) ?:
 	      compile_reached(c, &self, p, name);
@@ -769,9 +659,9 @@ static void compile_signature(struct builder *b, struct compiler *c,
 	int i;
 
 	for (st = b->policy->first; st; st = st->next) {
-		if (st->kind != STMT_ENTRY || st->nr_names != (size_t)nr)
+		if (st->kind != STMT_ENTRY || st->names.nr != (size_t)nr)
 			continue;
-		for (i = 0; i < nr && points_to(b->btf, &p[i], st->names[i]);
+		for (i = 0; i < nr && proto_param_fits(b->btf, p[i].type, st->names.v[i]);
 		     i++)
 			;
 		if (i == nr)
@@ -843,7 +733,7 @@ static struct seq entry_ops(struct builder *b, const char *name)
 	struct seq seq;
 
 	for (; proto && nr < btf_vlen(proto) && nr < 6 && !err; nr++) {
-		get_param(b->btf, btf_params(proto)[nr].type, &reg,
+		proto_param(b->btf, btf_params(proto)[nr].type, &reg,
 			  &params[nr]);
 		params[nr].name = btf__name_by_offset(b->btf,
 					btf_params(proto)[nr].name_off) ?: "";
@@ -881,7 +771,7 @@ static bool in_text(struct builder *b, uint64_t gva)
 /* init and exit may have no symbol of their own, and so no type. */
 static void add_init_exit(struct builder *b)
 {
-	uint16_t flags = recover_flags(NULL, NULL, NULL);
+	uint16_t flags = recover_flags(NULL, NULL, NULL, NULL);
 	uint64_t init = chariot_driver__init(b->d);
 	uint64_t exit = chariot_driver__exit(b->d);
 	struct chariot_gate *g;
@@ -916,7 +806,7 @@ static void add_entries(struct builder *b)
 			*g = (struct chariot_gate){
 				.gva = sym[i].gva, .op = seq.op,
 				.nr_ops = seq.nr,
-				.flags = recover_flags(b->btf,
+				.flags = recover_flags(&b->t->recover, b->btf,
 					find_proto(b->btf, &b->funcs,
 						   sym[i].name), sym[i].name),
 			};
@@ -960,7 +850,7 @@ static int reach_pointer(struct compiler *c, const struct btf *btf, uint32_t id,
 		.deref[0] = offset,
 	};
 	bool is_const = false;
-	const struct btf_type *t = strip(btf, &id, &is_const);
+	const struct btf_type *t = btf_strip(btf, &id, &is_const);
 	const struct stmt *obj;
 	const char *name;
 	int n;
@@ -1007,7 +897,7 @@ static int reach_members(struct compiler *c, const struct btf *btf, uint32_t id,
 		at = offset + btf_member_bit_offset(s, i) / 8;
 		to = m[i].type;
 		is_const = false;
-		t = strip(btf, &to, &is_const);
+		t = btf_strip(btf, &to, &is_const);
 		if (t && btf_is_ptr(t))
 			err = reach_pointer(c, btf, t->type, at);
 		else if (t && btf_is_composite(t))
@@ -1122,14 +1012,14 @@ static struct provider *provider_of(struct builder *b, uint64_t gva)
 static const char *pointer_to_struct(const struct btf *btf, uint32_t id,
 				     int64_t *size)
 {
-	bool is_const = false, dummy = false;
-	const struct btf_type *t = strip(btf, &id, &dummy);
+	bool is_const = false;
+	const struct btf_type *t = btf_strip(btf, &id, NULL);
 	const char *name;
 
 	if (!t || !btf_is_ptr(t))
 		return NULL;
 	id = t->type;
-	t = id ? strip(btf, &id, &is_const) : NULL;
+	t = id ? btf_strip(btf, &id, &is_const) : NULL;
 	if (!t || is_const || !btf_is_composite(t))
 		return NULL;
 	name = btf__name_by_offset(btf, t->name_off);
@@ -1163,8 +1053,7 @@ static int compile_allocated(struct compiler *c, const struct btf *btf,
 		.base = &ret, .len = &sum,
 	};
 	uint32_t id = proto->type;
-	bool dummy = false;
-	const struct btf_type *t = id ? strip(btf, &id, &dummy) : NULL;
+	const struct btf_type *t = id ? btf_strip(btf, &id, NULL) : NULL;
 	const struct stmt *obj = name ? policy_find(c->policy, STMT_OBJECT,
 						    name) : NULL;
 	const struct btf_param *params = btf_params(proto);
@@ -1176,7 +1065,7 @@ static int compile_allocated(struct compiler *c, const struct btf *btf,
 	    (obj && !obj->actions))
 		return 0;
 	for (int i = 0; i < btf_vlen(proto) && i < 6; i++) {
-		get_param(btf, params[i].type, &reg, &p);
+		proto_param(btf, params[i].type, &reg, &p);
 		param = btf__name_by_offset(btf, params[i].name_off);
 		if (p.arg < 0 || !p.integer || !param ||
 		    !(ends_in(param, ends) || (name && strstr(param, "priv"))))
@@ -1225,7 +1114,7 @@ static int compile_returned(struct compiler *c, const struct btf *btf,
 	if (!err && name)
 		err = compile_reach_returned(c, &value, name);
 	for (int i = 0; i < btf_vlen(proto) && i < 6 && !err; i++) {
-		get_param(btf, btf_params(proto)[i].type, &reg, &p);
+		proto_param(btf, btf_params(proto)[i].type, &reg, &p);
 		if (p.arg < 0 || !p.pointer || p.is_const || !p.id)
 			continue;
 		/* Where it puts a pointer. */
@@ -1331,7 +1220,7 @@ static void set_mode(struct builder *b)
 
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind == STMT_MODE)
-			b->t->create.mode = chariot_mode_by_name(st->names[0]);
+			b->t->create.mode = chariot_mode_by_name(st->names.v[0]);
 		else if (st->kind == STMT_DEFER)
 			b->t->create.defer = st->num;
 	}
@@ -1376,6 +1265,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 		return NULL;
 	b.err = add_kernel(&b);
 	set_mode(&b);
+	recover_begin(&b.t->recover, policy, p);
 	add_current(&b);
 	add_sections(&b);
 	add_intr(&b);

@@ -12,6 +12,26 @@ void text_make_printable(char *text, size_t len)
 			*text = '?';
 }
 
+static char fold(char c)
+{
+	return c == '-' ? '_' : c;
+}
+
+void text_fold(char *dst, const char *src, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		dst[i] = fold(src[i]);
+	dst[len] = 0;
+}
+
+bool chariot_same_driver(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if (fold(*a) != fold(*b))
+			return false;
+	return *a == *b;
+}
+
 char *chariot_printable(char *text)
 {
 	if (text)

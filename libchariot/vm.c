@@ -274,16 +274,6 @@ int chariot_vm__domain_info(struct chariot_vm *vm, uint32_t domain,
 	return err;
 }
 
-/* "snd-hda-intel" is the module snd_hda_intel. */
-static bool same_name(const char *a, const char *b)
-{
-	for (; *a && *b; a++, b++)
-		if (*a != *b && !((*a == '-' || *a == '_') &&
-				  (*b == '-' || *b == '_')))
-			return false;
-	return *a == *b;
-}
-
 int chariot_vm__domain_by_name(struct chariot_vm *vm, const char *name)
 {
 	struct chariot_domain_info d;
@@ -293,7 +283,7 @@ int chariot_vm__domain_by_name(struct chariot_vm *vm, const char *name)
 	for (uint32_t nr = 1; !err && nr < NR_DOMAINS; nr++)
 		if (i.domains & 1U << nr &&
 		    !chariot_vm__domain_info(vm, nr, &d) &&
-		    same_name(d.name, name))
+		    chariot_same_driver(d.name, name))
 			return nr;
 	return err ?: -ENOENT;
 }
@@ -547,22 +537,29 @@ int vm_make_profile(struct chariot_vm *vm, uint64_t lstar)
 	return 0;
 }
 
+/* Of a kernel that the module knows already: 1; 0: it knows none. */
+static int profile_known(struct chariot_vm *vm)
+{
+	struct chariot_vm_info i;
+	int err = chariot_vm__info(vm, &i);
+
+	if (err || !i.lstar)
+		return err;
+	vm->space.cr3 = i.cr3;
+	vm->space.cr4 = i.cr4;
+	return vm_make_profile(vm, i.lstar) ?: 1;
+}
+
 /* Another handle has the watch, and so will hear of the kernel first. */
 static int wait_for_other(struct chariot_vm *vm, int64_t end)
 {
 	struct timespec ts = { .tv_nsec = 50000000 };
-	struct chariot_vm_info i;
-	int err;
+	int r;
 
 	do {
-		err = chariot_vm__info(vm, &i);
-		if (err)
-			return err;
-		if (i.lstar) {
-			vm->space.cr3 = i.cr3;
-			vm->space.cr4 = i.cr4;
-			return vm_make_profile(vm, i.lstar);
-		}
+		r = profile_known(vm);
+		if (r)
+			return r < 0 ? r : 0;
 		nanosleep(&ts, NULL);
 	} while (now_ms() < end);
 	return -ETIMEDOUT;
@@ -594,16 +591,10 @@ static int wait_for_kernel(struct chariot_vm *vm, int64_t end)
 static int find_kernel(struct chariot_vm *vm, int timeout_ms)
 {
 	int64_t end = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
-	struct chariot_vm_info i;
-	int err = chariot_vm__info(vm, &i);
+	int err = profile_known(vm);
 
 	if (err)
-		return err;
-	if (i.lstar) {
-		vm->space.cr3 = i.cr3;
-		vm->space.cr4 = i.cr4;
-		return vm_make_profile(vm, i.lstar);
-	}
+		return err < 0 ? err : 0;
 	if (!timeout_ms)
 		return -EAGAIN;
 	err = vm_watch(vm, CHARIOT_WATCH_KERNEL, 60000, 0);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define KERNEL_HALF	0xffff800000000000ULL	/* addresses of a guest's kernel */
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 enum { EXIT_OK, EXIT_FAIL, EXIT_USAGE };

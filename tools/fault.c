@@ -2,8 +2,8 @@
 #include "fault.h"
 
 #include <capstone/capstone.h>
+#include <chariot.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -598,66 +598,6 @@ static bool fit_irq(const struct code *c, size_t i, struct fault *f)
 
 /* ---- calls -------------------------------------------------------------- */
 
-struct callee {
-	const char *pattern;
-	int arg;		/* that is the size, or what is freed; -1: none is */
-};
-
-static const struct callee frees[] = {
-	{ "kfree" }, { "kfree_*" }, { "kvfree" }, { "kvfree_*" }, { "vfree*" },
-	{ "dma_free_*", -1 }, { "dmam_free_*", -1 }, { "dma_pool_free", -1 },
-	{ "free_pages" }, { "free_pages_exact" }, { "__free_pages" },
-	{ "__folio_put" }, { "page_frag_free" }, { "skb_free_frag" },
-	{ "__page_frag_cache_drain" }, { "kmem_cache_free*", -1 },
-	{ "mempool_free*", -1 }, { "consume_skb" }, { "napi_consume_skb" },
-	{ "dev_kfree_skb*" }, { "__dev_kfree_skb*" }, { "__kfree_skb" },
-	{ "free_netdev" }, { "free_percpu" }, { "bitmap_free" },
-	{ "devm_kfree", -1 }, { "devm_free_pages", -1 }, { "sk_free" }, { "bio_put" },
-	{ "blk_mq_free_request" }, { "usb_free_urb" }, { "usb_free_coherent", -1 },
-	{ "input_free_device" }, { "mdiobus_free" }, { "snd_dma_free_pages" },
-	{}
-};
-
-/* The caches' objects have their size, whatever is said at the call. */
-static const struct callee allocs[] = {
-	{ "kmalloc_trace*", -1 }, { "__kmalloc_cache*", -1 },
-	{ "kmem_cache_alloc*", -1 }, { "__kmalloc*", 0 },
-	{ "kmalloc_large*", 0 }, { "kmalloc_order*", 0 }, { "kvmalloc*", 0 },
-	{ "__kvmalloc*", 0 }, { "krealloc*", 1 }, { "kmemdup*", 1 },
-	{ "vmalloc*", 0 }, { "vzalloc*", 0 }, { "__vmalloc*", 0 },
-	{ "dma_alloc_*", 1 }, { "dmam_alloc_*", 1 }, { "dma_pool_alloc", -1 },
-	{ "devm_kmalloc*", 1 }, { "devm_kzalloc*", 1 },
-	{ "__alloc_skb", 0 }, { "__netdev_alloc_skb", 1 },
-	{ "__napi_alloc_skb", 1 }, { "napi_alloc_skb", 1 },
-	{ "__build_skb", -1 }, { "build_skb", -1 }, { "napi_build_skb", -1 },
-	{ "alloc_pages*", 1 }, { "__alloc_pages*", 1 },
-	{ "get_free_pages*", 1 }, { "__get_free_pages*", 1 },
-	{ "get_zeroed_page*", -1 }, { "__netdev_alloc_frag_align", 0 },
-	{ "__napi_alloc_frag_align", 0 }, { "page_frag_alloc*", 1 },
-	{ "__page_frag_alloc*", 1 }, { "__alloc_percpu*", 0 },
-	{ "mempool_alloc*", -1 }, { "alloc_etherdev_mqs", 0 },
-	{ "alloc_netdev_mqs", 0 }, { "bio_alloc*", -1 },
-	{ "usb_alloc_urb", -1 }, { "usb_alloc_coherent", 1 }, {}
-};
-
-static const struct callee copies[] = {
-	{ "memcpy", 2 }, { "__memcpy", 2 }, { "memcpy_*", 2 },
-	{ "__memcpy_*", 2 }, { "memmove", 2 }, { "__memmove", 2 },
-	{ "memset", 2 }, { "__memset", 2 }, { "memset_io", 2 },
-	{ "copy_*", 2 }, { "_copy_*", 2 }, { "__copy_*", 2 },
-	{ "skb_copy_bits", 3 }, {}
-};
-
-static const struct callee locks[] = {
-	{ "_raw_spin_*" }, { "_raw_read_*" }, { "_raw_write_*" },
-	{ "*queued_spin_*" }, { "*queued_read_*" }, { "*queued_write_*" },
-	{ "mutex_lock*" }, { "mutex_unlock" }, { "mutex_trylock*" },
-	{ "ww_mutex_lock*" }, { "ww_mutex_unlock" }, { "rt_spin_*" },
-	{ "rt_mutex_lock*" }, { "rt_mutex_unlock" }, { "rt_read_*" },
-	{ "rt_write_*" }, { "down" }, { "down_*" }, { "up" }, { "up_read" },
-	{ "up_write" }, { "rtnl_lock*" }, { "rtnl_unlock" }, {}
-};
-
 /* A jump to another function returns to this one's caller. */
 static bool is_tail_call(const cs_insn *insn)
 {
@@ -681,17 +621,25 @@ static const char *callee_name(const struct code *c, const cs_insn *insn,
 			  x86(insn)->operands[0].imm, buf, size);
 }
 
-static const struct callee *find_callee(const struct code *c,
-					const cs_insn *insn,
-					const struct callee *table)
+/* The built-in policy, which says what a call does; NULL: no memory. */
+static const struct chariot_policy *catalogue(void)
+{
+	static struct chariot_policy *policy;
+
+	if (!policy)
+		policy = chariot_policy__load(NULL);
+	return policy;
+}
+
+/* Does the instruction call such a function?  *@arg: its size, or what is freed; -1. */
+static bool calls(const struct code *c, const cs_insn *insn,
+		  enum chariot_call_kind what, int *arg)
 {
 	char buf[NAME_MAX_LEN];
 	const char *name = callee_name(c, insn, buf, sizeof(buf));
 
-	for (; name && table->pattern; table++)
-		if (!fnmatch(table->pattern, name, 0))
-			return table;
-	return NULL;
+	*arg = -1;
+	return name && chariot_policy__call(catalogue(), what, name, arg);
 }
 
 /* In place of the call @bytes, and what a jump there would have gone on to. */
@@ -710,7 +658,9 @@ static bool replace_call(const struct code *c, const cs_insn *insn,
 
 static bool fit_free(const struct code *c, size_t i, struct fault *f)
 {
-	return find_callee(c, &c->insn[i], frees) &&
+	int arg;
+
+	return calls(c, &c->insn[i], CHARIOT_CALL_FREES, &arg) &&
 	       replace_call(c, &c->insn[i], "", "memory not freed", f);
 }
 
@@ -758,16 +708,15 @@ static bool fit_early(const struct code *c, size_t i, struct fault *f)
 {
 	const cs_insn *insn = &c->insn[i];
 	const cs_x86_op *object, *freed;
-	const struct callee *callee;
 	int32_t to;
+	int arg;
 
 	if (c->d->unlinked || insn->id != X86_INS_CALL || !is_direct(insn) ||
-	    is_entry_hook(c, i) || find_callee(c, insn, frees))
+	    is_entry_hook(c, i) || calls(c, insn, CHARIOT_CALL_FREES, &arg))
 		return false;
 	object = object_of(c, i);
 	for (size_t k = i + 1; object && k < c->nr; k++) {
-		callee = find_callee(c, &c->insn[k], frees);
-		if (!callee || callee->arg)
+		if (!calls(c, &c->insn[k], CHARIOT_CALL_FREES, &arg) || arg)
 			continue;
 		freed = object_of(c, k);
 		if (!freed || !same_operand(object, freed))
@@ -794,10 +743,11 @@ static bool is_locked(const cs_insn *insn)
 static bool fit_lock(const struct code *c, size_t i, struct fault *f)
 {
 	const cs_insn *insn = &c->insn[i];
+	int arg;
 
 	if (is_locked(insn))
 		return to_nops(c, insn, "a locked operation left out", f);
-	return find_callee(c, insn, locks) &&
+	return calls(c, insn, CHARIOT_CALL_LOCKING, &arg) &&
 	       replace_call(c, insn, "", "locking or unlocking left out", f);
 }
 
@@ -839,12 +789,12 @@ static void change_constant(const struct code *c, const cs_insn *insn,
 
 static bool fit_alloc(const struct code *c, size_t i, struct fault *f)
 {
-	const struct callee *callee = find_callee(c, &c->insn[i], allocs);
 	const cs_insn *size;
+	int arg;
 
-	if (!callee)
+	if (!calls(c, &c->insn[i], CHARIOT_CALL_ALLOCATES, &arg))
 		return false;
-	size = find_constant(c, i, callee->arg);
+	size = find_constant(c, i, arg);
 	if (!size || !constant(size) || rng_below(c->rng, 2))
 		return replace_call(c, &c->insn[i], "\x31\xc0",
 				    "an allocation fails", f);
@@ -879,14 +829,21 @@ static unsigned int rep_unit(const cs_insn *insn)
 
 static bool fit_overrun(const struct code *c, size_t i, struct fault *f)
 {
-	const struct callee *callee = find_callee(c, &c->insn[i], copies);
-	unsigned int unit = callee ? 1 : rep_unit(&c->insn[i]);
 	const cs_insn *len;
+	unsigned int unit;
 	uint32_t more;
+	int arg;
+
+	if (calls(c, &c->insn[i], CHARIOT_CALL_COPIES, &arg)) {
+		unit = 1;
+	} else {
+		unit = rep_unit(&c->insn[i]);
+		arg = 3;			/* %rcx */
+	}
 
 	if (!unit)
 		return false;
-	len = find_constant(c, i, callee ? callee->arg : 3 /* %rcx */);
+	len = find_constant(c, i, arg);
 	if (!len || constant(len) > INT32_MAX / 2)
 		return false;
 	more = overrun_bytes(c->rng);
@@ -1090,7 +1047,7 @@ int fault_pick(const struct fault_driver *d, enum fault_type type,
 {
 	struct rng rng;
 	struct code c = { .d = d, .rng = &rng };
-	int err = code_open(&c);
+	int err = catalogue() ? code_open(&c) : -ENOMEM;
 
 	if (err)
 		return err;

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define LIST_MAX	4096
-#define KERNEL_HALF	0xffff800000000000ULL
 
 struct guest {
 	struct chariot_vm *vm;

@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define TEXT_MAX	(1UL << 20)	/* bytes of one function */
-#define KERNEL_HALF	0xffff800000000000ULL
 #define DEFAULT_VALUE	0x41414141
 #define RODATA_MAX	(8UL << 20)
 #define NUMBER_MAX	32		/* characters of a number */

@@ -351,12 +351,14 @@ const char *lib_said(void)
 	return text;
 }
 
-/* A guest, or whoever made a file, has chosen some of the names in @text: nothing of these
+/* A guest, or whoever made a file, has chosen some of the names in it: nothing of these
  * may reach the terminal but printable characters. */
-static void tell(char *text)
+static void tell(const char *fmt, va_list ap)
 {
 	struct json_object *o;
+	char text[1024];
 
+	vsnprintf(text, sizeof(text), fmt, ap);
 	chariot_printable(text);
 	if (!cli.json) {
 		fflush(stdout);
@@ -371,13 +373,11 @@ static void tell(char *text)
 
 int fail(const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	tell(fmt, ap);
 	va_end(ap);
-	tell(text);
 	return EXIT_FAIL;
 }
 
@@ -396,13 +396,11 @@ int fail_lib(int err, const char *fmt, ...)
 
 int usage(const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	tell(fmt, ap);
 	va_end(ap);
-	tell(text);
 	return EXIT_USAGE;
 }
 

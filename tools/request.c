@@ -23,12 +23,7 @@ struct request {
 
 static bool about_us(const struct request *r, const struct chariot_event *ev)
 {
-	const char *a = ev->u.name.name, *b = r->driver;
-
-	for (; *a && *b; a++, b++)
-		if (*a != *b && (*a != '_' || *b != '-'))
-			return false;
-	return *a == *b;
+	return chariot_same_driver(ev->u.name.name, r->driver);
 }
 
 /* 1: it came; 0: time is over; -EXIT_FAIL after telling. */

@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct chariot_tables *t;
 	unsigned int max, seconds;
 	bool old = len & 1;
+	int arg;
 	struct mini *m = mini_get(old);
 
 	fuzz_assert(p);
@@ -34,18 +35,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fuzz_check_tables(t);
 		chariot_tables__free(t);
 		policy_restart(p, &max, &seconds);
+		for (int i = 0; i <= CHARIOT_CALL_LOCKING; i++)
+			fuzz_assert(!chariot_policy__call(p, i, "kfree", &arg) ||
+				    (arg >= -1 && arg < 6));
 	}
 	chariot_policy__free(p);
 	return 0;
 }
 
-/* The statements of the built-in policy, each by itself. */
-void fuzz_seeds(fuzz_emit emit)
+/* The statements of a file, each by itself. */
+static void emit_statements(fuzz_emit emit, const char *file, size_t *nr)
 {
 	char *text, *pos, *end, name[16];
-	size_t len, nr = 0;
+	size_t len;
 
-	fuzz_assert(!file_read(POLICY_DIR "/core.policy", (uint8_t **)&text, &len));
+	fuzz_assert(!file_read(file, (uint8_t **)&text, &len));
 	text[len] = 0;
 	for (pos = text; *pos; pos = end) {
 		end = strchrnul(pos, '\n');
@@ -54,10 +58,20 @@ void fuzz_seeds(fuzz_emit emit)
 			end = strchrnul(end, '\n');
 			end += *end != 0;
 		}
-		snprintf(name, sizeof(name), "%zu", nr++);
+		snprintf(name, sizeof(name), "%zu", (*nr)++);
 		if (*pos != '#' && *pos != '\n')
 			emit(name, pos, end - pos);
 	}
-	emit("mode", "mode fast\ndefer 16\nrestart 3 60\n", 33);
 	free(text);
+}
+
+/* Those of the built-in policy. */
+void fuzz_seeds(fuzz_emit emit)
+{
+	size_t nr = 0;
+
+	emit_statements(emit, POLICY_DIR "/core.policy", &nr);
+	emit_statements(emit, POLICY_DIR "/recover.policy", &nr);
+	emit_statements(emit, POLICY_DIR "/inject.policy", &nr);
+	emit("mode", "mode fast\ndefer 16\nrestart 3 60\n", 33);
 }

@@ -84,6 +84,36 @@ static bool good_gates(const struct chariot_gate *g, uint32_t nr,
 	return true;
 }
 
+/* chariot_held_check() of kmod/held.c. */
+static bool good_locks(const struct chariot_lock *l, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		for (int k = 0; k < 3; k++)
+			if (l[i].arg[k] > CHARIOT_NO_ARG &&
+			    l[i].arg[k] < CHARIOT_LOCK_CONST(0))
+				return false;
+		if (l[i].when >= CHARIOT_NR_LOCK_WHENS || l[i].flags >> 8 ||
+		    (i && l[i].gva <= l[i - 1].gva))
+			return false;
+	}
+	return nr <= CHARIOT_MAX_LOCKS;
+}
+
+/* check_stand_ins() of kmod/recover.c, and what entries say of them. */
+static bool good_stand_ins(const struct chariot_domain_create *c)
+{
+	const struct chariot_stand_in *s = (void *)(uintptr_t)c->recover.stand_ins;
+	const struct chariot_gate *g = (void *)(uintptr_t)c->entries;
+
+	for (uint32_t i = 0; i < c->recover.nr_stand_ins; i++)
+		if (!s[i].fn || s[i].arg > 5 || s[i].flags >> 5)
+			return false;
+	for (uint32_t i = 0; i < c->nr_entries; i++)
+		if ((g[i].flags >> 8 & 15U) > c->recover.nr_stand_ins)
+			return false;
+	return c->recover.nr_stand_ins <= 15;
+}
+
 void fuzz_check_tables(const struct chariot_tables *t)
 {
 	const struct chariot_domain_create *c;
@@ -110,4 +140,7 @@ void fuzz_check_tables(const struct chariot_tables *t)
 			       c->nr_ops));
 	fuzz_assert(good_gates((void *)(uintptr_t)c->entries, c->nr_entries,
 			       c->nr_ops));
+	fuzz_assert(good_locks((void *)(uintptr_t)c->recover.locks,
+			       c->recover.nr_locks));
+	fuzz_assert(good_stand_ins(c));
 }

@@ -197,6 +197,17 @@ CHARIOT_API struct chariot_policy *
 chariot_policy__load(const char *const *paths);
 CHARIOT_API void chariot_policy__free(struct chariot_policy *p);
 
+/* What a call of a kernel function does, for who changes such calls. */
+enum chariot_call_kind {
+	CHARIOT_CALL_FREES, CHARIOT_CALL_ALLOCATES, CHARIOT_CALL_COPIES,
+	CHARIOT_CALL_LOCKING,
+};
+/* *@arg: the argument that is the size, or what is freed; -1: none tells it alone.
+ * False: no policy says that of the function. */
+CHARIOT_API bool chariot_policy__call(const struct chariot_policy *p,
+				      enum chariot_call_kind what,
+				      const char *name, int *arg);
+
 /* The tables for one driver, ready for CHARIOT_DOMAIN_CREATE (@create's
  * pointers lead into the tables). */
 struct chariot_tables;
@@ -266,6 +277,8 @@ CHARIOT_API const char *chariot_mode_name(uint32_t mode);
 CHARIOT_API int chariot_mode_by_name(const char *name);		/* or -EINVAL */
 /* May @len bytes be the name of a driver?  Letters, digits, '_', and '-' behind. */
 CHARIOT_API bool chariot_name_ok(const char *name, size_t len);
+/* Is it the same driver?  In names of modules '-' and '_' are the same. */
+CHARIOT_API bool chariot_same_driver(const char *a, const char *b);
 CHARIOT_API const char *chariot_source_name(uint32_t source);
 CHARIOT_API const char *chariot_event_name(uint32_t type);
 

@@ -106,6 +106,68 @@ static const struct {
 	  "x:3: a length is read at argN" },
 	{ "entry a b {\n revoke arg0\n}", "x:2: only grant and hand are possible" },
 	{ "entry a b c d e f g { }", "x:1: at most 6 parameters" },
+	{ "lock a", "x:1: expected '{'" },
+	{ "lock a {\n spin\n}", "x:1: what gives it back? release" },
+	{ "lock a {\n spin\n", "x:1: block is not closed" },
+	{ "lock a { spin release b(arg0) }", "x:1: expected ';', '}' or end" },
+	{ "lock a { release b }", "x:1: expected '(', not '}'" },
+	{ "lock a { release b(arg0 }", "x:1: expected ')'" },
+	{ "lock a { release b(arg6) }", "x:1: expected arg0 .. arg5, ret or a number" },
+	{ "lock a { release b(current) }", "x:1: expected arg0 .. arg5, ret or a number" },
+	{ "lock a { release b(128) }", "x:1: expected arg0 .. arg5, ret or a number" },
+	{ "lock a { release b(1, 2, 3, 4) }", "x:1: at most 3 arguments" },
+	{ "lock a { release (arg0) }", "x:1: expected a function" },
+	{ "lock a {\n if arg0; release b(arg0)\n}", "x:2: expected ret, not 'arg0'" },
+	{ "lock a {\n\n device; release b(arg0)\n}", "x:3: expected release, if, unless, spin or" },
+	{ "lock a { without b; release b(arg0) }", "x:1: expected release, if, unless, spin or" },
+	{ "resource a { spin; release b(arg0) }", "x:1: expected release, if, unless, without" },
+	{ "resource a { device }", "x:1: what gives it back? release" },
+	{ "unlock a { release b(arg0) }", "x:1: unlock releases already" },
+	{ "unlock a { if ret }", "x:1: unlock has no condition" },
+	{ "release a { }", "x:1: expected end of line, not '{'" },
+	{ "panics", "x:1: expected a name" },
+	{ "panics a { }", "x:1: expected end of line, not '{'" },
+	{ "sleeps a, 5", "x:1: expected a name, not '5'" },
+	{ "sleeps a_*", "x:1: expected a name, not '*'" },
+	{ "registers", "x:1: expected a name" },
+	{ "registers a except", "x:1: expected a name" },
+	{ "registers a except b but c", "x:1: expected end of line" },
+	{ "error a b", "x:1: expected a number, not end of file" },
+	{ "error a, 5", "x:1: expected a name, not '5'" },
+	{ "error a 1\nerror b 2\nerror b 3\nerror c 4\nerror c 5\nerror d 6\nerror e 1\n"
+	  "error f 7", "x:8: at most 6 different values" },
+	{ "balanced", "x:1: expected a type or '('" },
+	{ "balanced (a, b", "x:1: expected ')'" },
+	{ "balanced a(b c)", "x:1: expected ')', not 'c'" },
+	{ "balanced (..., a)", "x:1: expected ')'" },
+	{ "balanced (a, b, c, d, e, f, g)", "x:1: at most 6 parameters" },
+	{ "balanced a except b named c", "x:1: expected end of line" },
+	{ "balanced a but b { }", "x:1: expected end of line, not '{'" },
+	{ "removes (a) named", "x:1: expected a name" },
+	{ "standin a", "x:1: expected '{'" },
+	{ "standin (a), (b) { call c(arg0) }", "x:1: expected '{', not ','" },
+	{ "standin (a) {\n call b(arg0)\n", "x:1: block is not closed" },
+	{ "standin (a) { once }", "x:1: what is done in its place? call" },
+	{ "standin (a) { undo b }", "x:1: what is done in its place? call" },
+	{ "standin (a) { call b() }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(ret) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(1) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(arg0, arg1) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(arg0, 1, 2) }", "x:1: it is called with argN" },
+	{ "standin (a) { call b(arg0); call c(arg0) }", "x:1: one call only" },
+	{ "standin (a) { call b(arg0); if c 1 }", "x:1: if needs TYPE.MEMBER" },
+	{ "standin (a) { call b(arg0); if c.d }", "x:1: expected a mask of 32 bits" },
+	{ "standin (a) { call b(arg0); if c.d 0 }", "x:1: expected a mask of 32 bits" },
+	{ "standin (a) { return 1 }", "x:1: expected 0, not '1'" },
+	{ "standin (a) {\n spin\n}", "x:2: expected call, undo, if, return" },
+	{ "frees", "x:1: expected a name" },
+	{ "frees a size arg0", "x:1: expected end of line, not 'size'" },
+	{ "frees a object ret", "x:1: expected arg0 .. arg5, not 'ret'" },
+	{ "allocates a object arg0", "x:1: expected end of line, not 'object'" },
+	{ "allocates a size", "x:1: expected arg0 .. arg5" },
+	{ "allocates a size arg6", "x:1: expected arg0 .. arg5" },
+	{ "copies a", "x:1: expected size argN" },
+	{ "locking a size arg0", "x:1: expected end of line" },
 	{ "rule", "x:1: expected an expression" },
 	{ "rule foo", "x:1: expected an expression" },
 	{ "rule foo arg0", "x:1: the length of a rule must be constant" },
@@ -139,6 +201,17 @@ static void test_cut(void)
 		"object sk_buff { grant this->head this->end + sizeof(x) }\n"
 		"gate d { post grant *arg5 8; revoke arg1 as sk_buff\n}\n"
 		"entry net_device _ any { grant arg2 arg1 * 4 + 2 }\n"
+		"lock f, g { if ret; spin; queued; release h(arg0) }\n"
+		"unlock i { spin }\nrelease j k\npanics l\nsleeps m,\nn\n"
+		"resource o { unless ret; power; without p; release q(ret, 9)\n"
+		"\tcalls-back; release r() }\n"
+		"frees a* b object arg0\nallocates *\ncopies a, *b* size arg5\n"
+		"locking a *b\n"
+		"registers *a* b* except *c, d\nerror a, b 5\n"
+		"balanced a(...), (b,\nc, ...), d except *e* but f*\n"
+		"removes (a), (b) named *c* *d\n"
+		"standin a(b, any) { call c(arg1, 3); undo d; if b.e 4; return 0\n"
+		"\tonce; irq; request }\nstandin (x) { }\n"
 		"rule percpu(x + offsetof(a.b)) align(sizeof(struct y), 32)\n";
 	struct chariot_policy *p;
 	char *copy;
@@ -248,6 +321,44 @@ static void test_files(void)
 	unlink(path);
 }
 
+static const struct {
+	enum chariot_call_kind what;
+	const char *name;
+	int arg;		/* -2: it is none of these */
+} calls[] = {
+	{ CHARIOT_CALL_FREES, "kfree", 0 },
+	{ CHARIOT_CALL_FREES, "kfree_skb_reason", 0 },
+	{ CHARIOT_CALL_FREES, "dma_free_attrs", -1 },
+	{ CHARIOT_CALL_FREES, "kmalloc_trace", -2 },
+	{ CHARIOT_CALL_ALLOCATES, "__kmalloc", 0 },
+	{ CHARIOT_CALL_ALLOCATES, "__kmalloc_cache_noprof", -1 },
+	{ CHARIOT_CALL_ALLOCATES, "dma_alloc_attrs", 1 },
+	{ CHARIOT_CALL_ALLOCATES, "kfree", -2 },
+	{ CHARIOT_CALL_COPIES, "__memcpy", 2 },
+	{ CHARIOT_CALL_COPIES, "skb_copy_bits", 3 },
+	{ CHARIOT_CALL_LOCKING, "_raw_spin_lock_irqsave", -1 },
+	{ CHARIOT_CALL_LOCKING, "native_queued_spin_lock_slowpath", -1 },
+	{ CHARIOT_CALL_LOCKING, "downgrade", -2 },
+};
+
+static void test_calls(void)
+{
+	struct chariot_policy *p = chariot_policy__load(NULL);
+	static const char own[] = "frees my_* object arg3\nallocates __kmalloc";
+	int arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		arg = -2;
+		chariot_policy__call(p, calls[i].what, calls[i].name, &arg);
+		tap_ok(arg == calls[i].arg, "%s: %d", calls[i].name, arg);
+	}
+	tap_ok(!policy_parse(p, "own", own, strlen(own)) &&
+	       chariot_policy__call(p, CHARIOT_CALL_FREES, "my_x", &arg) && arg == 3 &&
+	       chariot_policy__call(p, CHARIOT_CALL_ALLOCATES, "__kmalloc", &arg) &&
+	       arg == -1, "the last statement wins");
+	chariot_policy__free(p);
+}
+
 int main(void)
 {
 	chariot_set_log(remember, NULL);
@@ -255,5 +366,6 @@ int main(void)
 	test_cut();
 	test_ops();
 	test_files();
+	test_calls();
 	return tap_done();
 }

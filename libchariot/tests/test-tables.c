@@ -114,9 +114,9 @@ static void test_prototypes(const struct chariot_policy *policy,
 	int checked = 0;
 
 	for (st = policy->first; st; st = st->next)
-		for (size_t i = 0; st->kind == STMT_GATE && i < st->nr_names;
+		for (size_t i = 0; st->kind == STMT_GATE && i < st->names.nr;
 		     i++)
-			check_gate(&u, st, st->names[i], &checked);
+			check_gate(&u, st, st->names.v[i], &checked);
 	tap_ok(checked > 100, "%s: %d gates have the prototype that the policy says",
 	       version, checked);
 }
@@ -329,6 +329,209 @@ static void test_e1000(const struct chariot_policy *policy,
 	chariot_tables__free(t);
 }
 
+/* ---- locks and resources --------------------------------------------------- */
+
+static const struct {
+	const char *fn, *release;
+	uint8_t arg[3], when;
+	uint32_t flags;
+} lock_rows[] = {
+#define NO		CHARIOT_NO_ARG
+#define SPIN		(CHARIOT_LOCK_SPINS | CHARIOT_LOCK_QUEUED)
+#define RESOURCE	CHARIOT_LOCK_RESOURCE
+#define DEVICE		(RESOURCE | CHARIOT_LOCK_DEVICE)
+	{ "_raw_spin_lock_irqsave", "_raw_spin_unlock", { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, SPIN },
+	{ "_raw_spin_trylock", "_raw_spin_unlock", { 0, NO, NO }, CHARIOT_LOCK_TRUE, SPIN },
+	{ "_raw_spin_unlock", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, SPIN },
+	{ "_raw_spin_unlock_irqrestore", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, SPIN },
+	{ "_raw_write_lock", "_raw_write_unlock", { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, CHARIOT_LOCK_SPINS },
+	{ "mutex_lock_killable", "mutex_unlock", { 0, NO, NO }, CHARIOT_LOCK_ZERO, 0 },
+	{ "rtnl_lock", "rtnl_unlock", { NO, NO, NO }, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "rtnl_unlock", NULL, { NO, NO, NO }, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "blk_mq_complete_request_remote", "blk_mq_end_request",
+	  { 0, CHARIOT_LOCK_CONST(10), NO }, CHARIOT_LOCK_ZERO, 0 },
+	{ "blk_mq_end_request", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, 0 },
+	{ "fortify_panic", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, CHARIOT_LOCK_PANICS },
+	{ "msleep", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, CHARIOT_LOCK_SLEEPS },
+	{ "request_threaded_irq", "free_irq", { 0, 5, NO }, CHARIOT_LOCK_ZERO,
+	  RESOURCE | CHARIOT_LOCK_RUNS },
+	{ "free_irq", NULL, { 0, 1, NO }, CHARIOT_LOCK_ALWAYS, RESOURCE },
+	{ "add_timer", "timer_delete_sync", { 0, NO, NO }, CHARIOT_LOCK_ALWAYS,
+	  RESOURCE | CHARIOT_LOCK_RUNS },
+	{ "ioremap", "iounmap", { CHARIOT_RET, NO, NO }, CHARIOT_LOCK_TRUE, RESOURCE },
+	{ "pci_enable_device", "pci_disable_device", { 0, NO, NO }, CHARIOT_LOCK_ZERO,
+	  DEVICE | CHARIOT_LOCK_POWER },
+	{ "pci_request_selected_regions", "pci_release_selected_regions", { 0, 1, NO },
+	  CHARIOT_LOCK_ZERO, DEVICE },
+	{ "pci_release_selected_regions", NULL, { 0, NO, NO }, CHARIOT_LOCK_ALWAYS, RESOURCE },
+};
+
+static const struct chariot_lock *find_lock(const struct recover *r, uint64_t gva)
+{
+	for (uint32_t i = 0; gva && i < r->r.nr_locks; i++)
+		if (r->locks[i].gva == gva)
+			return &r->locks[i];
+	return NULL;
+}
+
+static int no_memory(void *ctx, uint64_t gpa, void *buf, size_t len)
+{
+	return -EFAULT;
+}
+
+/* What is known without reading the guest. */
+static bool build_recover(struct recover *r, const struct chariot_policy *policy,
+			  const struct chariot_profile *p, const struct chariot_driver *d)
+{
+	static const struct chariot_mem_ops ops = { .read = no_memory };
+	const struct chariot_space s = { .ops = &ops };
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	/* oops_enter() is looked for, and cannot be read. */
+	chariot_set_log(NULL, NULL);
+	recover_begin(r, policy, p);
+	err = recover_build(r, p, &s, d);
+	chariot_set_log(note, NULL);
+	return !err;
+}
+
+static uint64_t either_symbol(const struct chariot_profile *p, const char *name)
+{
+	uint64_t gva = chariot_profile__symbol(p, name);
+
+	if (!gva && !strcmp(name, "timer_delete_sync"))
+		gva = chariot_profile__symbol(p, "del_timer_sync");
+	return gva ? gva : !strcmp(name, "fortify_panic") ?
+	       chariot_profile__symbol(p, "__fortify_panic") : 0;
+}
+
+static void test_stand_ins(const struct recover *r, const struct chariot_profile *p,
+			   const char *what)
+{
+	static const char *const fns[] = {
+		"napi_complete_done", "consume_skb", "disable_irq_nosync",
+		"blk_mq_end_request", "blk_mq_free_request",
+	};
+	int64_t state = chariot_profile__member(p, "napi_struct", "state", NULL);
+	const struct chariot_stand_in *s = r->stand_ins;
+	bool good = r->r.nr_stand_ins == ARRAY_SIZE(fns);
+
+	for (size_t i = 0; i < ARRAY_SIZE(fns); i++)
+		good &= s[i].fn == chariot_profile__symbol(p, fns[i]) && !s[i].arg;
+	tap_ok(good && s[0].flags == (CHARIOT_STAND_IN_TEST | CHARIOT_STAND_IN_RAN) &&
+	       s[0].test_mask == 1 && s[0].test_off == state &&
+	       s[2].flags == (CHARIOT_STAND_IN_ONCE | CHARIOT_STAND_IN_IRQ) &&
+	       s[2].undo == chariot_profile__symbol(p, "enable_irq") &&
+	       s[3].flags == (CHARIOT_STAND_IN_OFF | CHARIOT_STAND_IN_RAN |
+			      CHARIOT_STAND_IN_TEST) && s[3].value == 10 &&
+	       !s[1].flags && !s[4].flags, "%s: what stands in", what);
+	tap_ok((int64_t)r->r.returns[1] == -EIO && r->r.returns[2] == 10 &&
+	       r->r.returns[3] == 2 && r->r.returns[4] == 1, "%s: errors", what);
+}
+
+static void test_locks(const struct chariot_policy *policy,
+		       const struct chariot_profile *p,
+		       const struct chariot_driver *d, const char *what)
+{
+	const struct chariot_lock *l;
+	struct recover r;
+	bool built = build_recover(&r, policy, p, d);
+
+	if (!tap_ok(built && r.r.nr_locks > 80 && r.r.nr_locks < 150,
+		    "%s: %u locks and resources", what, r.r.nr_locks))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(lock_rows); i++) {
+		l = find_lock(&r, either_symbol(p, lock_rows[i].fn));
+		tap_ok(l && l->when == lock_rows[i].when &&
+		       l->flags == lock_rows[i].flags &&
+		       !memcmp(l->arg, lock_rows[i].arg, sizeof(l->arg)) &&
+		       l->release == (lock_rows[i].release ?
+				      either_symbol(p, lock_rows[i].release) : 0),
+		       "%s: %s", what, lock_rows[i].fn);
+	}
+	test_stand_ins(&r, p, what);
+	tap_ok(r.r.flags == CHARIOT_RECOVER_COMPLETE,
+	       "%s: all that the kernel knows of it can be given back", what);
+	recover_free(&r);
+}
+
+static const struct {
+	const char *driver, *fn;
+	uint16_t flags;
+} entry_rows[] = {
+#define R(n)	CHARIOT_GATE_RETURN(n)
+#define IN(n)	CHARIOT_GATE_STAND_IN(n)
+#define BALANCED CHARIOT_GATE_BALANCED
+#define REQUEST	CHARIOT_GATE_REQUEST
+	{ "e1000", "e1000_clean", R(0) | IN(1) | BALANCED },
+	{ "e1000", "e1000_xmit_frame", R(0) | IN(2) | BALANCED | REQUEST },
+	{ "e1000", "e1000_intr", R(0) | IN(3) | BALANCED },
+	{ "e1000", "e1000_probe", R(1) | BALANCED },
+	{ "nvme", "nvme_remove", R(0) | BALANCED | CHARIOT_GATE_REMOVE },
+	{ "nvme", "nvme_queue_rq", R(2) | BALANCED | REQUEST },
+	{ "nvme", "nvme_timeout", R(4) | IN(4) | BALANCED | REQUEST },
+	{ "nvme", "abort_endio", R(0) | IN(5) | BALANCED },
+};
+
+/* What functions of the driver return, and what stands in for them. */
+static void test_failed(const struct chariot_policy *policy,
+			const struct chariot_profile *p,
+			struct chariot_driver *d, const char *driver, const char *what)
+{
+	struct chariot_tables *t = chariot_tables__build(policy, p, NULL, d);
+	const struct chariot_gate *g;
+	struct view v;
+	uint64_t gva;
+
+	if (!t)
+		return;
+	v = view(t);
+	for (size_t i = 0; i < ARRAY_SIZE(entry_rows); i++) {
+		if (strcmp(entry_rows[i].driver, driver))
+			continue;
+		gva = driver_func(d, entry_rows[i].fn);
+		g = find(v.entries, v.c->nr_entries, gva);
+		/* Not all kernels' nvme has all of them. */
+		if (gva)
+			tap_ok(g && g->flags == entry_rows[i].flags, "%s: %s: %#x",
+			       what, entry_rows[i].fn, g ? g->flags : -1);
+	}
+	chariot_tables__free(t);
+}
+
+/* A later statement wins: a file of one's own adds and takes away. */
+static void test_own_locks(const struct chariot_profile *p,
+			   const struct chariot_driver *d, const char *what)
+{
+	static const char text[] =
+		"lock mutex_lock { }\npanics msleep\nsleeps printk, _printk\n"
+		"lock mutex_trylock { if ret; release up(arg0) }\n"
+		"registers netif_* except netif_carrier_*\n"
+		"standin (napi_struct, any) { }\nerror netdev_tx_t 16\n";
+	struct chariot_policy *own = chariot_policy__load(NULL);
+	const struct chariot_lock *panics, *sleeps, *try;
+	struct recover r;
+
+	if (!tap_ok(own && !policy_parse(own, "own", text, strlen(text)) &&
+		    build_recover(&r, own, p, d), "%s: a policy of one's own", what))
+		return;
+	panics = find_lock(&r, chariot_profile__symbol(p, "msleep"));
+	sleeps = find_lock(&r, chariot_profile__symbol(p, "_printk"));
+	try = find_lock(&r, chariot_profile__symbol(p, "mutex_trylock"));
+	tap_ok(!find_lock(&r, chariot_profile__symbol(p, "mutex_lock")) &&
+	       find_lock(&r, chariot_profile__symbol(p, "mutex_unlock")),
+	       "%s: an empty block takes away", what);
+	tap_ok(panics && panics->flags == CHARIOT_LOCK_PANICS && sleeps &&
+	       sleeps->flags == CHARIOT_LOCK_SLEEPS && try &&
+	       try->release == chariot_profile__symbol(p, "up"),
+	       "%s: the last statement about a function wins", what);
+	tap_ok(!r.r.flags && r.r.nr_stand_ins == 5 && r.r.returns[5] == 16,
+	       "%s: what else it registers, returns", what);
+	recover_free(&r);
+	chariot_policy__free(own);
+}
+
 /* ---- kernels ------------------------------------------------------------ */
 
 static struct chariot_driver *open_driver(const char *version, const char *name)
@@ -408,8 +611,12 @@ static void test_kernel(const struct chariot_policy *policy, const char *version
 		if (!i)
 			test_no_btf(policy, p, d, what);
 		test_driver(policy, p, d, what);
-		if (!i)
+		test_failed(policy, p, d, drivers[i], what);
+		if (!i) {
 			test_e1000(policy, p, d);
+			test_locks(policy, p, d, what);
+			test_own_locks(p, d, what);
+		}
 		chariot_driver__free(d);
 	}
 	chariot_profile__free(p);

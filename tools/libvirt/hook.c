@@ -141,20 +141,15 @@ static const char *only(const xmlNode *n, const char *name)
 	return v;
 }
 
-/* Is it one of the list?  To the kernel '-' and '_' are the same. */
+/* Is it one of the list? */
 static bool is_listed(const char *list, const char *name)
 {
-	size_t i;
+	size_t len;
 
-	while (*list) {
-		for (i = 0; name[i] && list[i] && list[i] != ','; i++)
-			if (list[i] != name[i] && !(strchr("-_", list[i]) &&
-						    strchr("-_", name[i])))
-				break;
-		if (!name[i] && (!list[i] || list[i] == ','))
+	for (; *list; list += len + (list[len] == ',')) {
+		len = strcspn(list, ",");
+		if (chariot_same_driver(strndupa(list, len), name))
 			return true;
-		list += strcspn(list, ",");
-		list += *list == ',';
 	}
 	return false;
 }

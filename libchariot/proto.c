@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What the prototype of a function tells: which register an argument is in, what it
+ * points to, and whether a signature of the policy fits.
+ */
+#include <bpf/btf.h>
+
+#include "proto.h"
+
+void proto_param(const struct btf *btf, uint32_t id, int *reg,
+		 struct param *out)
+{
+	const struct btf_type *t = btf_strip(btf, &id, NULL);
+	int64_t size = t ? btf__resolve_size(btf, id) : 0;
+	int regs = size > 16 ? 0 : size > 8 ? 2 : 1;
+
+	*out = (struct param){ .arg = -1, .type = id };
+	if (!regs || *reg + regs > 6)
+		return;
+	out->arg = *reg;
+	*reg += regs;
+	out->integer = t && btf_is_int(t);
+	if (!t || !btf_is_ptr(t))
+		return;
+	out->pointer = true;
+	out->to = out->id = t->type;
+	if (!t->type)
+		return;
+	t = btf_strip(btf, &out->id, &out->is_const);
+	if (t && out->id && !btf_is_func_proto(t) && !btf_is_fwd(t))
+		out->size = btf__resolve_size(btf, out->id);
+}
+
+const char *proto_struct_name(const struct btf *btf, const struct param *p)
+{
+	const struct btf_type *t = btf__type_by_id(btf, p->id);
+
+	return p->pointer && p->id && (btf_is_composite(t) || btf_is_fwd(t)) ?
+	       btf__name_by_offset(btf, t->name_off) : NULL;
+}
+
+bool proto_param_fits(const struct btf *btf, uint32_t id, const char *name)
+{
+	const struct btf_type *t = btf_strip(btf, &id, NULL);
+	bool pointer = t && btf_is_ptr(t);
+
+	if (!strcmp(name, "any"))
+		return true;
+	if (!strcmp(name, "_"))
+		return !pointer;
+	if (!pointer)
+		return false;
+	id = t->type;
+	if (*name == '*') {
+		t = id ? btf_strip(btf, &id, NULL) : NULL;
+		if (!t || !btf_is_ptr(t))
+			return false;
+		id = t->type;
+		name++;
+	}
+	return btf_is_named(btf, id, name);
+}
+
+/* In a signature a type that is no pointer is called by its name. */
+static bool fits(const struct btf *btf, uint32_t id, const char *name)
+{
+	const struct btf_type *t;
+	uint32_t bare = id;
+
+	if (proto_param_fits(btf, id, name))
+		return true;
+	t = btf_strip(btf, &bare, NULL);
+	return t && !btf_is_ptr(t) && btf_is_named(btf, id, name);
+}
+
+bool proto_fits(const struct btf *btf, const struct btf_type *proto,
+		const struct signature *sig)
+{
+	size_t nr = btf_vlen(proto);
+
+	if (nr < sig->types.nr || (nr > sig->types.nr && !sig->more))
+		return false;
+	if (sig->result && !btf_is_named(btf, proto->type, sig->result))
+		return false;
+	for (size_t i = 0; i < sig->types.nr; i++)
+		if (!fits(btf, btf_params(proto)[i].type, sig->types.v[i]))
+			return false;
+	return true;
+}

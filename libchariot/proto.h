@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the prototype of a function tells.
+ */
+#ifndef CHARIOT_PROTO_H
+#define CHARIOT_PROTO_H
+
+#include "policy.h"
+
+struct param {
+	int arg;		/* register; -1: none */
+	bool pointer, is_const;
+	uint32_t to;		/* what it points to, as written */
+	uint32_t id;		/* the same without typedefs */
+	int64_t size;		/* of that, <= 0: not known */
+	bool integer;
+	uint32_t type;
+	const char *name;	/* "": none */
+};
+
+/* Where System V puts it: an integer register each, two for up to 16 bytes. */
+void proto_param(const struct btf *btf, uint32_t id, int *reg,
+		 struct param *out);
+/* What the struct is called that it points to; NULL: it points to none. */
+const char *proto_struct_name(const struct btf *btf, const struct param *p);
+/*
+ * Does a parameter of type @id point to what @name says?  A type's name or that of a
+ * typedef on the way to it; *TYPE: a pointer to one; "any"; "_": it is no pointer.
+ */
+bool proto_param_fits(const struct btf *btf, uint32_t id, const char *name);
+bool proto_fits(const struct btf *btf, const struct btf_type *proto,
+		const struct signature *sig);
+
+#endif
