@@ -33,7 +33,7 @@ static bool is_thunk(struct chariot_domain *dom, u64 gva)
 	static const u8 add_ret[] = { 0x48, 0x83, 0xc4, 0x08, OP_RET };
 	u8 insn[BRANCH_LEN], safe[sizeof(lea_ret)];
 
-	if (gva < CHARIOT_KERNEL_HALF || !read_text(dom, gva, insn, sizeof(insn)))
+	if (!read_text(dom, gva, insn, sizeof(insn)))
 		return false;
 	if (insn[0] == OP_RET)
 		return true;

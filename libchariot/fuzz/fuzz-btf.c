@@ -3,12 +3,19 @@
  * BTF of any bytes: checked, searched, and as types of a driver over a kernel's.
  */
 #include <bpf/btf.h>
+#include <stdlib.h>
 
 #include "mini.h"
 
+static struct recover recover;
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	mini_get(false);
+	struct chariot_policy *policy = chariot_policy__load(NULL);
+
+	if (!policy)
+		abort();
+	recover_begin(&recover, policy, mini_get(false)->profile);
 	return 0;
 }
 
@@ -38,7 +45,7 @@ static void search(const struct btf_names *n, const struct btf *btf, uint32_t id
 		btf_enumerator(btf, id, "MOD_TEXT", &v);
 	btf__resolve_size(btf, id);
 	if (btf_is_func(t))
-		recover_flags(btf, btf__type_by_id(btf, t->type), name);
+		recover_flags(&recover, btf, btf__type_by_id(btf, t->type), name);
 }
 
 static void use(const struct btf *btf, uint32_t first)
