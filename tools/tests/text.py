@@ -214,7 +214,7 @@ DEFAULTS = (
     ("Documentation/design.rst", r"interrupted the driver (\d+) times", "kmod:MAX_TICKS"),
     ("Documentation/design.rst", r"or (\d+) times since it was called", "kmod:MAX_ATOMIC"),
     ("Documentation/design.rst", r"(\d+) times the same place", "kmod:MAX_CALLS"),
-    ("Documentation/policy.rst", r"has failed N times \(0 to (\d+)\)", "libchariot:MAX_RESTARTS"),
+    ("Documentation/policy.rst", r"has failed N times \(0 to (\d+)\)", "libchariot:POLICY_MAX_RESTARTS"),
 )
 
 
