@@ -5,14 +5,14 @@
 #include "open.h"
 #include "stack.h"
 
-/* ---- pages ------------------------------------------------------------------------ */
+/* ---- pages --------------------------------------------------------------- */
 
 bool chariot_may_write_page(struct chariot_domain *dom, u64 gfn)
 {
 	return chariot_act_full(&dom->act, gfn) || chariot_open_has(dom, gfn);
 }
 
-/* ---- bytes ------------------------------------------------------------------------ */
+/* ---- bytes --------------------------------------------------------------- */
 
 struct search {
 	u64 gva, len;

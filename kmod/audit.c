@@ -80,7 +80,7 @@ static void look_at(struct audit *a, union kvm_mmu_page_role role, int level,
 			  CHARIOT_AUDIT_EXEC : 0);
 }
 
-/* ---- the TDP MMU: trees that are read under RCU ------------------------------ */
+/* ---- the TDP MMU: trees that are read under RCU -------------------------- */
 
 static void walk_table(struct audit *a, union kvm_mmu_page_role role,
 		       const u64 *table, int level, gfn_t base)
@@ -138,7 +138,7 @@ static gfn_t last_gfn(struct kvm *kvm)
 	return end;
 }
 
-/* ---- the shadow MMU: one list of tables -------------------------------------- */
+/* ---- the shadow MMU: one list of tables ---------------------------------- */
 
 static gfn_t shadow_gfn(const void *sp, union kvm_mmu_page_role role, int i)
 {

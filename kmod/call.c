@@ -8,7 +8,7 @@
 
 #define MAX_PENDING	512	/* a guest may never return from them */
 
-/* ---- what the caller wants to have back -------------------------------------- */
+/* ---- what the caller wants to have back ---------------------------------- */
 
 static const int callee_saved[6] = {
 	VCPU_REGS_RBX, VCPU_REGS_RBP, VCPU_REGS_R12, VCPU_REGS_R13,
@@ -72,7 +72,7 @@ bool chariot_caller_balanced(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	return !((now ^ e->caller.preempt_count) & ~PREEMPT_NEED_RESCHED);
 }
 
-/* ---- calls ------------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------- */
 
 struct chariot_calls *chariot_calls_alloc(struct chariot_domain *dom,
 					  struct kvm_vcpu *vcpu,

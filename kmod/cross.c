@@ -20,9 +20,10 @@
 #include <asm/trapnr.h>
 #include <linux/slab.h>
 
-/* ---- what all have in common ------------------------------------------------ */
+/* ---- what all have in common --------------------------------------------- */
 
-enum chariot_action chariot_to_view(struct chariot_fault *f, unsigned int view, const char *why)
+enum chariot_action chariot_to_view(struct chariot_fault *f, unsigned int view,
+				    const char *why)
 {
 	trace_chariot_gate(f->vcpu->vcpu_idx, f->dom->nr, why, f->rip, f->rsp);
 	if (view)
@@ -34,7 +35,8 @@ enum chariot_action chariot_to_view(struct chariot_fault *f, unsigned int view, 
 	return CHARIOT_RETRY;
 }
 
-enum chariot_action chariot_end_isolation(struct chariot_fault *f, int err, const char *what)
+enum chariot_action chariot_end_isolation(struct chariot_fault *f, int err,
+					  const char *what)
 {
 	chariot_vm_fail(f->vm, err, "%s%s", what,
 			err == -ENOSPC ? ": a VM may have no more of the host" :
@@ -97,7 +99,7 @@ static u32 violate(struct chariot_fault *f, u32 why, u64 gva, u32 len)
 	return chariot_violation(f->dom, f->vs, f->vcpu, &v);
 }
 
-/* ---- a driver that has failed ----------------------------------------------- */
+/* ---- a driver that has failed -------------------------------------------- */
 
 /* Back to the kernel, as if the driver's function had told of an error. */
 static enum chariot_action give_up(struct chariot_fault *f)
@@ -121,16 +123,18 @@ enum chariot_action chariot_fail_driver(struct chariot_fault *f, u32 why)
 }
 
 /* For what no other verdict is about. */
-static enum chariot_action stop_driver(struct chariot_fault *f, u32 why, u64 gva)
+static enum chariot_action stop_driver(struct chariot_fault *f, u32 why,
+				       u64 gva)
 {
 	violate(f, why, gva, 0);
 	return chariot_fail_driver(f, why);
 }
 
-/* ---- the kernel calls the driver, which returns -------------------------------- */
+/* ---- the kernel calls the driver, which returns -------------------------- */
 
 /* @gate NULL: at a bad place, or on a bad stack. */
-static enum chariot_action enter(struct chariot_fault *f, const struct chariot_gate *gate)
+static enum chariot_action enter(struct chariot_fault *f,
+				 const struct chariot_gate *gate)
 {
 	struct chariot_entry *e;
 	struct chariot_values val;
@@ -223,7 +227,7 @@ static enum chariot_action leave_tail(struct chariot_fault *f)
 	return leave(f);
 }
 
-/* ---- the driver calls the kernel ------------------------------------------------ */
+/* ---- the driver calls the kernel ----------------------------------------- */
 
 enum chariot_action chariot_bad_fetch(struct chariot_fault *f)
 {
@@ -241,7 +245,8 @@ enum chariot_action chariot_bad_fetch(struct chariot_fault *f)
 }
 
 /* As if it had returned. */
-static enum chariot_action skip_call(struct chariot_fault *f, u64 ret, bool tail, u64 result)
+static enum chariot_action skip_call(struct chariot_fault *f, u64 ret,
+				     bool tail, u64 result)
 {
 	chariot_reg_write(f->vcpu, VCPU_REGS_RAX, result);
 	if (tail)
@@ -254,8 +259,9 @@ static enum chariot_action skip_call(struct chariot_fault *f, u64 ret, bool tail
  * A CHECK found that the function would write where the driver may not.
  * CHARIOT_EMULATE: go on with the call all the same.
  */
-static enum chariot_action refuse(struct chariot_fault *f, const struct chariot_refusal *r,
-			  u64 ret, bool tail)
+static enum chariot_action refuse(struct chariot_fault *f,
+				  const struct chariot_refusal *r, u64 ret,
+				  bool tail)
 {
 	switch (violate(f, CHARIOT_WHY_WRITE, r->gva,
 			min_t(u64, r->len, U32_MAX))) {
@@ -282,8 +288,9 @@ static enum chariot_action refuse(struct chariot_fault *f, const struct chariot_
  * has, or gives back one that nobody has.  Without the latter who cleans up goes on.
  * CHARIOT_EMULATE: all is well.
  */
-static enum chariot_action look_at_lock(struct chariot_fault *f, const struct chariot_lock *lock,
-				u64 ret, bool tail)
+static enum chariot_action look_at_lock(struct chariot_fault *f,
+					const struct chariot_lock *lock,
+					u64 ret, bool tail)
 {
 	u64 gva = chariot_reg_read(f->vcpu, VCPU_REGS_RDI);
 
@@ -325,8 +332,9 @@ static enum chariot_action look_at_lock(struct chariot_fault *f, const struct ch
  * last act.  Then we make a call of it that returns to @ret, a "ret" in the
  * driver's text, so that the return is seen.
  */
-static enum chariot_action call(struct chariot_fault *f, const struct chariot_gate *gate,
-			u64 ret, bool tail)
+static enum chariot_action call(struct chariot_fault *f,
+				const struct chariot_gate *gate, u64 ret,
+				bool tail)
 {
 	struct chariot_refusal refusal;
 	const struct chariot_lock *lock;
@@ -382,7 +390,8 @@ static enum chariot_action call(struct chariot_fault *f, const struct chariot_ga
  * The driver's function ends in a jump to a kernel function.  Who jumps to what it
  * does not import may be lost: if that oopses somebody has to be found.
  */
-static enum chariot_action jump(struct chariot_fault *f, const struct chariot_gate *gate)
+static enum chariot_action jump(struct chariot_fault *f,
+				const struct chariot_gate *gate)
 {
 	struct chariot_entry *e = f->vs->entry;
 	u64 ret = chariot_ret_of(f->dom, e);
@@ -401,7 +410,8 @@ static enum chariot_action jump(struct chariot_fault *f, const struct chariot_ga
  * is not trapped; what comes back is its caller in the driver, unless it
  * returns straight to the kernel.
  */
-enum chariot_action chariot_suspend_caller(struct chariot_fault *f, const char *why)
+enum chariot_action chariot_suspend_caller(struct chariot_fault *f,
+					   const char *why)
 {
 	u64 slot, ret = chariot_find_caller(f->dom, f->vs->entry, f->rsp,
 					    &slot);
@@ -465,7 +475,7 @@ enum chariot_action chariot_leave_for(struct chariot_fault *f)
 	return chariot_bad_fetch(f);
 }
 
-/* ---- and runs on ------------------------------------------------------------------ */
+/* ---- and runs on --------------------------------------------------------- */
 
 #define MAX_TICKS	2000	/* 2 to 20 s, by the guest's HZ */
 #define MAX_ATOMIC	1000
@@ -483,7 +493,8 @@ void chariot_count_tick(struct chariot_entry *e)
 		e->atomic_ticks++;
 }
 
-static enum chariot_action resume(struct chariot_fault *f, struct chariot_frame *frame)
+static enum chariot_action resume(struct chariot_fault *f,
+				  struct chariot_frame *frame)
 {
 	struct chariot_domain *dom = f->dom;
 	bool tail = frame->tail, interrupt = frame->interrupt;
@@ -575,7 +586,7 @@ enum chariot_action chariot_kernel_fetch(struct chariot_fault *f)
 	return bad_entry(f);
 }
 
-/* ---- the kernel oopses ------------------------------------------------------------- */
+/* ---- the kernel oopses --------------------------------------------------- */
 
 /* Driver code that waits on this stack, the innermost. */
 static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,

@@ -102,7 +102,7 @@ static long run_call(const struct call *calls, size_t nr,
 	return r;
 }
 
-/* ---- calls that need no domain ------------------------------------------ */
+/* ---- calls that need no domain ------------------------------------------- */
 
 static long do_vm_info(struct chariot_handle *h, union args *a)
 {
@@ -243,7 +243,7 @@ static long do_audit(struct chariot_handle *h, union args *a)
 	return r;
 }
 
-/* ---- domains ------------------------------------------------------------ */
+/* ---- domains ------------------------------------------------------------- */
 
 static long do_create(struct chariot_handle *h, union args *a)
 {
@@ -446,7 +446,7 @@ static long do_stats(struct chariot_handle *h, union args *a)
 	return 0;
 }
 
-/* ---- the handle's file -------------------------------------------------- */
+/* ---- the handle's file --------------------------------------------------- */
 
 static const struct call vm_calls[] = {
 	CALL(CHARIOT_VM_INFO, chariot_vm_info, events_lost, CALL_IN_OUT, 0,
@@ -559,7 +559,7 @@ static const struct file_operations handle_fops = {
 	.llseek = noop_llseek,
 };
 
-/* ---- the device --------------------------------------------------------- */
+/* ---- the device ---------------------------------------------------------- */
 
 static long do_dev_info(struct chariot_handle *unused, union args *a)
 {

@@ -322,7 +322,7 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return r;
 }
 
-/* ---- ahead -------------------------------------------------------------- */
+/* ---- ahead --------------------------------------------------------------- */
 
 /*
  * Does the instruction at @p write to the stack?  As far as functions begin and
@@ -404,7 +404,7 @@ int chariot_emulate_ahead(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return r;
 }
 
-/* ---- one instruction of the kernel's --------------------------------------- */
+/* ---- one instruction of the kernel's ------------------------------------- */
 
 int chariot_emulate_step(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {

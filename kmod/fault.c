@@ -19,7 +19,7 @@
 
 #define MAX_INSN	15	/* bytes */
 
-/* ---- driver view, fetch outside the driver ------------------------------ */
+/* ---- driver view, fetch outside the driver ------------------------------- */
 
 static enum chariot_action driver_fetch(struct chariot_fault *f)
 {
@@ -28,7 +28,7 @@ static enum chariot_action driver_fetch(struct chariot_fault *f)
 	return chariot_leave_for(f);
 }
 
-/* ---- driver view, write ------------------------------------------------- */
+/* ---- driver view, write -------------------------------------------------- */
 
 /* The CPU itself writes, on the way to an interrupt or exception handler. */
 static bool delivering(const struct kvm_vcpu *vcpu)
@@ -81,7 +81,7 @@ static enum chariot_action driver_write(struct chariot_fault *f)
 	return chariot_suspend_caller(f, "beside");
 }
 
-/* ---- the fault ---------------------------------------------------------- */
+/* ---- the fault ----------------------------------------------------------- */
 
 /* gva to gpa under shadow paging; false if the guest itself forbids it. */
 static bool resolve(struct chariot_fault *f, u64 cr2_or_gpa)
@@ -101,7 +101,7 @@ static bool resolve(struct chariot_fault *f, u64 cr2_or_gpa)
 	       !(f->code & PFERR_FETCH_MASK && !w.executable);
 }
 
-/* ---- the watched pages ----------------------------------------------------- */
+/* ---- the watched pages --------------------------------------------------- */
 
 static bool is_watched(struct chariot_fault *f, u64 gfn)
 {

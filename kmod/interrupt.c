@@ -62,7 +62,6 @@ static bool is_exception(struct chariot_fault *f)
 #define FRAME_WORDS	5	/* rip cs rflags rsp ss */
 #define FRAME_MOVE	16	/* bytes; the CPU aligns them so */
 
-
 /*
  * Have the interrupt return to the "ret" in the driver's text, and that to f->rip,
  * whose place is just below f->rsp: if the CPU's frame reaches there it is moved.
@@ -113,7 +112,6 @@ static enum chariot_action park(struct chariot_fault *f, const char *why)
 
 /* Error code rip cs rflags rsp ss, aligned; and where return_by_ret() moves it. */
 #define INTERRUPT_FRAME	(64 + FRAME_MOVE)
-
 
 /*
  * The stack pointer was in somebody's object, which the driver may write.  What was

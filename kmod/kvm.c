@@ -24,7 +24,7 @@ CHARIOT_CORE_CALLS(DEFINE_CALL)
 unsigned long chariot_proto_lookup(const char *name);
 DEFINE_STATIC_CALL_NULL(chariot_lookup, chariot_proto_lookup);
 
-/* ---- symbols ------------------------------------------------------------ */
+/* ---- symbols ------------------------------------------------------------- */
 
 /* kallsyms_lookup_name() is not exported, but a kprobe can find it. */
 static int find_lookup(void)

@@ -42,7 +42,7 @@ static void domain_free_later(struct chariot_domain *dom)
 	queue_rcu_work(free_wq, &dom->free);
 }
 
-/* ---- a domain begins ------------------------------------------------------ */
+/* ---- a domain begins ----------------------------------------------------- */
 
 /* Text of a driver: fetched in its view, trapped in the kernel view. */
 static int map_text(struct chariot_domain *dom, const struct chariot_range *r)
@@ -229,7 +229,7 @@ int chariot_domain_create(struct chariot_vm *vm,
 	return r;
 }
 
-/* ---- and ends ------------------------------------------------------------- */
+/* ---- and ends ------------------------------------------------------------ */
 
 void chariot_domain_drop(struct chariot_domain *dom)
 {
@@ -307,7 +307,7 @@ void chariot_domain_init_done(struct chariot_domain *dom, s64 result)
 	}
 }
 
-/* ---- all of a VM ---------------------------------------------------------- */
+/* ---- all of a VM --------------------------------------------------------- */
 
 static void drop_all(struct chariot_vm *vm)
 {

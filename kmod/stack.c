@@ -5,7 +5,7 @@
  */
 #include "stack.h"
 
-/* ---- the CPU that runs -------------------------------------------------------- */
+/* ---- the CPU that runs --------------------------------------------------- */
 
 u64 chariot_percpu(struct kvm_vcpu *vcpu, u64 offset)
 {
@@ -20,7 +20,7 @@ bool chariot_percpu_read(const struct chariot_domain *dom, struct kvm_vcpu *vcpu
 						buf, len);
 }
 
-/* ---- stacks -------------------------------------------------------------------- */
+/* ---- stacks -------------------------------------------------------------- */
 
 /*
  * Kernel stacks are mapped with a guard page at either end, so the stack

@@ -144,7 +144,7 @@ bool chariot_vm_detach(struct chariot_handle *h)
 	return last;
 }
 
-/* ---- the lock, and what is left to who holds it --------------------------- */
+/* ---- the lock, and what is left to who holds it -------------------------- */
 
 static void (*finish)(struct chariot_vm *vm);
 
