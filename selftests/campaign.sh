@@ -168,7 +168,9 @@ wait_for()
 
 	while [ $SECONDS -lt $end ]; do
 		kill -0 "$L1" 2>/dev/null || return
-		qmp "$1" "{\"execute\":\"$2\"}" | grep -q "\"status\": \"$3\"" && return
+		case $(qmp "$1" "{\"execute\":\"$2\"}") in
+		*"\"status\": \"$3\""*) return ;;
+		esac
 		sleep 0.05
 	done
 	return 1

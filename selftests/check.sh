@@ -49,7 +49,8 @@ part()
 	"$@" 2>&1 | tee "$out" | grep --line-buffered -aE '^(ok|not ok|#)' |
 		sed -u -E "s/^(not ok|ok) ?[0-9]* ?-? ?/\1 - $name: /; s/^# (test .*)/# $name: \1/"
 	status=${PIPESTATUS[0]}
-	if ! grep -aE '^(ok|not ok)' "$out" | grep -qvi '# *skip' ||
+	# no "grep -q" behind a pipe: with pipefail, what it leaves unread is a failure
+	if [ "$(grep -aE '^(ok|not ok)' "$out" | grep -cvi '# *skip')" = 0 ] ||
 	   { [ "$status" != 0 ] && ! grep -qa '^not ok' "$out"; }; then
 		echo "not ok - $name: ended with status $status"
 		tail -n 30 "$out" | sed 's/^/# /'
@@ -219,7 +220,7 @@ if [ -n "$SETUP" ]; then
 else
 	mapfile -t ROWS < <(rows $TARGETS)
 	for t in ${TESTS:-}; do
-		TESTS=$t rows $TARGETS | grep -q . || die "TESTS: no row of $SUITES for $TARGETS has '$t'"
+		[ -n "$(TESTS=$t rows $TARGETS)" ] || die "TESTS: no row of $SUITES for $TARGETS has '$t'"
 	done
 fi
 run_rows "${ROWS[@]}"

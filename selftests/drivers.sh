@@ -74,7 +74,7 @@ work_modules()
 	local m
 
 	for m in ${!2:-}; do
-		find -L ".cache/kernels/$1/root" -name "$m.ko*" | grep -q . &&
+		[ -n "$(find -L ".cache/kernels/$1/root" -name "$m.ko*")" ] &&
 			printf '%s ' "$m"
 	done
 }
