@@ -163,8 +163,9 @@ bool chariot_watch_load(struct chariot_vm *vm, struct chariot_vcpu *vs,
 
 	lockdep_assert_held(&vm->lock);
 	if (rip != vm->load.gva) {
-		/* The function calls others, and is back from one. */
-		if (vm->told.rsp - rsp < SZ_64K)
+		/* The function calls others, and is back from one.  Not another
+		 * thread on another vCPU, whose stack is further away. */
+		if (vm->told.rsp - rsp < PAGE_SIZE)
 			vm->told.rsp = 0;
 		return false;
 	}
