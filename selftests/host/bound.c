@@ -19,15 +19,6 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static int isolate(struct guest *g, struct domain *d)
-{
-	int h = attach(g->fd);
-
-	if (h < 0 || domain_create(h, d) != 1)
-		die("attach, CREATE");
-	return h;
-}
-
 /* Run until it halts; a guest that never does must not keep the test. */
 static void runs_on(struct guest *g)
 {
@@ -69,7 +60,7 @@ void test_frames(void)
 	/* dec %rbx; jz to the HLT */
 	guest_code(&g, FUNC, 0x48, 0xff, 0xcb, 0x74, 0x07, JUMP(KERNEL), HLT);
 	domain_init(&d, DRIVER);
-	h = isolate(&g, &d);
+	h = guest_isolate(&g, &d);
 	guest_start(&g, 0xe00000, CHARIOT_MAX_FRAMES + 1000);
 	runs_on(&g);
 	i = domain_info(h, 1);
@@ -118,7 +109,7 @@ static int park_many(struct guest *g)
 	guest_code(g, INTR, 0x48, 0xc7, 0x04, 0x24, 0, 0, 0, 0,
 		   0x48, 0xff, 0xcb, 0x74, 0x07, JUMP(KERNEL), HLT);
 	domain_init(&d, DRIVER);
-	h = isolate(g, &d);
+	h = guest_isolate(g, &d);
 	guest_start(g, 0xe00000, PARKED);
 	runs_on(g);
 	return h;
@@ -236,7 +227,7 @@ void test_memory_grant(void)
 	guest_code(&g, DRIVER, RET);
 	add_memory(&g);
 	domain_init(&d, DRIVER);
-	h = isolate(&g, &d);
+	h = guest_isolate(&g, &d);
 	for (at = 0; at < SLOT_SIZE && !err; at += 2 * PAGE) {
 		err = grant(h, SLOT + at + PAGE - 1, 2) ? -errno : 0;
 		if (at % (PAGE << 10) == 0 && too_much(h, &memory))
@@ -285,7 +276,7 @@ void test_memory_driver(void)
 	domain_ops(&d, &op, 1);
 	d.create.kernel.percpu_offsets = OFFSETS;
 	d.create.kernel.nr_cpus = NR_OFFSETS;
-	h = isolate(&g, &d);
+	h = guest_isolate(&g, &d);
 	guest_regs(&g, 0, &(struct kvm_regs){
 		.rip = KERNEL, .rsp = STACK, .rdi = SLOT + PAGE - 1,
 		.r12 = SLOT_SIZE / (NR_OFFSETS * 2 * PAGE), .rflags = 2 });

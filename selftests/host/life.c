@@ -420,7 +420,6 @@ static int interrupted_make(struct guest *g, enum ending how)
 {
 	struct chariot_range ranges[3];
 	struct domain d;
-	int h;
 
 	guest_new(g, 1);
 	guest_idt(g);
@@ -435,16 +434,13 @@ static int interrupted_make(struct guest *g, enum ending how)
 	guest_code(g, FUNC, 0xe6, IN_FUNC, 0x49, 0xff, 0xc6, RET);
 	/* out %al, $IN_HANDLER; iretq */
 	guest_code(g, HANDLER, 0xe6, IN_HANDLER, 0x48, 0xcf);
-	h = attach(g->fd);
 	domain_init(&d, DRIVER);
 	memcpy(ranges, d.ranges, sizeof(d.ranges));
 	ranges[2] = (struct chariot_range){
 		.gva = FUNC, .len = 128, .kind = CHARIOT_RANGE_INHERIT };
 	d.create.ranges = (uintptr_t)ranges;
 	d.create.nr_ranges = 3;
-	if (h < 0 || domain_create(h, &d) != 1)
-		die("attach, CREATE");
-	return h;
+	return guest_isolate(g, &d);
 }
 
 static bool comes_to(struct guest *g, unsigned int port)

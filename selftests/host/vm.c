@@ -315,6 +315,15 @@ int domain_create(int handle, struct domain *d)
 	return ioctl(handle, CHARIOT_DOMAIN_CREATE, &d->create);
 }
 
+int guest_isolate(struct guest *g, struct domain *d)
+{
+	int h = attach(g->fd);
+
+	if (h < 0 || domain_create(h, d) != 1)
+		die("attach, CREATE");
+	return h;
+}
+
 struct chariot_vm_info vm_info(int handle)
 {
 	struct chariot_vm_info i = { .argsz = sizeof(i) };

@@ -111,6 +111,8 @@ void domain_init(struct domain *d, uint64_t text);
 void domain_ops(struct domain *d, struct chariot_op *ops, unsigned int nr);
 /* Its number; -1. */
 int domain_create(int handle, struct domain *d);
+/* Attach, and make that the first domain: a handle. */
+int guest_isolate(struct guest *g, struct domain *d);
 struct chariot_vm_info vm_info(int handle);
 struct chariot_domain_info domain_info(int handle, unsigned int nr);
 int grant(int handle, uint64_t gva, uint64_t len);

@@ -642,10 +642,8 @@ void test_nx_huge(void)
 	guest_new(&g, 1);
 	guest_code(&g, KERNEL, CALL(DRIVER), HLT);
 	guest_code(&g, DRIVER, RET);
-	h = attach(g.fd);
 	domain_init(&d, DRIVER);
-	if (h < 0 || domain_create(h, &d) != 1)
-		die("attach, CREATE");
+	h = guest_isolate(&g, &d);
 	guest_start(&g, STACK, 0);
 	ok(guest_run(&g, 0) == KVM_EXIT_HLT, "the driver runs");
 	if (!nx_huge("force")) {

@@ -129,10 +129,8 @@ static pid_t child_of_vmm(int (*child)(int handle, int vm_fd))
 	guest_new(&g, 1);
 	guest_code(&g, KERNEL, CALL(DRIVER), HLT);
 	guest_code(&g, DRIVER, RET);
-	h = attach(g.fd);
 	domain_init(&d, DRIVER);
-	if (h < 0 || domain_create(h, &d) != 1)
-		die("attach, CREATE");
+	h = guest_isolate(&g, &d);
 	guest_start(&g, STACK, 0);
 	if (guest_run(&g, 0) != KVM_EXIT_HLT)
 		die("the guest does not run");
