@@ -495,24 +495,23 @@ static int apply_index(const struct btf *btf, const char **path,
 	return 0;
 }
 
-int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
-			uint64_t *size, uint32_t *member_id)
+static int locate(const struct btf *btf, uint32_t id, const char *path,
+		  struct found *f)
 {
-	struct found f = { .type = id };
 	unsigned int steps = 0;
-	int64_t n;
 
+	*f = (struct found){ .type = id };
 	if (!path)
 		return -ENOENT;
 	for (;;) {
 		size_t len = strcspn(path, ".[");
 
-		if (!find_member(btf, bare(btf, f.type), path, len, 0, &steps,
-				 &f))
+		if (!find_member(btf, bare(btf, f->type), path, len, 0, &steps,
+				 f))
 			return -ENOENT;
 		path += len;
 		while (*path == '[') {
-			int err = apply_index(btf, &path, &f);
+			int err = apply_index(btf, &path, f);
 
 			if (err)
 				return err;
@@ -521,8 +520,17 @@ int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
 			break;
 		path++;
 	}
-	if (*path)
-		return -EINVAL;
+	return *path ? -EINVAL : 0;
+}
+
+int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
+			uint64_t *size, uint32_t *member_id)
+{
+	struct found f;
+	int64_t n = locate(btf, id, path, &f);
+
+	if (n)
+		return n;
 	n = f.bits ? f.bits / 8 * !(f.bits % 8) * !(f.bit_off % 8) :
 		     btf__resolve_size(btf, f.type);
 	if (size)
@@ -530,4 +538,21 @@ int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
 	if (member_id)
 		*member_id = f.type;
 	return f.bit_off / 8;
+}
+
+int btf_member_bits(const struct btf *btf, uint32_t id, const char *path,
+		    uint64_t *bit, uint64_t *bits)
+{
+	struct found f;
+	int64_t size;
+	int err = locate(btf, id, path, &f);
+
+	if (err)
+		return err;
+	size = f.bits ? 0 : btf__resolve_size(btf, f.type);
+	if (size < 0)
+		return -ENOENT;
+	*bit = f.bit_off;
+	*bits = f.bits ? f.bits : 8 * (uint64_t)size;
+	return 0;
 }

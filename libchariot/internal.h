@@ -165,6 +165,9 @@ int32_t btf_names_find_aggregate(const struct btf_names *n, const char *name);
  */
 int64_t btf_member_path(const struct btf *btf, uint32_t id, const char *path,
 			uint64_t *size, uint32_t *member_id);
+/* The same in bits: also of a bit field.  *@bits: how many. */
+int btf_member_bits(const struct btf *btf, uint32_t id, const char *path,
+		    uint64_t *bit, uint64_t *bits);
 struct btf_type;
 /*
  * The type behind typedefs and qualifiers, and its id; *@is_const (or NULL) is set if
@@ -184,6 +187,14 @@ int btf_enumerator(const struct btf *btf, uint32_t id, const char *name,
 /* Symbol @idx by address, for walking over all of them: 0, or -ENOENT. */
 int profile_symbol_at(const struct chariot_profile *p, size_t idx,
 		      const char **name, uint64_t *addr, char *type);
+/* Index of the last symbol at or below @addr, wherever that is; of several at one
+ * place the first.  -1: none. */
+ssize_t profile_symbol_below(const struct chariot_profile *p, uint64_t addr);
+/* Of a member as chariot_profile__member(): where its bits are; also of a bit field. */
+int profile_member_bits(const struct chariot_profile *p, const char *type,
+			const char *path, uint64_t *bit, uint64_t *bits);
+/* The struct or union of that name, also by a typedef, or -ENOENT. */
+int32_t profile_aggregate(const struct chariot_profile *p, const char *name);
 /* The kernel's BTF as a base for a driver's. */
 struct btf *profile_btf(const struct chariot_profile *p);
 /* Type id by name and BTF_KIND_*, from a hash: libbpf's own search is slow. */

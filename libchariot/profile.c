@@ -249,6 +249,16 @@ int profile_symbol_at(const struct chariot_profile *p, size_t idx,
 	return 0;
 }
 
+ssize_t profile_symbol_below(const struct chariot_profile *p, uint64_t addr)
+{
+	const struct ksym *syms = p->syms.syms;
+	ssize_t i = ksyms_below(&p->syms, addr);
+
+	while (i > 0 && syms[i - 1].addr == syms[i].addr)
+		i--;
+	return i;
+}
+
 /* Of several names of one place the first, as the kernel prints it. */
 const char *chariot_profile__name(const struct chariot_profile *p,
 				  uint64_t addr, uint64_t *offset)
@@ -258,11 +268,9 @@ const char *chariot_profile__name(const struct chariot_profile *p,
 
 	if (addr < p->text || addr >= p->end)
 		return NULL;
-	i = ksyms_below(&p->syms, addr);
+	i = profile_symbol_below(p, addr);
 	if (i < 0)
 		return NULL;
-	while (i > 0 && syms[i - 1].addr == syms[i].addr)
-		i--;
 	if (offset)
 		*offset = addr - syms[i].addr;
 	return ksyms_name(&p->syms, &syms[i]);
@@ -308,6 +316,19 @@ int64_t chariot_profile__member(const struct chariot_profile *p,
 	int32_t id = btf_names_find_aggregate(&p->types, type);
 
 	return id < 0 ? id : btf_member_path(p->btf, id, path, size, NULL);
+}
+
+int32_t profile_aggregate(const struct chariot_profile *p, const char *name)
+{
+	return btf_names_find_aggregate(&p->types, name);
+}
+
+int profile_member_bits(const struct chariot_profile *p, const char *type,
+			const char *path, uint64_t *bit, uint64_t *bits)
+{
+	int32_t id = btf_names_find_aggregate(&p->types, type);
+
+	return id < 0 ? id : btf_member_bits(p->btf, id, path, bit, bits);
 }
 
 int chariot_profile__enumerator(const struct chariot_profile *p,
