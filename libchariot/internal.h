@@ -45,6 +45,12 @@ void text_fold(char *dst, const char *src, size_t len);
 /* Addresses of the kernel's, with 48 bits as with 57. */
 #define KERNEL_HALF	0xffff800000000000ULL
 
+/* Page tables */
+#define PTE_PRESENT	(1ULL << 0)
+#define PTE_LARGE	(1ULL << 7)
+#define PTE_ADDR	0x000ffffffffff000ULL
+#define PTES		512
+
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
 #define PAGE_MASK	(~(uint64_t)(PAGE_SIZE - 1))
@@ -67,6 +73,10 @@ typedef int (*space_leaf_fn)(void *ctx, uint64_t gva, uint64_t gpa,
 			     uint64_t len);
 int space_walk(const struct chariot_space *s, uint64_t start, uint64_t end,
 	       space_leaf_fn fn, void *ctx);
+
+/* Is the page at @gpa one of the tables of the kernel's half of it?  1, 0, -E2BIG:
+ * there are too many. */
+int space_has_table(const struct chariot_space *s, uint64_t gpa);
 
 /* ---- image.c: the kernel's bytes, whichever source they came from -------- */
 

@@ -107,6 +107,9 @@ int direct_object(struct object_index *x, const struct chariot_space *s,
 int page_struct_object(const struct object_index *x,
 		       const struct chariot_space *s, uint64_t gva,
 		       struct object *o);
+/* The slab cache that @gva is of, or 0. */
+uint64_t cache_at(const struct object_index *x, const struct chariot_space *s,
+		  uint64_t gva);
 int mapping_object(struct object_index *x, const struct chariot_space *s,
 		   uint64_t gva, struct object *o);
 

@@ -300,6 +300,7 @@ static const struct {
 	{ "gdt_page", NULL, OBJECT_TABLE },
 	{ "cpu_tss_rw", NULL, OBJECT_TABLE },
 	{ "early_dynamic_pgts", NULL, OBJECT_TABLE },
+	{ "empty_zero_page", NULL, OBJECT_TEXT },
 	{ "current_task", NULL, OBJECT_IDENTITY },
 	{ "pcpu_hot", "pcpu_hot", OBJECT_IDENTITY },
 	{ "slab_caches", NULL, OBJECT_BOOKKEEPING },

@@ -158,7 +158,8 @@ static bool on_free_list(const struct object_index *x,
 	uint64_t at = page + x->field[PAGE_LIST].bit / 8, v, prev;
 	uint64_t next = copy_get(x, c, PAGE_LIST);
 
-	return has_member(x, PAGE_LIST) && next >= KERNEL_MIN &&
+	/* One that was on none yet leads to itself. */
+	return has_member(x, PAGE_LIST) && next >= KERNEL_MIN && next != at &&
 	       !space_read_uint(s, next + 8, 8, &v) && v == at &&
 	       !space_read_uint(s, at + 8, 8, &prev) && prev >= KERNEL_MIN &&
 	       !space_read_uint(s, prev, 8, &v) && v == at;
@@ -173,6 +174,85 @@ static bool is_free(const struct object_index *x, const struct chariot_space *s,
 	return has_member(x, PAGE_REFS) && !copy_get(x, &pg->c, PAGE_REFS) &&
 	       (in_free_block(x, s, pg->gva) ||
 		on_free_list(x, s, pg->gva, &pg->c));
+}
+
+/* ---- page tables ------------------------------------------------------------------ */
+
+/*
+ * Only those of the lower levels of a process are marked (up to 6.12, by version):
+ * not those of the kernel's half, and not those above.
+ */
+#define PTE_NEVER	0x79f0000000000000ULL	/* bits that no entry has */
+#define PTE_USER_TABLE	0x07		/* present, writable, a user's */
+
+static bool marked_table(const struct object_index *x,
+			 const struct chariot_space *s, uint64_t gpa)
+{
+	uint64_t page = page_of(x, x->k.page_offset + gpa);
+	struct copy c;
+
+	return good_page(x, page) && !copy_struct(x, s, C_PAGE, page, &c) &&
+	       page_is(x, &c, IS_TABLE);
+}
+
+/* An upper one of a process: it leads to a marked one, in @depth steps. */
+static bool is_upper_table(const struct object_index *x,
+			   const struct chariot_space *s, const uint64_t *pte,
+			   int depth)
+{
+	uint64_t below[PTES];
+	int tries = 4;
+
+	for (int i = 0; i < PTES && tries; i++) {
+		uint64_t gpa = pte[i] & PTE_ADDR;
+
+		if (!gpa || (pte[i] & (PTE_USER_TABLE | PTE_LARGE)) !=
+			    PTE_USER_TABLE)
+			continue;
+		if (marked_table(x, s, gpa))
+			return true;
+		tries--;
+		if (depth > 1 &&
+		    !s->ops->read(s->ctx, gpa, below, sizeof(below)) &&
+		    is_upper_table(x, s, below, depth - 1))
+			return true;
+	}
+	return false;
+}
+
+/* The top one of a process has the entries of the kernel's half as all have. */
+static bool is_top_table(const struct chariot_space *s, const uint64_t *pte)
+{
+	uint64_t top[PTES];
+
+	if (s->ops->read(s->ctx, s->cr3 & PTE_ADDR, top, sizeof(top)))
+		return false;
+	for (int i = PTES / 2; i < PTES; i++)
+		if (top[i] & PTE_PRESENT && top[i] == pte[i])
+			return true;
+	return false;
+}
+
+/* 1, 0, or -errno. */
+static int is_table(const struct object_index *x, const struct chariot_space *s,
+		    const struct page *pg)
+{
+	uint64_t gpa = pg->base - x->k.page_offset, pte[PTES];
+	int err;
+
+	if (page_is(x, &pg->c, IS_TABLE))
+		return 1;
+	if (pg->len != PAGE_SIZE)
+		return 0;
+	err = s->ops->read(s->ctx, gpa, pte, sizeof(pte));
+	if (err)
+		return err;
+	for (int i = 0; i < PTES; i++)
+		if (pte[i] & PTE_NEVER)
+			return 0;
+	if (is_top_table(s, pte) || is_upper_table(x, s, pte, 2))
+		return 1;
+	return space_has_table(s, gpa);
 }
 
 /* ---- the direct map ---------------------------------------------------------------- */
@@ -214,11 +294,28 @@ int direct_object(struct object_index *x, const struct chariot_space *s,
 	o->page = pg.gva;
 	if (has_flag(x, &pg.c, x->reserved_bit))
 		return reserved_object(x, s, gva, o);
-	if (page_is(x, &pg.c, IS_TABLE))
-		o->never = OBJECT_TABLE;
-	else if (is_free(x, s, &pg))
+	if (is_free(x, s, &pg)) {
 		o->never = OBJECT_FREE;
-	return 0;
+		return 0;
+	}
+	err = is_table(x, s, &pg);
+	if (err > 0)
+		o->never = OBJECT_TABLE;
+	return err < 0 ? err : 0;
+}
+
+uint64_t cache_at(const struct object_index *x, const struct chariot_space *s,
+		  uint64_t gva)
+{
+	struct page pg;
+	struct copy c;
+
+	if (gva < x->k.page_offset || gva >= x->direct_end ||
+	    read_page(x, s, page_of(x, gva), &pg) ||
+	    !page_is(x, &pg.c, IS_SLAB) ||
+	    copy_struct(x, s, C_SLAB, pg.gva, &c))
+		return 0;
+	return copy_get(x, &c, SLAB_CACHE);
 }
 
 /* ---- mappings ----------------------------------------------------------------------- */

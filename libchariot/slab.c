@@ -154,34 +154,55 @@ static int is_free(struct slab *b)
 /* ---- which cache is it? ------------------------------------------------------ */
 
 /*
- * Caches that the kernel's own variables lead to.  Others may have been merged with
- * them, which then count as what these are.
+ * What tells an object from those of other caches that were merged with its own: a
+ * list that it is on, or a pointer to what only such a one has.
  */
-static const struct {
+enum witness { NONE, LIST, HLIST, POINTER };
+
+/* Caches that the kernel's own variables lead to. */
+static const struct known {
 	const char *variable, *type;
 	enum object_never never;
+	enum witness witness;
+	const char *member;
+	const char *symbol, *cache;	/* POINTER: to that, or into that cache */
 } known[NR_CACHES] = {
-	{ "task_struct_cachep", "task_struct", OBJECT_IDENTITY },
-	{ "cred_jar", "cred", OBJECT_IDENTITY },
-	{ "mm_cachep", "mm_struct", OBJECT_IDENTITY },
-	{ "signal_cachep", "signal_struct", OBJECT_IDENTITY },
-	{ "sighand_cachep", "sighand_struct", OBJECT_IDENTITY },
-	{ "files_cachep", "files_struct", OBJECT_IDENTITY },
-	{ "fs_cachep", "fs_struct", OBJECT_IDENTITY },
-	{ "nsproxy_cachep", "nsproxy", OBJECT_IDENTITY },
-	{ "user_ns_cachep", "user_namespace", OBJECT_IDENTITY },
-	{ "uid_cachep", "user_struct", OBJECT_IDENTITY },
-	{ "key_jar", "key", OBJECT_IDENTITY },
-	{ "task_group_cache", "task_group", OBJECT_IDENTITY },
-	{ "anon_vma_cachep", "anon_vma", OBJECT_IDENTITY },
-	{ "kmem_cache", "kmem_cache", OBJECT_BOOKKEEPING },
-	{ "kmem_cache_node", "kmem_cache_node", OBJECT_BOOKKEEPING },
-	{ "vmap_area_cachep", "vmap_area", OBJECT_BOOKKEEPING },
-	{ "pgd_cache", NULL, OBJECT_TABLE },
+#define CACHE(v, t, n, ...) \
+	{ .variable = v, .type = t, .never = OBJECT_##n, __VA_ARGS__ }
+#define ON_LIST(m)	.witness = LIST, .member = m
+#define ON_HLIST(m)	.witness = HLIST, .member = m
+#define LEADS_TO(m, s, c) \
+	.witness = POINTER, .member = m, .symbol = s, .cache = c
+	/* The first two may be copied to user space, and are never merged. */
+	CACHE("task_struct_cachep", "task_struct", IDENTITY),
+	CACHE("mm_cachep", "mm_struct", IDENTITY),
+	CACHE("cred_jar", "cred", IDENTITY,
+	      LEADS_TO("user_ns", "init_user_ns", "user_ns_cachep")),
+	CACHE("signal_cachep", "signal_struct", IDENTITY,
+	      ON_LIST("thread_head")),
+	CACHE("sighand_cachep", "sighand_struct", IDENTITY),
+	CACHE("files_cachep", "files_struct", IDENTITY,
+	      ON_LIST("resize_wait.head")),
+	CACHE("fs_cachep", "fs_struct", IDENTITY,
+	      LEADS_TO("root.dentry", NULL, "dentry_cache")),
+	CACHE("nsproxy_cachep", "nsproxy", IDENTITY,
+	      LEADS_TO("uts_ns", "init_uts_ns", "uts_ns_cache")),
+	CACHE("user_ns_cachep", "user_namespace", IDENTITY,
+	      LEADS_TO("parent", "init_user_ns", "user_ns_cachep")),
+	CACHE("uid_cachep", "user_struct", IDENTITY, ON_HLIST("uidhash_node")),
+	CACHE("key_jar", "key", IDENTITY, ON_LIST("sem.wait_list")),
+	CACHE("task_group_cache", "task_group", IDENTITY, ON_LIST("list")),
+	CACHE("anon_vma_cachep", "anon_vma", IDENTITY),
+	CACHE("kmem_cache", "kmem_cache", BOOKKEEPING),
+	CACHE("kmem_cache_node", "kmem_cache_node", BOOKKEEPING),
+	CACHE("vmap_area_cachep", "vmap_area", BOOKKEEPING, ON_LIST("list")),
+	CACHE("pgd_cache", NULL, TABLE),
 	/* Drivers are handed these, to fill them in. */
-	{ "vm_area_cachep", "vm_area_struct", OBJECT_MAY },
-	{ "filp_cachep", "file", OBJECT_MAY },
-	{ "dentry_cache", "dentry", OBJECT_MAY },
+	CACHE("vm_area_cachep", "vm_area_struct", MAY,
+	      LEADS_TO("vm_mm", NULL, "mm_cachep")),
+	CACHE("filp_cachep", "file", MAY,
+	      LEADS_TO("f_path.dentry", NULL, "dentry_cache")),
+	CACHE("dentry_cache", "dentry", MAY),
 };
 
 /* Index in known[], -1: none.  They are made while the kernel boots. */
@@ -197,6 +218,35 @@ static int known_cache(const struct slab *b)
 			return i;
 	}
 	return -1;
+}
+
+static bool points_to(const struct slab *b, const struct known *k, uint64_t v)
+{
+	uint64_t cache = k->cache ? read_variable(b->x, b->s, k->cache, 8) : 0;
+
+	if (k->symbol && v == chariot_profile__symbol(b->x->p, k->symbol))
+		return true;
+	return cache && cache_at(b->x, b->s, v) == cache;
+}
+
+static bool is_really(const struct slab *b, const struct known *k)
+{
+	uint64_t at, v, back, second;
+	int64_t off;
+
+	if (!k->witness || cache_get(b, CACHE_USERS) <= 1)
+		return true;
+	off = chariot_profile__member(b->x->p, k->type, k->member, NULL);
+	if (off < 0)
+		return true;
+	at = b->object + off;
+	/* Of a list's two pointers the next, of an hlist's the second. */
+	second = k->witness == HLIST ? 8 : 0;
+	if (space_read_uint(b->s, at + second, 8, &v) || v < KERNEL_MIN)
+		return false;
+	if (k->witness == POINTER)
+		return points_to(b, k, v);
+	return !space_read_uint(b->s, v + 8 - second, 8, &back) && back == at;
 }
 
 /* A cache that is alone is mostly called as the struct is, or nearly so. */
@@ -232,7 +282,7 @@ static void set_cache(const struct slab *b, uint64_t object_size,
 	if (space_read_str(b->s, cache_get(b, CACHE_NAME), o->name,
 			   sizeof(o->name)))
 		o->name[0] = 0;
-	if (i >= 0) {
+	if (i >= 0 && is_really(b, &known[i])) {
 		o->never = known[i].never;
 		type = profile_aggregate(b->x->p, known[i].type ?: "");
 	} else {

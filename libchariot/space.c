@@ -10,10 +10,7 @@
 #include "internal.h"
 
 #define CR4_LA57	(1ULL << 12)
-#define PTE_PRESENT	(1ULL << 0)
-#define PTE_LARGE	(1ULL << 7)
-#define PTE_ADDR	0x000ffffffffff000ULL
-#define PTES		512
+#define TABLES_MAX	4096	/* that are read for one question */
 
 static int top_level(const struct chariot_space *s)
 {
@@ -214,4 +211,43 @@ int space_walk(const struct chariot_space *s, uint64_t start, uint64_t end,
 	}
 	return walk_table(&w, table, start >> level_shift(4) << level_shift(4),
 			  3);
+}
+
+struct hunt {
+	const struct chariot_space *s;
+	uint64_t gpa;		/* of the table looked for */
+	unsigned int left;	/* tables that may be read */
+};
+
+/* Is it below the entries from @first on of the table at @gpa? */
+static int hunt_table(struct hunt *h, uint64_t gpa, int level, int first)
+{
+	uint64_t pte[PTES];
+
+	if (!h->left--)
+		return -E2BIG;
+	if (h->s->ops->read(h->s->ctx, gpa, pte, sizeof(pte)))
+		return 0;
+	for (int i = first; i < PTES; i++) {
+		int found;
+
+		if (!(pte[i] & PTE_PRESENT) || is_leaf(pte[i], level))
+			continue;
+		if ((pte[i] & PTE_ADDR) == h->gpa)
+			return 1;
+		found = level > 2 ? hunt_table(h, pte[i] & PTE_ADDR, level - 1,
+					       0) : 0;
+		if (found)
+			return found;
+	}
+	return 0;
+}
+
+int space_has_table(const struct chariot_space *s, uint64_t gpa)
+{
+	struct hunt h = { s, gpa & PTE_ADDR, TABLES_MAX };
+
+	if ((s->cr3 & PTE_ADDR) == h.gpa)
+		return 1;
+	return hunt_table(&h, s->cr3 & PTE_ADDR, top_level(s), PTES / 2);
 }
