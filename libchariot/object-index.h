@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files that find objects share: object.c, pages.c, slab.c, percpu.c, stack.c.
+ * What the files that find objects share: object.c, pages.c, slab.c, percpu.c, modules.c,
+ * stack.c, count.c.
  */
 #ifndef CHARIOT_OBJECT_INDEX_H
 #define CHARIOT_OBJECT_INDEX_H

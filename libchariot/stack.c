@@ -3,5 +3,3 @@
 int object_on_stack(struct object_index *x, const struct chariot_space *s,
 		    uint64_t rip, uint64_t rsp, uint64_t top, uint64_t gva,
 		    struct object *o) { return -ENOENT; }
-bool object_is_count(struct object_index *x, const struct object *o, uint64_t gva,
-		     uint64_t len) { return false; }
