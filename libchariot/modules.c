@@ -2,12 +2,15 @@
 /*
  * Which part of which module an address is in.
  */
+#include <elf.h>
 #include <stdio.h>
 
 #include "object-index.h"
 
 #define PIECE_MAX	(64UL << 20)	/* bytes of one piece of memory */
 #define PIECES_MAX	16
+#define SYMBOLS_MAX	65536	/* that are looked at */
+#define SYMBOLS_ONCE	170
 
 /* A part of a module's memory, and what it is. */
 struct piece {
@@ -135,9 +138,64 @@ int module_of_code(const struct object_index *x, const struct chariot_space *s,
 	return err ?: piece.text ? 0 : -ENOENT;
 }
 
+/* ---- symbols ------------------------------------------------------------------ */
+
+struct nearest {
+	uint64_t addr;		/* looked for */
+	uint64_t below, above;	/* addresses of symbols */
+	uint32_t name;		/* of the one below */
+};
+
+static void note_symbol(struct nearest *n, const Elf64_Sym *sym)
+{
+	if (sym->st_shndx == SHN_UNDEF || !sym->st_name)
+		return;
+	if (sym->st_value > n->addr && sym->st_value < n->above)
+		n->above = sym->st_value;
+	if (sym->st_value <= n->addr && sym->st_value > n->below) {
+		n->below = sym->st_value;
+		n->name = sym->st_name;
+	}
+}
+
+/* They are in no order. */
+int module_symbol(const struct object_index *x, const struct chariot_space *s,
+		  const struct copy *module, uint64_t addr, struct object *o)
+{
+	struct nearest n = { .addr = addr, .above = ~0ULL };
+	Elf64_Sym syms[SYMBOLS_ONCE];
+	uint64_t at, nr, once;
+	struct copy c;
+	int err = copy_struct(x, s, C_KALLSYMS,
+			      copy_get(x, module, MODULE_KALLSYMS), &c);
+
+	if (err)
+		return err;
+	at = copy_get(x, &c, KALLSYMS_SYMBOLS);
+	nr = copy_get(x, &c, KALLSYMS_NR);
+	if (nr > SYMBOLS_MAX)
+		return -EBADMSG;
+	for (; nr; nr -= once, at += once * sizeof(*syms)) {
+		once = nr < SYMBOLS_ONCE ? nr : SYMBOLS_ONCE;
+		err = chariot_space__read(s, at, syms, once * sizeof(*syms));
+		if (err)
+			return err;
+		for (uint64_t i = 0; i < once; i++)
+			note_symbol(&n, &syms[i]);
+	}
+	if (!n.below || n.above == ~0ULL)
+		return -ENOENT;
+	o->start = n.below;
+	o->len = n.above - n.below;
+	return space_read_str(s, copy_get(x, &c, KALLSYMS_STRINGS) + n.name,
+			      o->name, sizeof(o->name));
+}
+
+/* The symbol, or all of the section where none is known. */
 int module_object(const struct object_index *x, const struct chariot_space *s,
 		  uint64_t gva, struct object *o)
 {
+	uint64_t end;
 	struct copy module;
 	struct piece piece;
 
@@ -145,6 +203,12 @@ int module_object(const struct object_index *x, const struct chariot_space *s,
 		return -ENOENT;
 	o->kind = OBJECT_SYMBOL;
 	o->never = piece.never;
+	if (!module_symbol(x, s, &module, gva, o) && o->start >= piece.base) {
+		end = piece.base + piece.len;
+		if (o->len > end - o->start)
+			o->len = end - o->start;
+		return 0;
+	}
 	o->start = piece.base;
 	o->len = piece.len;
 	return space_read_str(s, module.gva + x->field[MODULE_NAME].bit / 8,

@@ -16,7 +16,8 @@
 
 /* Structs of the guest's, and members of them. */
 enum copied {
-	C_PAGE, C_SLAB, C_CACHE, C_CPU_CACHE, C_CHUNK, C_MODULE, C_LAYOUT, C_ORC,
+	C_PAGE, C_SLAB, C_CACHE, C_CPU_CACHE, C_CHUNK, C_MODULE, C_LAYOUT,
+	C_KALLSYMS, C_ORC,
 	NR_COPIED
 };
 
@@ -31,7 +32,8 @@ enum member {
 	CHUNK_END, CHUNK_PAGES, CHUNK_BLOCKS,
 	MODULE_LIST, MODULE_NAME, MODULE_CORE, MODULE_INIT, MODULE_MEM,
 	MODULE_PERCPU, MODULE_PERCPU_SIZE, MODULE_ORC_IP, MODULE_ORC,
-	MODULE_NR_ORCS,
+	MODULE_NR_ORCS, MODULE_KALLSYMS,
+	KALLSYMS_SYMBOLS, KALLSYMS_NR, KALLSYMS_STRINGS,
 	LAYOUT_BASE, LAYOUT_SIZE, LAYOUT_TEXT, LAYOUT_RO, LAYOUT_RO_INIT,
 	ORC_SP_OFFSET, ORC_BP_OFFSET, ORC_SP_REG, ORC_BP_REG, ORC_TYPE, ORC_SIGNAL,
 	ORC_END,
@@ -129,12 +131,15 @@ int percpu_object(const struct object_index *x, const struct chariot_space *s,
 bool is_percpu_chunk(const struct object_index *x, const struct chariot_space *s,
 		     uint64_t start, uint64_t len);
 
-/* ---- modules ------------------------------------------------------------- */
+/* ---- modules.c ----------------------------------------------------------- */
 
 int module_object(const struct object_index *x, const struct chariot_space *s,
 		  uint64_t gva, struct object *o);
 /* The struct module that has code at @ip. */
 int module_of_code(const struct object_index *x, const struct chariot_space *s,
 		   uint64_t ip, struct copy *module);
+/* The module's symbol that has @addr, to the next one: start, len and name of @o. */
+int module_symbol(const struct object_index *x, const struct chariot_space *s,
+		  const struct copy *module, uint64_t addr, struct object *o);
 
 #endif

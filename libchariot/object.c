@@ -63,6 +63,10 @@ static const struct {
 	[MODULE_ORC_IP] = { C_MODULE, "arch.orc_unwind_ip" },
 	[MODULE_ORC] = { C_MODULE, "arch.orc_unwind" },
 	[MODULE_NR_ORCS] = { C_MODULE, "arch.num_orcs" },
+	[MODULE_KALLSYMS] = { C_MODULE, "kallsyms" },
+	[KALLSYMS_SYMBOLS] = { C_KALLSYMS, "symtab" },
+	[KALLSYMS_NR] = { C_KALLSYMS, "num_symtab" },
+	[KALLSYMS_STRINGS] = { C_KALLSYMS, "strtab" },
 	[LAYOUT_BASE] = { C_LAYOUT, "base" },
 	[LAYOUT_SIZE] = { C_LAYOUT, "size" },
 	[LAYOUT_TEXT] = { C_LAYOUT, "text_size" },
@@ -83,7 +87,7 @@ static const char *type_name(const struct object_index *x, enum copied what)
 		[C_PAGE] = "page", [C_SLAB] = "slab", [C_CACHE] = "kmem_cache",
 		[C_CPU_CACHE] = "kmem_cache_cpu", [C_CHUNK] = "pcpu_chunk",
 		[C_MODULE] = "module", [C_LAYOUT] = "module_memory",
-		[C_ORC] = "orc_entry",
+		[C_KALLSYMS] = "mod_kallsyms", [C_ORC] = "orc_entry",
 	};
 
 	if (what == C_LAYOUT &&
