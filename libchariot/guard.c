@@ -350,6 +350,7 @@ static void learn_write(struct chariot_guard *g, const struct chariot_event *ev)
 		.argsz = sizeof(gr), .domain = ev->domain,
 		.source = CHARIOT_SRC_LEARNED,
 	};
+	struct object o;
 	int err;
 
 	if (!l || ev->u.violation.why != CHARIOT_WHY_WRITE ||
@@ -357,11 +358,14 @@ static void learn_write(struct chariot_guard *g, const struct chariot_event *ev)
 		return;
 	gr.gva = ev->u.violation.gva;
 	gr.len = ev->u.violation.len ?: 1;
-	err = learn_object(g->vm->profile, chariot_vm__space(g->vm), gr.gva,
-			   (uint64_t *)&gr.gva, (uint64_t *)&gr.len);
-	if (err)
-		log_debug("%s: %#llx is no object: %s", l->name,
-			  (unsigned long long)gr.gva, strerror(-err));
+	err = vm_object_at(g->vm, gr.gva, &o);
+	if (!err && o.never == OBJECT_MAY) {
+		gr.gva = o.start;
+		gr.len = o.len;
+	} else {
+		log_debug("%s: %#llx is no object that a driver has", l->name,
+			  (unsigned long long)gr.gva);
+	}
 	err = vm_call(g->vm->fd, CHARIOT_GRANT, &gr);
 	if (err < 0)
 		log_warn("%s: cannot grant what it writes: %s", l->name,

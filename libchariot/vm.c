@@ -495,11 +495,18 @@ void vm_forget_modules(struct chariot_vm *vm)
 	}
 }
 
-void vm_forget_kernel(struct chariot_vm *vm)
+static void forget_profile(struct chariot_vm *vm)
 {
 	vm_forget_modules(vm);	/* their types lie over the kernel's */
+	object_index_free(vm->objects);
+	vm->objects = NULL;
 	chariot_profile__free(vm->profile);
 	vm->profile = NULL;
+}
+
+void vm_forget_kernel(struct chariot_vm *vm)
+{
+	forget_profile(vm);
 	vm->space.cr3 = 0;
 	vm->space.cr4 = 0;
 }
@@ -530,11 +537,22 @@ int vm_make_profile(struct chariot_vm *vm, uint64_t lstar)
 	p = chariot_profile__from_guest(&vm->space, lstar);
 	if (!p)
 		return -errno;
-	vm_forget_modules(vm);
-	chariot_profile__free(vm->profile);
+	forget_profile(vm);
 	vm->profile = p;
 	use_kernel_tables(vm);
 	return 0;
+}
+
+int vm_object_at(struct chariot_vm *vm, uint64_t gva, struct object *o)
+{
+	const struct chariot_space *s = chariot_vm__space(vm);
+
+	memset(o, 0, sizeof(*o));
+	if (!vm->profile)
+		return -EAGAIN;
+	if (!vm->objects)
+		vm->objects = object_index_new(vm->profile, s);
+	return vm->objects ? object_at(vm->objects, s, gva, o) : -errno;
 }
 
 /* Of a kernel that the module knows already: 1; 0: it knows none. */

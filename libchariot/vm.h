@@ -5,7 +5,7 @@
 #ifndef CHARIOT_VM_H
 #define CHARIOT_VM_H
 
-#include "internal.h"
+#include "object.h"
 
 #define NR_DOMAINS	32		/* numbers are bits of vm_info.domains */
 
@@ -26,6 +26,7 @@ struct chariot_vm {
 	struct chariot_profile *profile;
 	struct vm_module *modules;
 	struct vm_event *queue, **tail;
+	struct object_index *objects;	/* NULL: not needed yet */
 	char names[NR_DOMAINS][CHARIOT_NAME_LEN];
 };
 
@@ -48,8 +49,7 @@ void vm_forget_kernel(struct chariot_vm *vm);
 const char *vm_domain_name(struct chariot_vm *vm, uint32_t domain, char *buf,
 			   size_t len);
 
-/* learn.c: the object or page of the guest's memory that @gva lies in. */
-int learn_object(const struct chariot_profile *p, const struct chariot_space *s,
-		 uint64_t gva, uint64_t *start, uint64_t *len);
+/* What lies at an address, as object_at(); -EAGAIN: the kernel is not known yet. */
+int vm_object_at(struct chariot_vm *vm, uint64_t gva, struct object *o);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include "mini.h"
 #include "policy.h"
-#include "vm.h"
 
 /* A statement of each kind: the built-in policy takes fifty times as long. */
 static const char small_text[] =
@@ -77,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct mini *m = mini_get(choose(&c, 2));
 	const struct chariot_space *s = &m->g.space;
 	uint32_t what = choose(&c, 256);
-	uint64_t gva = MINI_AT(choose(&c, 32)) + 20, start, n;
+	uint64_t gva = MINI_AT(choose(&c, 32)) + 20;
 	struct chariot_kernel k;
 	struct chariot_driver *d;
 
@@ -87,9 +86,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		chariot_driver__find(m->profile, s, "no such");
 	if (what & 2)
 		driver_module_at(m->profile, s, gva);
-	if (what & 4)
-		learn_object(m->profile, s, 0xffff888000000000 + gva % (4UL << 20),
-			     &start, &n);
 	if (what & 8)
 		chariot_profile__load_point(m->profile, s);
 	chariot_profile__kernel(m->profile, s, &k);
