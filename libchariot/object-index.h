@@ -100,7 +100,8 @@ int symbol_around(const struct object_index *x, uint64_t addr, uint64_t end,
 void set_symbol(const struct object_index *x, const char *name,
 		struct object *o);
 /* The kernel's image at @addr, which is in it. */
-int image_object(const struct object_index *x, uint64_t addr, struct object *o);
+int image_object(const struct object_index *x, const struct chariot_space *s,
+		 uint64_t addr, struct object *o);
 
 /* ---- pages.c ------------------------------------------------------------- */
 

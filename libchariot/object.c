@@ -369,8 +369,10 @@ static bool between(const struct object_index *x, uint64_t addr,
 	return a && addr >= a && addr < b;
 }
 
-int image_object(const struct object_index *x, uint64_t addr, struct object *o)
+int image_object(const struct object_index *x, const struct chariot_space *s,
+		 uint64_t addr, struct object *o)
 {
+	uint64_t gpa = x->image_gpa + (addr & PAGE_MASK) - x->image;
 	int err = symbol_around(x, addr, x->image_end, o);
 	char type = 0;
 
@@ -386,7 +388,12 @@ int image_object(const struct object_index *x, uint64_t addr, struct object *o)
 	/* The first page tables are taken from there. */
 	else if (between(x, addr, "__brk_base", "_end"))
 		o->never = OBJECT_TABLE;
-	return 0;
+	/* Some have names of which one would not think it. */
+	if (!o->never && !(o->start & ~PAGE_MASK) && o->len >= PAGE_SIZE)
+		err = space_has_table(s, gpa);
+	if (err > 0)
+		o->never = OBJECT_TABLE;
+	return err < 0 ? err : 0;
 }
 
 /* ---- which kind of address? ------------------------------------------------------ */
@@ -395,7 +402,7 @@ static int find_object(struct object_index *x, const struct chariot_space *s,
 		       uint64_t gva, struct object *o)
 {
 	if (gva >= x->image && gva < x->image_end)
-		return image_object(x, gva, o);
+		return image_object(x, s, gva, o);
 	if (gva >= x->k.page_offset && gva < x->direct_end)
 		return direct_object(x, s, gva, o);
 	if (gva >= x->k.vmemmap_base && gva < x->vmemmap_end)

@@ -266,7 +266,7 @@ static int reserved_object(const struct object_index *x,
 
 	if (gpa - x->image_gpa < x->image_end - x->image) {
 		addr = x->image + (gpa - x->image_gpa);
-		if (image_object(x, addr, o))
+		if (image_object(x, s, addr, o))
 			return -ENOENT;
 		o->start += gva - addr;
 		return 0;
