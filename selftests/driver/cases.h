@@ -208,7 +208,62 @@ enum chariot_context {
 	X(seq_file, seq_file, process, -,				\
 	  "seq_printf() into the kernel's buffer")			\
 	X(param_write, param_write, process, -,				\
-	  "module parameter with a callback")
+	  "module parameter with a callback")				\
+	X(kfifo, kfifo, process, -, "kfifo_alloc() into a member")	\
+	X(kfifo_embedded, kfifo_embedded, process, -,			\
+	  "kfifo inside an object")					\
+	X(percpu_ref, percpu_ref, process, -,				\
+	  "percpu_ref, killed and released")				\
+	X(rhashtable, rhashtable, process, -, "rhashtable that grows")	\
+	X(sg_table, sg_table, process, -,				\
+	  "sg_alloc_table(), one array and chained")			\
+	X(cache_bulk, cache_bulk, process, -, "kmem_cache_alloc_bulk()") \
+	X(mempool_slab, mempool_slab, process, -,			\
+	  "mempool over own slab cache")				\
+	X(mempool_kmalloc, mempool_kmalloc, process, -,			\
+	  "mempool of kmalloc()")					\
+	X(mempool_page, mempool_page, process, -,			\
+	  "mempool of pages, in a member")				\
+	X(page_reference, page_reference, process, -,			\
+	  "get_page() of a page of vmalloc()")				\
+	X(pin_user_pages, pin_user_pages, process, -,			\
+	  "pages of the user, pinned and mapped")			\
+	X(user_inline, user_inline, process, -,				\
+	  "__put_user(), __copy_to_user(), unsafe_put_user()")		\
+	X(task_reference, task_reference, process, -,			\
+	  "get_task_struct()")						\
+	X(cred_reference, cred_reference, process, -,			\
+	  "get_current_cred()")						\
+	X(mm_reference, mm_reference, process, -,			\
+	  "mmgrab(), mmget_not_zero()")					\
+	X(pid_reference, pid_reference, process, -, "get_pid()")	\
+	X(netdev_reference, netdev_reference, process, -,		\
+	  "dev_get_by_name(), dev_hold()")				\
+	X(task_flags, task_flags, process, -, "memalloc_noio_save()")	\
+	X(file, file, process, -,					\
+	  "file of the kernel: reference, write, mapping's mask")	\
+	X(seq_private, seq_private, process, -, "seq_open(), private")	\
+	X(dma_parms, dma_parms, process, -,				\
+	  "DMA parameters of a device and its parent")			\
+	X(many_kobjects, many_kobjects, process, -,			\
+	  "device that was handed over before 8300 kobjects")		\
+	X(i2c_adapter, i2c_adapter, process, -, "i2c: msgs[i].buf")	\
+	X(block_request, block_request, process, -,			\
+	  "blk-mq: 1480 bytes behind each request")			\
+	X(block_later, block_later, process, -,				\
+	  "blk-mq: pages of a request, from a kworker")			\
+	X(bio_clone, bio_clone, process, -,				\
+	  "bio: memory in front of a clone")				\
+	X(around_argument, around_argument, process, -,			\
+	  "object around what the kernel passes")			\
+	X(stack_argument, stack_argument, process, -,			\
+	  "void pointer to the frame of the caller")			\
+	X(read_retlen, read_retlen, process, -,				\
+	  "buffer whose length is an earlier argument")			\
+	X(hook_variable, hook_variable, process, -,			\
+	  "variable that another module exports for it")		\
+	X(grown_array, grown_array, process, -,				\
+	  "element of another's array")
 
 /* Modules of their own: name, target, what it shows. */
 #define CHARIOT_STOP_MODULES(X)						\

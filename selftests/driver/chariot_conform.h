@@ -33,6 +33,31 @@ struct chariot_arg {
 	} pair;
 };
 
+/* What a subsystem has around an argument. */
+struct chariot_box {
+	u64			before[4];
+	struct chariot_arg	arg;
+	u8			sense[16];
+	u32			state;
+};
+
+#define CHARIOT_READ_TOC	0x5306
+
+struct chariot_toc {
+	u8	first;
+	u8	last;
+	u32	address;
+};
+
+/* An array that grows by @step elements; its owner has the memory. */
+struct chariot_array {
+	unsigned int	used;
+	unsigned int	alloced;
+	unsigned int	elem_size;
+	unsigned int	step;
+	void		*list;
+};
+
 /* victim: the target of most cases */
 extern u64 victim_data[CHARIOT_LEN / 8];
 
@@ -63,5 +88,15 @@ int victim_call_arg(int (*fn)(struct chariot_arg *arg));
 
 /* conform: called by second; calls back */
 int conform_call(int (*fn)(u64 *val), u64 *val);
+
+/* victim: subsystems; each call returns 0 if the driver did what it should */
+extern int (*victim_hook)(u64 *val);
+int victim_call_hook(void);
+int victim_call_member(int (*fn)(struct chariot_arg *arg));
+int victim_call_opaque(int (*fn)(unsigned int cmd, void *arg));
+int victim_call_read(int (*fn)(void *priv, loff_t from, size_t len,
+			       size_t *retlen, u8 *buf));
+void *victim_array_new(struct chariot_array *array);
+void victim_array_free(struct chariot_array *array);
 
 #endif

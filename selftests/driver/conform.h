@@ -7,6 +7,7 @@
 #include "chariot_conform.h"
 
 struct dentry;
+struct device;
 
 /* One run of a case. */
 struct job {
@@ -25,6 +26,13 @@ CHARIOT_PASS_CASES(PASS)
 
 int pass_init(void);
 void pass_exit(void);
+void files_init(void);
+
+/* Fill @len bytes and see that they are what they should be. */
+int fill(void *p, size_t len);
+/* Run @probing in the probe() of a platform device, and @bound after it. */
+int with_device(int (*probing)(struct device *dev),
+		int (*bound)(struct device *dev));
 
 /* An own object with one of the victim's right behind it, or before it. */
 u8 *find_pair(struct kmem_cache *cache, int distance);

@@ -4,10 +4,7 @@
  */
 #include <linux/completion.h>
 #include <linux/cpufeature.h>
-#include <linux/debugfs.h>
 #include <linux/delay.h>
-#include <linux/device.h>
-#include <linux/dma-mapping.h>
 #include <linux/jump_label.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
@@ -16,9 +13,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
-#include <linux/platform_device.h>
 #include <linux/rcupdate.h>
-#include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -41,8 +36,7 @@ static u64 initialized[64] = { [0 ... 63] = CHARIOT_MARK };
 static u64 zeroed[64];
 static struct kmem_cache *cache;
 
-/* Fill @len bytes and see that they are what they should be. */
-static int fill(void *p, size_t len)
+int fill(void *p, size_t len)
 {
 	volatile u64 *q = p;
 	size_t i, n = len / 8;
@@ -193,75 +187,6 @@ int pass_shared_page(struct job *job)
 	}
 	free_pairs();
 	return ret;
-}
-
-static int (*probe_act)(struct device *dev);
-
-static int probe(struct platform_device *pdev)
-{
-	platform_set_drvdata(pdev, pdev);
-	return probe_act(&pdev->dev);
-}
-
-static struct platform_driver plat_driver = {
-	.probe	= probe,
-	.driver	= { .name = "chariot_conform" },
-};
-
-static int with_device(int (*act)(struct device *dev))
-{
-	struct platform_device *pdev;
-	int ret = platform_driver_register(&plat_driver);
-
-	if (ret)
-		return ret;
-	probe_act = act;
-	pdev = platform_device_register_simple("chariot_conform",
-					       PLATFORM_DEVID_NONE, NULL, 0);
-	if (IS_ERR(pdev)) {
-		ret = PTR_ERR(pdev);
-	} else {
-		/* Bound: the probe was there, and came out right. */
-		ret = platform_get_drvdata(pdev) == pdev ? 0 : -EIO;
-		platform_device_unregister(pdev);
-	}
-	platform_driver_unregister(&plat_driver);
-	return ret;
-}
-
-static int dma_act(struct device *dev)
-{
-	size_t size = 3 * PAGE_SIZE;
-	dma_addr_t handle;
-	void *p = dma_alloc_coherent(dev, size, &handle, GFP_KERNEL);
-	int ret = fill(p, size);
-
-	if (p)
-		dma_free_coherent(dev, size, p, handle);
-	return ret;
-}
-
-int pass_dma(struct job *job)
-{
-	return with_device(dma_act);
-}
-
-static int devm_act(struct device *dev)
-{
-	void *gone = devm_kzalloc(dev, 200, GFP_KERNEL);
-	void *kept = devm_kzalloc(dev, 200, GFP_KERNEL);
-	int ret = fill(gone, 200);
-
-	if (!ret)
-		ret = fill(kept, 200);
-	if (gone)
-		devm_kfree(dev, gone);
-	return ret;
-}
-
-int pass_devm(struct job *job)
-{
-	return with_device(devm_act);
 }
 
 int pass_memcpy(struct job *job)
@@ -641,61 +566,6 @@ int pass_kvmalloc(struct job *job)
 	return ret;
 }
 
-static struct device *root;
-
-/* No policy knows the function: its prototype does. */
-int pass_returned(struct job *job)
-{
-	int ret = 0;
-
-	if (!root)
-		root = root_device_register("chariot_root");
-	if (IS_ERR_OR_NULL(root))
-		return -ENOMEM;
-	dev_set_drvdata(root, job);
-	if (dev_get_drvdata(root) != job)
-		ret = -EIO;
-	dev_set_drvdata(root, NULL);
-	return ret;
-}
-
-int pass_returned_later(struct job *job)
-{
-	int ret = -EIO;
-
-	if (!root)
-		ret = pass_returned(job);
-	if (!root)
-		return ret;
-	dev_set_drvdata(root, job);
-	ret = dev_get_drvdata(root) == job ? 0 : -EIO;
-	root_device_unregister(root);
-	root = NULL;
-	return ret;
-}
-
-/* platform_device_register_full() returns it; it leads to its parent. */
-int pass_reached(struct job *job)
-{
-	struct platform_device_info info = { .name = "chariot_child" };
-	struct platform_device *dev;
-	struct device *parent = root_device_register("chariot_parent");
-	int ret = -EIO;
-
-	if (IS_ERR(parent))
-		return PTR_ERR(parent);
-	info.parent = parent;
-	dev = platform_device_register_full(&info);
-	if (!IS_ERR(dev)) {
-		dev_set_drvdata(dev->dev.parent, job);
-		ret = dev_get_drvdata(parent) == job ? 0 : -EIO;
-		dev_set_drvdata(dev->dev.parent, NULL);
-		platform_device_unregister(dev);
-	}
-	root_device_unregister(parent);
-	return ret;
-}
-
 int pass_task_state(struct job *job)
 {
 	set_current_state(TASK_UNINTERRUPTIBLE);
@@ -894,50 +764,6 @@ int pass_skb(struct job *job)
 	return ret;
 }
 
-/* The runner reads the file, and hands on the last line it got. */
-static int seq_show_line(struct seq_file *m, void *v)
-{
-	seq_printf(m, "line-%llu\n", *(loff_t *)v);
-	return 0;
-}
-
-static void *seq_at(struct seq_file *m, loff_t *pos)
-{
-	loff_t *p;
-
-	if (*pos >= 1000)
-		return NULL;
-	p = kmalloc(sizeof(*p), GFP_KERNEL);
-	if (p)
-		*p = *pos;
-	return p;
-}
-
-static void *seq_after(struct seq_file *m, void *v, loff_t *pos)
-{
-	kfree(v);
-	++*pos;
-	return seq_at(m, pos);
-}
-
-static void seq_end(struct seq_file *m, void *v)
-{
-	kfree(v);
-}
-
-static const struct seq_operations lines_sops = {
-	.start	= seq_at,
-	.next	= seq_after,
-	.stop	= seq_end,
-	.show	= seq_show_line,
-};
-DEFINE_SEQ_ATTRIBUTE(lines);
-
-int pass_seq_file(struct job *job)
-{
-	return strcmp(job->arg, "line-999") ? -EIO : 0;
-}
-
 /* The runner writes the parameter, reads it, and hands on what it read. */
 static unsigned int knob;
 static unsigned int knob_seen;
@@ -972,7 +798,7 @@ int pass_init(void)
 	cache = kmem_cache_create("chariot_conform", 120, 0, 0, NULL);
 	if (!cache)
 		return -ENOMEM;
-	debugfs_create_file("lines", 0400, conform_dir, NULL, &lines_fops);
+	files_init();
 	return 0;
 }
 

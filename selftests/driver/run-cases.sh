@@ -23,6 +23,7 @@ TIMEOUT=${TIMEOUT:-1200}
 DEBUG=/sys/kernel/debug
 VICTIM=$DEBUG/chariot_victim
 DRIVER=/dev/chariot_conform
+FILES=$DEBUG/chariot_conform
 KNOB=/sys/module/chariot_conform/parameters/knob
 TAB=$(printf '\t')
 failed=0
@@ -70,15 +71,12 @@ fail_twice()
 # What is done before the case, and goes to the driver after its name.
 argument()
 {
-	case $1 in
-	seq_file)
-		tail -n 1 $DEBUG/chariot_conform/lines
-		;;
-	param_write)
+	if [ "$1" = param_write ]; then
 		echo 4711 >$KNOB
 		cat $KNOB
-		;;
-	esac
+	elif [ -r "$FILES/$1" ]; then
+		tail -n 1 "$FILES/$1"
+	fi
 }
 
 trigger()

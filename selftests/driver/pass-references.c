@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * References to objects of the kernel, counted by code that is inline in the
+ * driver, and what a driver may set in such objects.
+ */
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/netdevice.h>
+#include <linux/pagemap.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/shmem_fs.h>
+#include <linux/uio.h>
+
+#include <net/net_namespace.h>
+
+#include "conform.h"
+
+int pass_task_reference(struct job *job)
+{
+	struct task_struct *task = current;
+	unsigned int before = refcount_read(&task->usage);
+	int ret = 0;
+
+	get_task_struct(task);
+	if (refcount_read(&task->usage) <= before)
+		ret = -EIO;
+	put_task_struct(task);
+	return ret;
+}
+
+int pass_cred_reference(struct job *job)
+{
+	const struct cred *mine = get_current_cred();
+	const struct cred *again = get_cred(mine);
+	int ret = mine == current_cred() && again == mine ? 0 : -EIO;
+
+	put_cred(again);
+	put_cred(mine);
+	return ret;
+}
+
+int pass_mm_reference(struct job *job)
+{
+	struct mm_struct *mm = current->mm;
+	int before = atomic_read(&mm->mm_count), ret = 0;
+
+	mmgrab(mm);
+	if (atomic_read(&mm->mm_count) <= before)
+		ret = -EIO;
+	if (!mmget_not_zero(mm))
+		ret = -EIO;
+	else
+		mmput(mm);
+	mmdrop(mm);
+	return ret;
+}
+
+int pass_pid_reference(struct job *job)
+{
+	struct pid *pid = get_pid(task_tgid(current));
+	int ret = pid_nr(pid) == current->tgid ? 0 : -EIO;
+
+	put_pid(pid);
+	return ret;
+}
+
+/* The count of a network device is per-CPU memory of the kernel's. */
+int pass_netdev_reference(struct job *job)
+{
+	struct net_device *dev = dev_get_by_name(&init_net, "lo");
+	int before, ret = 0;
+
+	if (!dev)
+		return -ENODEV;
+	before = netdev_refcnt_read(dev);
+	dev_hold(dev);
+	if (netdev_refcnt_read(dev) != before + 1)
+		ret = -EIO;
+	dev_put(dev);
+	dev_put(dev);
+	return ret;
+}
+
+/* What goes on in the kernel for this thread may not wait for I/O. */
+int pass_task_flags(struct job *job)
+{
+	unsigned int noio = memalloc_noio_save();
+	unsigned int nofs = memalloc_nofs_save();
+	int ret = 0;
+
+	if (current_gfp_context(GFP_KERNEL) & (__GFP_IO | __GFP_FS))
+		ret = -EIO;
+	memalloc_nofs_restore(nofs);
+	memalloc_noio_restore(noio);
+	if (current_gfp_context(GFP_KERNEL) != GFP_KERNEL)
+		ret = -EIO;
+	return ret;
+}
+
+static int write_and_read(struct file *file, void *buf, size_t len)
+{
+	u8 back[64] = {};
+	loff_t pos = 0;
+
+	if (kernel_write(file, buf, len, &pos) != len || pos != len)
+		return -EIO;
+	pos = 0;
+	if (kernel_read(file, back, len, &pos) != len)
+		return -EIO;
+	return memcmp(back, buf, len) ? -EIO : 0;
+}
+
+/*
+ * A driver that has a file: reference, start of a write (a per-CPU
+ * rw-semaphore of the file system's), allocation mask of the mapping.
+ */
+int pass_file(struct job *job)
+{
+	struct file *file = shmem_file_setup("chariot", PAGE_SIZE, 0);
+	struct address_space *mapping;
+	u8 buf[64];
+	gfp_t gfp;
+	int ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	memset(buf, 0x3c, sizeof(buf));
+	mapping = file->f_mapping;
+	gfp = mapping_gfp_mask(mapping);
+	mapping_set_gfp_mask(mapping, gfp & ~(__GFP_IO | __GFP_FS));
+	get_file(file);
+	file_start_write(file);
+	file_end_write(file);
+	ret = write_and_read(file, buf, sizeof(buf));
+	mapping_set_gfp_mask(mapping, gfp);
+	fput(file);
+	fput(file);
+	return ret;
+}
