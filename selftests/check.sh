@@ -67,6 +67,7 @@ unit_tests()
 	part install bash selftests/install.sh
 	part report bash selftests/campaign/report-test.sh
 	part plan bash selftests/campaign/plan-test.sh
+	part cases make --no-print-directory -C selftests/driver check
 	part suites bash selftests/suites-test.sh
 	part layers bash selftests/layers.sh .build/kmod/6.1
 }
