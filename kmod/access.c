@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The judge: may a driver write there?  Called by emulate, fault, gate and spte. */
 #include "access.h"
+#include "ask.h"
 #include "frame.h"
 #include "open.h"
 #include "stack.h"
@@ -164,6 +165,31 @@ static bool in_rule(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	       search(dom, &s, 0, dom->nr_rules, &val, 0);
 }
 
+/* What evidence has granted for the calls on this stack. */
+static bool in_lent(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		    u64 gva, u64 len)
+{
+	struct chariot_entry *e = vs->entry;
+	u64 size = chariot_stack_size(dom);
+	struct chariot_frame *f;
+
+	if (!e)
+		return false;
+	if (chariot_ask_lent(e, gva, len))
+		return true;
+	for_each_frame(f, dom, e->slot, e->slot + size)
+		if (f->entry && chariot_ask_lent(f->entry, gva, len))
+			return true;
+	return false;
+}
+
+/* Of a kernel that lives in the upper half the lower one is its processes'. */
+static bool is_user(const struct chariot_domain *dom, u64 gva, u64 len)
+{
+	return gva < CHARIOT_KERNEL_HALF && len <= CHARIOT_KERNEL_HALF - gva &&
+	       dom->nr_ranges && dom->ranges[0].gva >= CHARIOT_KERNEL_HALF;
+}
+
 static enum chariot_may in_act(struct chariot_domain *dom, u64 gva, u64 len)
 {
 	struct kvm *kvm = dom->vm->kvm;
@@ -190,6 +216,8 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 	struct chariot_entry *e = vs->entry;
 	enum chariot_may may;
 
+	if (is_user(dom, gva, len))
+		return CHARIOT_MAY_USER;
 	if (chariot_on_stack(dom, e, gva, len))
 		return CHARIOT_MAY_STACK;
 	may = in_act(dom, gva, len);
@@ -202,7 +230,7 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 	if (e && (in_argument(dom, vs, e, gva, len) ||
 		  in_outer_argument(dom, vs, gva, len)))
 		return CHARIOT_MAY_ARGUMENT;
-	if (in_rule(dom, vs, gva, len))
+	if (in_rule(dom, vs, gva, len) || in_lent(dom, vs, gva, len))
 		return CHARIOT_MAY_ARGUMENT;
 	return CHARIOT_MAY_NOT;
 }

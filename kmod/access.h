@@ -16,6 +16,7 @@ enum chariot_may {
 	CHARIOT_MAY_STACK,
 	CHARIOT_MAY_ARGUMENT,
 	CHARIOT_MAY_DEVICE,	/* no memory */
+	CHARIOT_MAY_USER,	/* not the kernel's; the guest has its own checks */
 };
 
 /* All of the page? */

@@ -297,7 +297,8 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 		return err;
 	}
 	obj_insert(obj, &act->objects);
-	if (obj->source == CHARIOT_SRC_ARGUMENT) {
+	if (obj->source == CHARIOT_SRC_ARGUMENT ||
+	    obj->source == CHARIOT_SRC_EVIDENCE) {
 		list_add_tail(&obj->handed, &act->handed);
 		act->nr_handed++;
 	}

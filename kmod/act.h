@@ -21,7 +21,7 @@ struct chariot_obj {
 	struct rb_node rb;
 	u64 start, last, subtree_last;	/* gva, inclusive */
 	u64 gate, site;
-	struct list_head handed;	/* of SRC_ARGUMENT, or of SRC_FREED */
+	struct list_head handed;	/* of SRC_ARGUMENT and _EVIDENCE, or of SRC_FREED */
 	u32 source;			/* CHARIOT_SRC_* */
 	u32 nr;
 	u64 gfns[];			/* of each page that it touches */
@@ -55,7 +55,7 @@ int chariot_act_free(struct chariot_act *act, u64 gva,
 /* -ENOENT: no object starts at @gva. */
 int chariot_act_revoke(struct chariot_act *act, u64 gva,
 		       chariot_act_lost_fn lost, void *ctx);
-/* Drop the oldest objects of SRC_ARGUMENT until there are @max. */
+/* Drop the oldest objects of SRC_ARGUMENT and SRC_EVIDENCE until there are @max. */
 void chariot_act_trim(struct chariot_act *act, u32 max,
 		      chariot_act_lost_fn lost, void *ctx);
 /* Does one object have [gva, gva + len)?  One of SRC_ARGUMENT is young again. */

@@ -35,6 +35,9 @@ static bool flags_ok(const struct chariot_op *op)
 	switch (op->op) {
 	case CHARIOT_OP_WALK:
 		return !(op->flags & ~CHARIOT_WALK_NOW);
+	case CHARIOT_OP_REVOKE:
+		return !(op->flags & ~CHARIOT_REVOKE_FREE) &&
+		       (!op->flags || (!op->phase && !op->map));
 	case CHARIOT_OP_CHECK:
 		return !(op->flags & 15) && op->flags <= CHARIOT_CHECK_IN(5);
 	default:

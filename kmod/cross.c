@@ -2,6 +2,7 @@
 /* Every way of a driver into and out of isolation.  Called by fault and interrupt. */
 #include "cross.h"
 #include "access.h"
+#include "ask.h"
 #include "call.h"
 #include "event.h"
 #include "frame.h"
@@ -154,6 +155,7 @@ static enum chariot_action enter(struct chariot_fault *f,
 	e->rip = f->rip;
 	e->ret = ret;
 	e->slot = f->rsp;
+	e->when = ++f->dom->clock;
 	chariot_frames_prune(f->dom, e);
 	f->dom->stats.entries++;
 	err = 0;
@@ -256,15 +258,26 @@ static enum chariot_action skip_call(struct chariot_fault *f, u64 ret,
 }
 
 /*
- * A CHECK found that the function would write where the driver may not.
+ * A CHECK found that the function would write where the driver may not, or that it
+ * would give back what the driver does not have.
  * CHARIOT_EMULATE: go on with the call all the same.
  */
 static enum chariot_action refuse(struct chariot_fault *f,
 				  const struct chariot_refusal *r, u64 ret,
 				  bool tail)
 {
-	switch (violate(f, CHARIOT_WHY_WRITE, r->gva,
-			min_t(u64, r->len, U32_MAX))) {
+	const struct chariot_violation v = {
+		.why = r->why, .gva = r->gva,
+		.len = min_t(u64, r->len, U32_MAX), .gpa = ~0ULL,
+	};
+	enum chariot_answer a = chariot_ask(f->dom, f->vs, f->vcpu, &v);
+
+	if (a == CHARIOT_ASK_WAIT)
+		return CHARIOT_WAIT;
+	/* That it is not known to be the driver's does not tell that it is not. */
+	if (a == CHARIOT_ASK_NOBODY && r->why == CHARIOT_WHY_FREE)
+		return CHARIOT_EMULATE;
+	switch (chariot_violation(f->dom, f->vs, f->vcpu, &v)) {
 	case CHARIOT_VERDICT_SKIP:
 		return skip_call(f, ret, tail, r->result);
 	case CHARIOT_VERDICT_OOPS:
@@ -277,7 +290,7 @@ static enum chariot_action refuse(struct chariot_fault *f,
 	case CHARIOT_VERDICT_PAUSE:
 		return CHARIOT_WAIT;
 	case CHARIOT_VERDICT_RECOVER:
-		return chariot_fail_driver(f, CHARIOT_WHY_WRITE);
+		return chariot_fail_driver(f, r->why);
 	}
 	return CHARIOT_EMULATE;
 }
@@ -350,8 +363,7 @@ static enum chariot_action call(struct chariot_fault *f,
 	a = lock ? look_at_lock(f, lock, ret, tail) : CHARIOT_EMULATE;
 	if (a != CHARIOT_EMULATE)
 		return a;
-	if (gate || lock)
-		read_values(f, &val);
+	read_values(f, &val);
 	if (lock && chariot_held_gone(f->dom, lock, val.v))
 		return skip_call(f, ret, tail, 0);
 	if (gate) {
@@ -380,8 +392,8 @@ static enum chariot_action call(struct chariot_fault *f,
 	frame->tail = tail;
 	frame->gate = gate;
 	frame->lock = lock;
-	if (gate || lock)
-		memcpy(frame->args, val.v, sizeof(frame->args));
+	frame->fn = f->rip;
+	memcpy(frame->args, val.v, sizeof(frame->args));
 	f->dom->stats.calls++;
 	return chariot_to_view(f, 0, "call");
 }
@@ -507,8 +519,11 @@ static enum chariot_action resume(struct chariot_fault *f,
 		dom->stats.interrupt_returns++;
 	else
 		dom->stats.call_returns++;
+	read_values(f, &val);
+	if (frame->fn && frame->entry)
+		chariot_ask_returned(dom, frame->entry, frame->fn, frame->args,
+				     val.v[CHARIOT_RET]);
 	if (frame->gate) {
-		read_values(f, &val);
 		memcpy(val.v, frame->args, sizeof(frame->args));
 		err = chariot_gate_run(dom, frame->gate, CHARIOT_PHASE_POST,
 				       &val, frame->rip);
@@ -516,8 +531,7 @@ static enum chariot_action resume(struct chariot_fault *f,
 	}
 	if (frame->lock)
 		chariot_held_returned(dom, f->vs->entry, frame,
-				       chariot_reg_read(f->vcpu,
-							VCPU_REGS_RAX));
+				       val.v[CHARIOT_RET]);
 	if (frame->park)
 		set_pc(f, frame->park, f->rsp + 8);
 	kfree(frame);

@@ -6,6 +6,7 @@
  * Called by main.
  */
 #include "dev.h"
+#include "ask.h"
 #include "audit.h"
 #include "event.h"
 #include "life.h"
@@ -45,6 +46,7 @@ union args {
 	struct chariot_grant grant;
 	struct chariot_act_read act_read;
 	struct chariot_stats stats;
+	struct chariot_given given;
 };
 
 struct call {
@@ -327,6 +329,11 @@ static long grant(struct chariot_domain *dom, union args *a)
 
 	if (g->flags & CHARIOT_GRANT_REVOKE)
 		return g->len ? -EINVAL : chariot_domain_revoke(dom, g->gva);
+	if (g->flags & CHARIOT_GRANT_CALL)
+		return chariot_ask_lend(dom, g->seq, g->gva, g->len);
+	if (g->source == CHARIOT_SRC_EVIDENCE)
+		return chariot_domain_evident(dom, g->gva, g->len, g->gate,
+					      g->site);
 	if (g->source != CHARIOT_SRC_RULE && g->source != CHARIOT_SRC_LEARNED)
 		return -EINVAL;
 	dom->run_pages = 0;
@@ -335,12 +342,21 @@ static long grant(struct chariot_domain *dom, union args *a)
 
 static long do_grant(struct chariot_handle *h, union args *a)
 {
+	const struct chariot_grant *g = &a->grant;
+	bool evident = g->source == CHARIOT_SRC_EVIDENCE;
+
+	if (g->flags == (CHARIOT_GRANT_REVOKE | CHARIOT_GRANT_CALL) ||
+	    (g->flags & CHARIOT_GRANT_CALL ?
+	     !evident || !g->len || g->gate || g->site : g->seq) ||
+	    (!evident && (g->gate || g->site)))
+		return -EINVAL;
 	return on_domain(h, a->grant.domain, a, grant);
 }
 
 /* Rows that are copied at a time: the caller's memory may not come, and so must not be
  * written under the lock. */
 #define ACT_ROWS	64
+#define MAX_GIVEN	4096
 
 struct rows {
 	u64 start;			/* as in struct chariot_act_read */
@@ -404,10 +420,32 @@ static long do_act_read(struct chariot_handle *h, union args *a)
 	return err ?: n;
 }
 
+static long do_given(struct chariot_handle *h, union args *a)
+{
+	const struct chariot_given *q = &a->given;
+	struct chariot_value *row;
+	long n = -EINTR;
+
+	if (q->reserved || q->nr > MAX_GIVEN)
+		return -EINVAL;
+	row = kvcalloc(max(q->nr, 1U), sizeof(*row), GFP_KERNEL_ACCOUNT);
+	if (!row)
+		return -ENOMEM;
+	if (!chariot_vm_lock(h->vm)) {
+		n = h->vm->dead ? -ESHUTDOWN :
+		    chariot_ask_given(h->vm, q->seq, row, q->nr);
+		chariot_vm_unlock(h->vm);
+	}
+	if (n > 0 && copy_to_user(u64_to_user_ptr(q->buf), row, n * sizeof(*row)))
+		n = -EFAULT;
+	kvfree(row);
+	return n;
+}
+
 /* The order of CHARIOT_COUNTERS() is the callers', too. */
 static_assert(offsetof(struct chariot_stats, entries) == 16);
 static_assert(offsetof(struct chariot_stats, down_ms) == 16 + 26 * sizeof(u64));
-static_assert(offsetofend(struct chariot_stats, reserved2) == 240);
+static_assert(offsetofend(struct chariot_stats, asked) == 240);
 
 static void clear_stats(struct chariot_stats *st)
 {
@@ -453,7 +491,8 @@ static const struct call vm_calls[] = {
 	     do_vm_info),
 	CALL(CHARIOT_MEM, chariot_mem, buf, CALL_IN, CHARIOT_MEM_WRITE, do_mem),
 	CALL(CHARIOT_WATCH, chariot_watch, cr4, CALL_IN,
-	     CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD, do_watch),
+	     CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD | CHARIOT_WATCH_ASK,
+	     do_watch),
 	CALL(CHARIOT_CONTINUE, chariot_continue, seq, CALL_IN, 0, do_continue),
 	CALL(CHARIOT_RESET, chariot_reset, flags, CALL_IN, 0, do_reset),
 	CALL(CHARIOT_POST, chariot_post, name, CALL_IN, 0, do_post),
@@ -465,11 +504,12 @@ static const struct call vm_calls[] = {
 	CALL(CHARIOT_DOMAIN_SET, chariot_domain_op, verdict, CALL_IN, 0, do_set),
 	CALL(CHARIOT_DOMAIN_INFO, chariot_domain_info, reserved, CALL_IN_OUT, 0,
 	     do_info),
-	CALL(CHARIOT_GRANT, chariot_grant, len, CALL_IN, CHARIOT_GRANT_REVOKE,
-	     do_grant),
+	CALL(CHARIOT_GRANT, chariot_grant, len, CALL_IN,
+	     CHARIOT_GRANT_REVOKE | CHARIOT_GRANT_CALL, do_grant),
 	CALL(CHARIOT_ACT_READ, chariot_act_read, buf, CALL_IN_OUT, 0,
 	     do_act_read),
-	CALL(CHARIOT_STATS, chariot_stats, reserved2, CALL_IN_OUT, 0, do_stats),
+	CALL(CHARIOT_STATS, chariot_stats, asked, CALL_IN_OUT, 0, do_stats),
+	CALL(CHARIOT_GIVEN, chariot_given, buf, CALL_IN, 0, do_given),
 };
 
 static long handle_ioctl(struct file *file, unsigned int cmd,

@@ -54,7 +54,8 @@ static void lost_page(void *ctx, u64 gfn)
 /* Of the host's memory, for this domain; frames are limited by their number. */
 void chariot_domain_account(struct chariot_domain *dom)
 {
-	u64 now = sizeof(*dom) + dom->tables + dom->act.memory;
+	u64 now = sizeof(*dom) + dom->tables + dom->act.memory +
+		  chariot_gone_memory(&dom->gone_back);
 
 	/* Then it is no longer counted. */
 	if (dom->gone)
@@ -117,12 +118,24 @@ int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 	obj->source = source;
 	obj->gate = gate;
 	obj->site = site;
+	if (dom->gone_back.nr)
+		chariot_gone_forget(&dom->gone_back, gva, len);
 	err = chariot_act_grant(&dom->act, obj, lost_page, dom);
 	chariot_domain_account(dom);
 	return err;
 }
 
 #define MAX_HANDED	8192
+
+static int hand(struct chariot_domain *dom, u64 gva, u64 len, u32 source,
+		u64 gate, u64 site)
+{
+	int err = chariot_domain_grant(dom, gva, len, source, gate, site);
+
+	chariot_act_trim(&dom->act, MAX_HANDED, lost_page, dom);
+	chariot_domain_account(dom);
+	return err;
+}
 
 int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 			u64 site, bool anywhere)
@@ -137,11 +150,30 @@ int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 		return 0;
 	if (chariot_act_has(&dom->act, gva, len))
 		return 0;
-	err = chariot_domain_grant(dom, gva, len, CHARIOT_SRC_ARGUMENT, gate,
-				   site);
-	chariot_act_trim(&dom->act, MAX_HANDED, lost_page, dom);
-	chariot_domain_account(dom);
+	err = hand(dom, gva, len, CHARIOT_SRC_ARGUMENT, gate, site);
 	return err == -EFAULT || err == -EINVAL ? 0 : err;
+}
+
+int chariot_domain_evident(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
+			   u64 site)
+{
+	struct chariot_walk w;
+	u64 at;
+	int err;
+
+	/* Whatever is said: no code, under which address ever. */
+	for (at = gva; at - gva < len && len <= CHARIOT_MAX_OBJECT; at += w.left) {
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
+			return -EFAULT;
+		if (xa_load(&dom->vm->text, w.gpa >> PAGE_SHIFT) ||
+		    xa_load(&dom->exec, w.gpa >> PAGE_SHIFT))
+			return -EPERM;
+	}
+	dom->run_pages = 0;
+	err = hand(dom, gva, len, CHARIOT_SRC_EVIDENCE, gate, site);
+	if (!err)
+		dom->stats.evidence++;
+	return err;
 }
 
 int chariot_domain_revoke(struct chariot_domain *dom, u64 gva)
@@ -152,10 +184,16 @@ int chariot_domain_revoke(struct chariot_domain *dom, u64 gva)
 	return err;
 }
 
-int chariot_domain_freed(struct chariot_domain *dom, u64 gva)
+int chariot_domain_freed(struct chariot_domain *dom, u64 gva, bool for_good)
 {
-	int err = chariot_act_free(&dom->act, gva, lost_page, dom);
+	struct chariot_obj *obj = for_good ? chariot_act_next(&dom->act, gva) :
+					     NULL;
+	int err;
 
+	if (obj && obj->start == gva)
+		chariot_gone_add(&dom->gone_back, gva, obj->last - gva + 1,
+				 ++dom->clock);
+	err = chariot_act_free(&dom->act, gva, lost_page, dom);
 	chariot_domain_account(dom);
 	return err;
 }

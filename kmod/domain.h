@@ -36,9 +36,12 @@ int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,
 /* The kernel hands it over (CHARIOT_OP_HAND). */
 int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 			u64 site, bool anywhere);
+/* It was found to be the driver's (CHARIOT_SRC_EVIDENCE). */
+int chariot_domain_evident(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
+			   u64 site);
 int chariot_domain_revoke(struct chariot_domain *dom, u64 gva);
-/* The driver has freed what starts there. */
-int chariot_domain_freed(struct chariot_domain *dom, u64 gva);
+/* The driver has freed what starts there; @for_good: nothing else has it. */
+int chariot_domain_freed(struct chariot_domain *dom, u64 gva, bool for_good);
 void chariot_domain_near(struct chariot_domain *dom, u64 gva,
 			 struct chariot_object near[2]);
 void chariot_stats_add(struct chariot_stats *to,

@@ -5,6 +5,7 @@
  */
 #include "emulate.h"
 #include "access.h"
+#include "ask.h"
 #include "event.h"
 #include "trace.h"
 #include "open.h"
@@ -47,7 +48,7 @@ static void open_whole(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		chariot_open_call(dom, gva);
 }
 
-/* CHARIOT_NR_VERDICTS: the write is granted. */
+/* CHARIOT_NR_VERDICTS: the write is granted.  PAUSE: also to ask. */
 static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		 struct kvm_vcpu *vcpu, unsigned long gva, const void *bytes,
 		 unsigned int len)
@@ -71,6 +72,8 @@ static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	}
 	if (!chariot_guest_walk(dom->vm->kvm, dom->cr, gva, &w))
 		v.gpa = w.gpa;
+	if (chariot_ask(dom, vs, vcpu, &v) == CHARIOT_ASK_WAIT)
+		return CHARIOT_VERDICT_PAUSE;
 	return chariot_violation(dom, vs, vcpu, &v);
 }
 
@@ -258,6 +261,18 @@ static void skip_insn(struct kvm_vcpu *vcpu)
 		kvm_call(kvm_queue_exception_e)(vcpu, X86_TRAP_GP, 0);
 }
 
+/* Where the address is not known it is that in the direct map. */
+static bool asks_at(struct chariot_domain *dom, struct chariot_vcpu *vs,
+		    struct kvm_vcpu *vcpu, const struct chariot_violation *v)
+{
+	struct chariot_violation q = *v;
+
+	q.len = 1;
+	if (!q.gva && dom->kernel.page_offset)
+		q.gva = dom->kernel.page_offset + q.gpa;
+	return chariot_ask(dom, vs, vcpu, &q) == CHARIOT_ASK_WAIT;
+}
+
 /*
  * KVM cannot emulate it, and only the place of its first byte is known.  That
  * must not end the VM: open the page if the byte is granted.
@@ -271,6 +286,10 @@ static int cannot_emulate(struct chariot_domain *dom, struct chariot_vcpu *vs,
 
 	if (chariot_may_write_at(dom, vs, gpa, &v.gva)) {
 		open_page(dom, vs, vcpu, gpa);
+		return 1;
+	}
+	if (asks_at(dom, vs, vcpu, &v)) {
+		vs->pausing = true;
 		return 1;
 	}
 	switch (chariot_violation(dom, vs, vcpu, &v)) {

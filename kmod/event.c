@@ -29,6 +29,9 @@ void chariot_handle_uninit(struct chariot_handle *h)
 	kvfree(h->buf);
 }
 
+/* For those that a vCPU waits for: no flood of others has them lost. */
+#define KEPT_FREE	64
+
 void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
 			const struct chariot_handle *except)
 {
@@ -40,10 +43,13 @@ void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
 	ev->time_ns = ktime_get_ns();
 	spin_lock(&vm->handles_lock);
 	list_for_each_entry(h, &vm->handles, node) {
-		if (h == except)
+		if (h == except ||
+		    (ev->type == CHARIOT_EV_ASK && h->id != vm->watcher))
 			continue;
 		spin_lock(&h->lock);
-		if (!kfifo_put(&h->fifo, *ev))
+		if ((!(ev->flags & CHARIOT_EV_WAITS) &&
+		     kfifo_avail(&h->fifo) <= KEPT_FREE) ||
+		    !kfifo_put(&h->fifo, *ev))
 			h->lost++;
 		spin_unlock(&h->lock);
 		wake_up_interruptible(&h->readers);

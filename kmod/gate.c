@@ -15,9 +15,9 @@ static int grant_one(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 	return err == -EFAULT || err == -EINVAL ? 0 : err;
 }
 
-static void revoke_one(struct chariot_domain *dom, u64 gva)
+static void revoke_one(struct chariot_domain *dom, u64 gva, bool for_good)
 {
-	if (chariot_domain_freed(dom, gva) == -ENOENT)
+	if (chariot_domain_freed(dom, gva, for_good) == -ENOENT)
 		dom->stats.unknown_frees++;
 	else
 		dom->stats.frees++;
@@ -28,7 +28,7 @@ static int act_on(struct chariot_domain *dom, const struct chariot_op *op,
 {
 	if (op->op == CHARIOT_OP_GRANT)
 		return grant_one(dom, gva, len, gate, site);
-	revoke_one(dom, gva);
+	revoke_one(dom, gva, op->flags & CHARIOT_REVOKE_FREE);
 	return 0;
 }
 
@@ -103,6 +103,7 @@ static bool check_refuses(struct chariot_domain *dom, struct chariot_vcpu *vs,
 					     val->v[CHARIOT_CHECK_IN_OF(op->flags)],
 					     base, len)))
 		return false;
+	refusal->why = CHARIOT_WHY_WRITE;
 	refusal->gva = base;
 	refusal->len = len;
 	refusal->result = op->deref[1] == CHARIOT_RET ? 0 :
@@ -128,9 +129,28 @@ static bool revoke_refuses(struct chariot_domain *dom,
 	    len <= obj->last - base + 1 ||
 	    (len - 1 + offset_in_page(base)) >> PAGE_SHIFT < obj->nr)
 		return false;
+	refusal->why = CHARIOT_WHY_WRITE;
 	refusal->gva = obj->last + 1;
 	refusal->len = base + len - refusal->gva;
 	refusal->result = 0;
+	return true;
+}
+
+/* It is not known that the driver has it. */
+static bool free_refuses(struct chariot_domain *dom, const struct chariot_op *op,
+			 const struct chariot_values *val,
+			 struct chariot_refusal *refusal)
+{
+	struct chariot_obj *obj;
+	u64 base;
+
+	if (!(op->flags & CHARIOT_REVOKE_FREE) ||
+	    !chariot_op_base(dom, op, val, &base) || base < PAGE_SIZE)
+		return false;
+	obj = chariot_act_prev(&dom->act, base + 1);
+	if (obj && obj->start == base && obj->source != CHARIOT_SRC_FREED)
+		return false;
+	*refusal = (struct chariot_refusal){ CHARIOT_WHY_FREE, base, 1 };
 	return true;
 }
 
@@ -147,7 +167,8 @@ bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		if ((op->op == CHARIOT_OP_CHECK &&
 		     check_refuses(dom, vs, op, val, refusal)) ||
 		    (op->op == CHARIOT_OP_REVOKE &&
-		     revoke_refuses(dom, op, val, refusal)))
+		     (revoke_refuses(dom, op, val, refusal) ||
+		      free_refuses(dom, op, val, refusal))))
 			return false;
 	return true;
 }

@@ -8,8 +8,9 @@
 
 #include "op.h"
 
-/* Where a CHECK refused, or a REVOKE with a length. */
+/* Where a CHECK refused, or a REVOKE. */
 struct chariot_refusal {
+	u32 why;		/* CHARIOT_WHY_WRITE or _FREE */
 	u64 gva, len;
 	u64 result;		/* what the function returns if it is not run */
 };

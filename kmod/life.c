@@ -20,6 +20,7 @@ static struct workqueue_struct *free_wq;
 static void domain_free(struct chariot_domain *dom)
 {
 	chariot_act_destroy(&dom->act);
+	chariot_gone_destroy(&dom->gone_back);
 	xa_destroy(&dom->exec);
 	xa_destroy(&dom->open);
 	kvfree(dom->ranges);
@@ -136,6 +137,7 @@ domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
 	xa_init_flags(&dom->open, XA_FLAGS_ACCOUNT);
 	dom->frames = RB_ROOT;
 	chariot_act_init(&dom->act);
+	chariot_gone_init(&dom->gone_back);
 	dom->act.defer = args->defer;
 	dom->tell_refused = 10000;
 	INIT_RCU_WORK(&dom->free, domain_free_work);

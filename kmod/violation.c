@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Violations: told, with the verdict on them.  Called by cross and emulate. */
+/* Violations: told, with the verdict on them.  Called by ask, cross and emulate. */
 #include "violation.h"
 #include "event.h"
 #include "stack.h"
@@ -16,8 +16,8 @@ static bool oops_would_panic(struct chariot_domain *dom, struct kvm_vcpu *vcpu)
 	       count & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK);
 }
 
-static void fill(struct chariot_event *ev, struct chariot_domain *dom,
-		 struct chariot_vcpu *vs, struct kvm_vcpu *vcpu)
+static void fill_where(struct chariot_event *ev, struct chariot_domain *dom,
+		       struct chariot_vcpu *vs, struct kvm_vcpu *vcpu)
 {
 	u64 slot;
 
@@ -32,6 +32,22 @@ static void fill(struct chariot_event *ev, struct chariot_domain *dom,
 		ev->u.violation.caller =
 			chariot_find_caller(dom, vs->entry,
 					    ev->u.violation.rsp, &slot);
+}
+
+void chariot_violation_fill(struct chariot_event *ev, struct chariot_domain *dom,
+			    struct chariot_vcpu *vs, struct kvm_vcpu *vcpu,
+			    const struct chariot_violation *v)
+{
+	fill_where(ev, dom, vs, vcpu);
+	ev->u.violation.why = v->why;
+	ev->u.violation.len = v->len;
+	ev->u.violation.gva = v->gva;
+	ev->u.violation.gpa = v->gpa;
+	if (v->bytes)
+		memcpy(ev->u.violation.bytes, v->bytes,
+		       min_t(u32, v->len, sizeof(ev->u.violation.bytes)));
+	if (v->gva)
+		chariot_domain_near(dom, v->gva, ev->u.violation.near);
 }
 
 u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
@@ -52,19 +68,10 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	if (verdict == CHARIOT_VERDICT_OOPS && oops_would_panic(dom, vcpu))
 		verdict = CHARIOT_VERDICT_SKIP;
 	dom->stats.violations++;
-	if (v->why != CHARIOT_WHY_WRITE)
+	if (v->why != CHARIOT_WHY_WRITE && v->why != CHARIOT_WHY_FREE)
 		dom->stats.bad_control_flow++;
-	fill(&ev, dom, vs, vcpu);
+	chariot_violation_fill(&ev, dom, vs, vcpu, v);
 	ev.verdict = verdict;
-	ev.u.violation.why = v->why;
-	ev.u.violation.len = v->len;
-	ev.u.violation.gva = v->gva;
-	ev.u.violation.gpa = v->gpa;
-	if (v->bytes)
-		memcpy(ev.u.violation.bytes, v->bytes,
-		       min_t(u32, v->len, sizeof(ev.u.violation.bytes)));
-	if (v->gva)
-		chariot_domain_near(dom, v->gva, ev.u.violation.near);
 	trace_chariot_violation(dom->nr, ev.u.violation.rip, v->gva, v->len,
 				v->why, verdict);
 	if (verdict == CHARIOT_VERDICT_PAUSE)
@@ -79,7 +86,7 @@ void chariot_unemulated(struct chariot_domain *dom, struct chariot_vcpu *vs,
 {
 	struct chariot_event ev = { .type = CHARIOT_EV_UNEMULATED };
 
-	fill(&ev, dom, vs, vcpu);
+	fill_where(&ev, dom, vs, vcpu);
 	ev.u.violation.gpa = gpa;
 	dom->stats.unemulated_grants++;
 	chariot_event_send(dom->vm, &ev, NULL);

@@ -22,6 +22,10 @@ struct chariot_violation {
  */
 u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		      struct kvm_vcpu *vcpu, const struct chariot_violation *v);
+/* The event's part that tells what happened. */
+void chariot_violation_fill(struct chariot_event *ev, struct chariot_domain *dom,
+			    struct chariot_vcpu *vs, struct kvm_vcpu *vcpu,
+			    const struct chariot_violation *v);
 /* Tell that a page was opened since KVM cannot emulate the instruction. */
 void chariot_unemulated(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			struct kvm_vcpu *vcpu, u64 gpa);

@@ -21,6 +21,7 @@
 #include <linux/chariot.h>
 
 #include "act.h"
+#include "gone.h"
 #include "guest.h"
 #include "kvm.h"
 
@@ -62,11 +63,20 @@ struct chariot_entry {
 	u32 nr_locks;
 	struct chariot_held locks[32];
 	/* Objects that it got beside its arguments; the last ones. */
-	u32 nr_got;
+	u32 nr_got, nr_past, nr_lent;
+	u64 when;		/* it was called, by the domain's clock */
+	/* From here on not cleared. */
 	struct {
 		u64 at;
 		const struct chariot_op *op;	/* what its sub says of them */
 	} got[64];
+	struct {		/* functions that it has called, the last ones (ask.c) */
+		u64 fn, args[6], result;
+		u64 when;	/* by the domain's clock */
+	} past[24];
+	struct {		/* granted for the call */
+		u64 gva, len;
+	} lent[8];
 };
 
 /* Driver code that waits on a stack: for a function that it has called, or for
@@ -78,6 +88,7 @@ struct chariot_frame {
 	bool interrupt;
 	bool tail;		/* then it returns to the kernel at once */
 	u64 rip, rsp;		/* when the driver runs again */
+	u64 fn;			/* that was called; 0: an interrupt, or not known */
 	u64 left;		/* rsp of kernel code in the driver's view that left
 				 * it: @rip, @rsp are a guess from the stack; or 0 */
 	u64 park;		/* @rip is the domain's "ret", which goes on there; 0: no */
@@ -133,9 +144,13 @@ struct chariot_domain {
 		u64 fn, arg, undo;
 	} once[8];			/* done already: CHARIOT_STAND_IN_ONCE */
 
+	struct chariot_gone gone_back;	/* what it has freed */
+	u64 clock;			/* calls, returns and frees so far */
 	struct rb_root frames;		/* frame.c */
 	u64 nr_frames;
 	u64 run_pages;			/* granted by the gate that runs */
+	u32 ask_misses;			/* questions that were of no use, less with time */
+	unsigned long ask_since;	/* jiffies */
 	struct chariot_stats stats;
 	bool gone;			/* dropped: in vm->gone until vm->lock is free */
 	struct list_head gone_node;
@@ -169,6 +184,10 @@ struct chariot_vcpu {
 	u64 found, found_len;		/* what an argument granted last */
 	struct chariot_storm storm;
 
+	struct {
+		u64 rip, gva;
+		u32 len, why;
+	} asked;			/* last, and not yet looked at the answer */
 	u64 wait_seq;			/* event that it waits for, 0: none */
 	bool wait_done;
 	unsigned long wait_until;	/* jiffies */

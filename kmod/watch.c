@@ -59,8 +59,8 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 	} else if (!(w->flags & CHARIOT_WATCH_LOAD)) {
 		load_disarm(vm);
 	}
-	vm->watch &= ~CHARIOT_WATCH_KERNEL;
-	vm->watch |= w->flags & CHARIOT_WATCH_KERNEL;
+	vm->watch &= ~(CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_ASK);
+	vm->watch |= w->flags & (CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_ASK);
 	vm->watcher = vm->watch ? h->id : 0;
 	if (w->flags)
 		vm->timeout_ms = w->timeout_ms;

@@ -67,9 +67,11 @@ static int fails(int fd, unsigned long cmd, void *arg, int err)
 	return ioctl(fd, cmd, arg) == -1 && errno == err;
 }
 
+static unsigned int first_size(unsigned long cmd);
+
 static void test_argsz(int fd, const struct call *c)
 {
-	union any a = { .argsz = c->size - 1 };
+	union any a = { .argsz = first_size(c->cmd) - 1 };
 
 	ok(fails(fd, c->cmd, &a, EINVAL), "%s: argsz too small", c->name);
 	memset(&a, 0, sizeof(a));
@@ -201,6 +203,14 @@ static const struct shape {
 #undef S
 };
 #define NR_SHAPES (sizeof(shapes) / sizeof(*shapes))
+
+static unsigned int first_size(unsigned long cmd)
+{
+	for (unsigned int i = 0; i < NR_SHAPES; i++)
+		if (shapes[i].cmd == cmd)
+			return shapes[i].first;
+	return 0;
+}
 
 #define MORE	64		/* bytes that a newer structure has behind */
 #define CANARY	0xa5
@@ -489,6 +499,19 @@ static void test_create(int fd)
 				  .phase = CHARIOT_PHASE_POST };
 	CREATE(EINVAL, "revoke of a length after the call", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_REVOKE,
+				  .flags = CHARIOT_REVOKE_FREE,
+				  .phase = CHARIOT_PHASE_POST };
+	CREATE(EINVAL, "free after the call", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_REVOKE,
+				  .flags = CHARIOT_REVOKE_FREE,
+				  .map = CHARIOT_MAP_PERCPU };
+	CREATE(EINVAL, "free of what each CPU has", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
+	op = (struct chariot_op){ .op = CHARIOT_OP_REVOKE, .flags = 2 };
+	CREATE(EINVAL, "revoke with an unknown flag", .nr_ops = 1,
+	       .ops = (__u64)(unsigned long)&op);
 	op = (struct chariot_op){ .op = CHARIOT_OP_CHECK,
 				  .phase = CHARIOT_PHASE_POST };
 	CREATE(EINVAL, "check after the call", .nr_ops = 1,
@@ -553,6 +576,42 @@ static void test_watch(int fd, int fd2)
 	c.seq = 0;
 	ok(fails(fd, CHARIOT_CONTINUE, &c, ENOENT), "continue: event 0");
 	(void)fd2;
+}
+
+/* Grants by evidence, and what is asked about the vCPU that waits for it. */
+static void test_evidence(int fd)
+{
+	struct chariot_value row[4];
+	struct chariot_given q = {
+		.argsz = sizeof(q), .nr = 4, .buf = (__u64)(unsigned long)row,
+	};
+	struct chariot_grant g;
+
+#define GRANT(err, what, ...) do {					\
+	g = (struct chariot_grant){ .argsz = sizeof(g), .domain = 1,	\
+		.gva = 1ull << 63, .len = 8, __VA_ARGS__ };		\
+	ok(fails(fd, CHARIOT_GRANT, &g, err), "grant: " what);		\
+} while (0)
+	GRANT(EINVAL, "revoke for a call",
+	      .flags = CHARIOT_GRANT_REVOKE | CHARIOT_GRANT_CALL, .len = 0);
+	GRANT(EINVAL, "for a call, without evidence",
+	      .flags = CHARIOT_GRANT_CALL, .source = CHARIOT_SRC_RULE, .seq = 1);
+	GRANT(EINVAL, "nothing for a call", .flags = CHARIOT_GRANT_CALL,
+	      .source = CHARIOT_SRC_EVIDENCE, .seq = 1, .len = 0);
+	GRANT(EINVAL, "an event, and no call", .source = CHARIOT_SRC_EVIDENCE,
+	      .seq = 1);
+	GRANT(EINVAL, "a rule with a gate", .source = CHARIOT_SRC_RULE, .gate = 1);
+	GRANT(ENOENT, "for a call, no such domain", .flags = CHARIOT_GRANT_CALL,
+	      .source = CHARIOT_SRC_EVIDENCE, .seq = 1);
+#undef GRANT
+	ok(fails(fd, CHARIOT_GIVEN, &q, ENOENT), "given: event 0");
+	q.seq = 12345;
+	ok(fails(fd, CHARIOT_GIVEN, &q, ENOENT), "given: nobody waits for it");
+	q.nr = 4097;
+	ok(fails(fd, CHARIOT_GIVEN, &q, EINVAL), "given: too many rows");
+	q.nr = 4;
+	q.reserved = 1;
+	ok(fails(fd, CHARIOT_GIVEN, &q, EINVAL), "given: reserved");
 }
 
 static void test_events(int fd, int fd2)
@@ -642,6 +701,7 @@ int main(int argc, char **argv)
 	test_domain_calls(fd);
 	test_create(fd);
 	test_mem(fd);
+	test_evidence(fd);
 	test_watch(fd, fd2);
 	test_events(fd, fd2);
 	storm_fd = fd;

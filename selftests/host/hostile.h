@@ -74,6 +74,12 @@ void test_swap(void);
 void test_rom(void);
 void test_nx_huge(void);
 
+/* ask.c */
+void test_ask(void);
+void test_ask_left(void);
+void test_ask_flood(void);
+void test_ask_free(void);
+
 /* size.c */
 void test_sizes(void);
 

@@ -34,6 +34,7 @@ union any {
 	struct chariot_domain_info domain_info;
 	struct chariot_grant grant;
 	struct chariot_act_read act_read;
+	struct chariot_given given;
 	struct chariot_stats stats;
 	char bytes[8192];		/* more than any @argsz that is allowed */
 	uint64_t words[1024];
@@ -131,7 +132,8 @@ static void fill_mem(struct world *w, struct rng *r, union any *a)
 static void fill_watch(struct world *w, struct rng *r, union any *a)
 {
 	(void)w;
-	a->flags = some_flags(r, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD);
+	a->flags = some_flags(r, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD |
+				 CHARIOT_WATCH_ASK);
 	a->watch.timeout_ms = one_in(r, 8) ? rng64(r) : 1 + below(r, 100);
 	a->watch.load_gva = some_gva(r);
 	a->watch.cr3 = PML4;
@@ -173,11 +175,24 @@ static void fill_domain_info(struct world *w, struct rng *r, union any *a)
 static void fill_grant(struct world *w, struct rng *r, union any *a)
 {
 	(void)w;
-	a->flags = one_in(r, 3) ? CHARIOT_GRANT_REVOKE : some_flags(r, 0);
+	a->flags = one_in(r, 3) ? CHARIOT_GRANT_REVOKE :
+				  some_flags(r, CHARIOT_GRANT_CALL);
 	a->grant.domain = some_domain(r);
 	a->grant.source = one_in(r, 8) ? below(r, 16) : CHARIOT_SRC_RULE;
 	a->grant.gva = some_gva(r);
 	a->grant.len = a->flags & CHARIOT_GRANT_REVOKE ? 0 : some_len(r);
+	if (one_in(r, 3))
+		a->grant.source = CHARIOT_SRC_EVIDENCE;
+	if (a->flags & CHARIOT_GRANT_CALL)
+		a->grant.seq = below(r, 64);
+}
+
+/* Rows for nobody: the answer is in how many. */
+static void fill_given(struct world *w, struct rng *r, union any *a)
+{
+	(void)w;
+	a->given.seq = below(r, 64);
+	a->given.nr = below(r, 4098);
 }
 
 static void fill_act_read(struct world *w, struct rng *r, union any *a)
@@ -433,6 +448,7 @@ static const struct call {
 	C(8, GRANT, chariot_grant, fill_grant),
 	C(4, ACT_READ, chariot_act_read, fill_act_read),
 	C(2, STATS, chariot_stats, fill_stats),
+	C(3, GIVEN, chariot_given, fill_given),
 	F(1, "close", do_close),
 	F(4, "read", do_read),
 	F(1, "poll", do_poll),

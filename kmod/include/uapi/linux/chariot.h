@@ -156,6 +156,11 @@ struct chariot_mem {
  *   the guest: the page of @load_gva cannot be executed but in a view of its own.
  *   So a call from the same page is not seen.
  *
+ * ASK: before a driver's write to an address that nothing allows is a violation,
+ *   and before a function is called that would give back what the driver does not
+ *   have, the vCPU waits, and an ASK event is sent.  What CHARIOT_GRANT has added
+ *   when it goes on is allowed; else it is a violation.
+ *
  * A waiting vCPU goes on after CHARIOT_CONTINUE, or after @timeout_ms (an
  * ERROR event tells).  EFAULT: @load_gva is not mapped, or not executable; EEXIST:
  * a driver's text is there.
@@ -170,6 +175,7 @@ struct chariot_watch {
 };
 #define CHARIOT_WATCH_KERNEL	(1U << 0)
 #define CHARIOT_WATCH_LOAD	(1U << 1)
+#define CHARIOT_WATCH_ASK	(1U << 2)
 
 /* CHARIOT_CONTINUE: let the vCPU go on that waits for event @seq. */
 struct chariot_continue {
@@ -252,7 +258,7 @@ struct chariot_op {
 	__u16 stride;			/* WALK: bytes from one element to the next */
 	__u32 len_shift;		/* 0..63 */
 	__u32 flags;			/* WALK: CHARIOT_WALK_NOW; CHECK: CHARIOT_CHECK_IN();
-					 * else 0 */
+					 * REVOKE: CHARIOT_REVOKE_FREE; else 0 */
 };
 enum {
 	CHARIOT_OP_GRANT,		/* [base, base + len) belongs to the domain */
@@ -284,6 +290,9 @@ enum {
 						 * into an object of the domain, in the
 						 * same one */
 #define CHARIOT_CHECK_IN_OF(flags) (((flags) >> 4) - 1U)	/* that n, of flags but 0 */
+#define CHARIOT_REVOKE_FREE	(1U << 0)	/* REVOKE: for good: it is a violation (WHY_FREE),
+						 * if whoever is asked (watch ASK) does not say
+						 * that the driver has it.  PRE, MAP_NONE. */
 #define CHARIOT_WALK_NOW	(1U << 0)	/* entry: HAND and LEND of each
 						 * element when the driver is called,
 						 * and not when it writes */
@@ -541,16 +550,53 @@ struct chariot_domain_info {
 	__u64 reserved[3];
 };
 
-/* CHARIOT_GRANT: add [gva, gva + len) to a domain's ACT, or revoke. */
+/*
+ * CHARIOT_GRANT: add [gva, gva + len) to a domain's ACT, or revoke.  With CALL it is
+ * not entered there, and granted until the driver's function returns that ASK event
+ * @seq is about (ENOENT: nobody waits for it, or no function runs); the last 8.
+ */
 struct chariot_grant {
 	__u32 argsz;
-	__u32 flags;			/* CHARIOT_GRANT_REVOKE or 0 */
+	__u32 flags;			/* CHARIOT_GRANT_* */
 	__u32 domain;
-	__u32 source;			/* CHARIOT_SRC_RULE or CHARIOT_SRC_LEARNED */
+	__u32 source;			/* CHARIOT_SRC_RULE, _LEARNED or _EVIDENCE */
 	__u64 gva;
 	__u64 len;			/* 0 with REVOKE */
+	__u64 seq;			/* CALL: of the ASK event; else 0 */
+	__u64 gate, site;		/* EVIDENCE: as in struct chariot_object; else 0 */
 };
 #define CHARIOT_GRANT_REVOKE	(1U << 0)
+#define CHARIOT_GRANT_CALL	(1U << 1)
+
+/*
+ * CHARIOT_GIVEN: what the kernel has given to the driver's functions that run or wait
+ * on the stack of the vCPU that waits for ASK event @seq; the innermost first.
+ * Returns the number of rows filled.  ENOENT: no vCPU waits for it.
+ */
+struct chariot_value {
+	__u64 value;
+	__u64 fn;			/* gva of the function that is meant by @kind */
+	__u32 kind;			/* CHARIOT_GIVEN_* */
+	__u32 arg;			/* ARG, OUT: 0..5 */
+};
+enum {
+	CHARIOT_GIVEN_ARG,		/* the driver's function @fn was called with it */
+	CHARIOT_GIVEN_RET,		/* the kernel's function @fn has returned it, one of
+					 * the last 24 */
+	CHARIOT_GIVEN_OUT,		/* ... was called with it, an address of the stack, and
+					 * may have stored something there */
+	CHARIOT_GIVEN_STACK,		/* stack pointer of the kernel's function that has called
+					 * the driver; @fn: where it goes on there */
+	CHARIOT_NR_GIVENS
+};
+struct chariot_given {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u64 seq;
+	__u32 nr;			/* rows that @buf has room for, at most 4096 */
+	__u32 reserved;
+	__u64 buf;			/* struct chariot_value[] */
+};
 
 /* CHARIOT_ACT_READ: the ACT by address.  Returns the number of rows filled. */
 struct chariot_object {
@@ -572,6 +618,7 @@ enum {
 	CHARIOT_SRC_LEARNED,
 	CHARIOT_SRC_FREED,		/* the driver's until so many others are freed:
 					 * chariot_domain_create.defer */
+	CHARIOT_SRC_EVIDENCE,		/* found to be the driver's, after an ASK event */
 	CHARIOT_NR_SRCS
 };
 struct chariot_act_read {
@@ -589,7 +636,7 @@ struct chariot_act_read {
  *
  * This is the one list of the counters: X(name, exit, what it counts), where @exit
  * is 1 if each one has been an exit (a second-stage fault) of its own.  Their order
- * is that of the structure: new ones come last, the first in place of @reserved2.
+ * is that of the structure: new ones come last.
  *
  * @beside also counts what an exception interrupts there.  The sum of what has an
  * exit of its own is at most @exits + @ahead: a fault can come again, or find that
@@ -622,7 +669,9 @@ struct chariot_act_read {
 	X(faults, 0, "times the driver has failed")			\
 	X(refused, 0, "calls of a driver that had failed")		\
 	X(recoveries, 0, "times it was loaded again after that")	\
-	X(down_ms, 0, "milliseconds without it")
+	X(down_ms, 0, "milliseconds without it")			\
+	X(asked, 1, "times evidence was asked for")			\
+	X(evidence, 0, "objects granted by evidence")
 
 struct chariot_stats {
 	__u32 argsz;
@@ -633,7 +682,6 @@ struct chariot_stats {
 #define CHARIOT_COUNTER(name, exit, text)	__u64 name;
 	CHARIOT_COUNTERS(CHARIOT_COUNTER)
 #undef CHARIOT_COUNTER
-	__u64 reserved2[1];
 };
 
 /* CHARIOT_POST: send a REQUEST event to the other handles of this VM. */
@@ -690,6 +738,7 @@ struct chariot_audit {
 #define CHARIOT_GRANT		_IO(CHARIOT_IOC, 0x24)	/* in: chariot_grant */
 #define CHARIOT_ACT_READ	_IO(CHARIOT_IOC, 0x25)	/* in, out: chariot_act_read */
 #define CHARIOT_STATS		_IO(CHARIOT_IOC, 0x26)	/* in, out: chariot_stats */
+#define CHARIOT_GIVEN		_IO(CHARIOT_IOC, 0x27)	/* in: chariot_given */
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -719,9 +768,13 @@ enum {
 					 * it is all that is told, else a VIOLATION is
 					 * before it. */
 	CHARIOT_EV_RECOVERED,		/* u.name: it has been loaded again */
+	CHARIOT_EV_ASK,			/* u.violation: is it one?  Waits; only the handle is
+					 * told that has asked for it (watch ASK) */
 	CHARIOT_NR_EVENTS
 };
 #define CHARIOT_EV_WAITS	(1U << 0)	/* a vCPU waits for CHARIOT_CONTINUE */
+#define CHARIOT_EV_GAVE_BACK	(1U << 1)	/* ASK: the driver has freed what is there (the last
+						 * 8192), and not got since */
 
 enum {
 	CHARIOT_WHY_WRITE,		/* a write that no grant covers */
@@ -741,6 +794,8 @@ enum {
 					 * it has called; rip: where the driver was */
 	CHARIOT_WHY_ATOMIC,		/* a call of a function that sleeps (gva), with a
 					 * spin lock held or in an interrupt */
+	CHARIOT_WHY_FREE,		/* a call of a function (caller: from where) that gives
+					 * back what the driver has given back (gva) */
 	CHARIOT_NR_WHYS
 };
 
@@ -751,7 +806,7 @@ struct chariot_event {
 	__u64 time_ns;			/* CLOCK_MONOTONIC */
 	__u32 vcpu;			/* ~0: none */
 	__u32 domain;			/* 0: none */
-	__u32 flags;			/* CHARIOT_EV_WAITS */
+	__u32 flags;			/* CHARIOT_EV_* */
 	__u32 verdict;			/* what was done: CHARIOT_VERDICT_* */
 	union {
 		struct {

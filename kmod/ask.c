@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Is it a violation?  Asked of who knows the guest's bookkeeping.
+ * Called by access, cross, dev and emulate.
+ */
+#include "ask.h"
+#include "event.h"
+#include "frame.h"
+#include "stack.h"
+
+/* What is no use costs the host time: so many in a row, then one each MISS_JIFFIES. */
+#define MAX_MISSES	256
+#define MISS_JIFFIES	(HZ / 50 ?: 1)
+
+static bool has_answer(struct chariot_vcpu *vs, u64 rip,
+		       const struct chariot_violation *v)
+{
+	bool same = vs->asked.rip == rip && vs->asked.gva == v->gva &&
+		    vs->asked.len == v->len && vs->asked.why == v->why;
+
+	memset(&vs->asked, 0, sizeof(vs->asked));
+	return same;
+}
+
+/* That one was a violation. */
+static void missed(struct chariot_domain *dom)
+{
+	if (!dom->ask_misses)
+		dom->ask_since = jiffies;
+	dom->ask_misses++;
+}
+
+static bool has_patience(struct chariot_domain *dom)
+{
+	unsigned long back = (jiffies - dom->ask_since) / MISS_JIFFIES;
+
+	if (back) {
+		dom->ask_misses -= min_t(unsigned long, back, dom->ask_misses);
+		dom->ask_since = jiffies;
+	}
+	return dom->ask_misses < MAX_MISSES;
+}
+
+enum chariot_answer chariot_ask(struct chariot_domain *dom,
+				struct chariot_vcpu *vs, struct kvm_vcpu *vcpu,
+				const struct chariot_violation *v)
+{
+	struct chariot_event ev = { .type = CHARIOT_EV_ASK };
+	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
+
+	lockdep_assert_held(&dom->vm->lock);
+	if (!(dom->vm->watch & CHARIOT_WATCH_ASK) || v->no_pause || !v->gva)
+		return CHARIOT_ASK_NOBODY;
+	if (has_answer(vs, rip, v)) {
+		missed(dom);
+		return CHARIOT_ASK_NO;
+	}
+	if (!has_patience(dom))
+		return CHARIOT_ASK_NOBODY;
+	vs->asked.rip = rip;
+	vs->asked.gva = v->gva;
+	vs->asked.len = v->len;
+	vs->asked.why = v->why;
+	dom->stats.asked++;
+	chariot_violation_fill(&ev, dom, vs, vcpu, v);
+	ev.verdict = dom->verdict;
+	if (chariot_gone_has(&dom->gone_back, v->gva, v->len ?: 1))
+		ev.flags |= CHARIOT_EV_GAVE_BACK;
+	chariot_wait_begin(dom->vm, vs, &ev);
+	return CHARIOT_ASK_WAIT;
+}
+
+/* ---- what the answer is looked for in ------------------------------------ */
+
+void chariot_ask_returned(struct chariot_domain *dom, struct chariot_entry *e,
+			  u64 fn, const u64 args[6], u64 result)
+{
+	u32 i = e->nr_past++ % ARRAY_SIZE(e->past);
+
+	e->past[i].fn = fn;
+	e->past[i].result = result;
+	e->past[i].when = ++dom->clock;
+	memcpy(e->past[i].args, args, sizeof(e->past[i].args));
+}
+
+struct rows {
+	struct chariot_domain *dom;
+	struct chariot_value *row;
+	u32 nr, max;
+};
+
+/* What it has freed since it was given is no more than an address. */
+static void add(struct rows *r, u32 kind, u32 arg, u64 value, u64 fn, u64 when)
+{
+	if (r->nr < r->max && !chariot_gone_after(&r->dom->gone_back, value, when))
+		r->row[r->nr++] = (struct chariot_value){
+			.value = value, .fn = fn, .kind = kind, .arg = arg,
+		};
+}
+
+static void add_past(struct rows *r, const struct chariot_entry *e, u64 low)
+{
+	u32 i, j, n, nr = min_t(u32, e->nr_past, ARRAY_SIZE(e->past));
+
+	for (n = 1; n <= nr; n++) {
+		i = (e->nr_past - n) % ARRAY_SIZE(e->past);
+		add(r, CHARIOT_GIVEN_RET, 0, e->past[i].result, e->past[i].fn,
+		    e->past[i].when);
+		for (j = 0; j < 6; j++)
+			if (e->past[i].args[j] - low < e->slot - low)
+				add(r, CHARIOT_GIVEN_OUT, j, e->past[i].args[j],
+				    e->past[i].fn, e->past[i].when);
+	}
+}
+
+static void add_entry(struct rows *r, struct chariot_entry *e)
+{
+	u32 i;
+
+	for (i = 0; i < 6; i++)
+		add(r, CHARIOT_GIVEN_ARG, i, e->args[i], e->rip, e->when);
+	add_past(r, e, chariot_entry_base(r->dom, e));
+	add(r, CHARIOT_GIVEN_STACK, 0, e->slot + 8, e->ret, e->when);
+}
+
+static struct chariot_vcpu *asking(struct chariot_vm *vm, u64 seq)
+{
+	struct chariot_vcpu *vs;
+	unsigned long i;
+
+	lockdep_assert_held(&vm->lock);
+	if (seq)
+		xa_for_each(&vm->vcpus, i, vs)
+			if (vs->wait_seq == seq)
+				return vs;
+	return NULL;
+}
+
+int chariot_ask_given(struct chariot_vm *vm, u64 seq, struct chariot_value *row,
+		      u32 max)
+{
+	struct chariot_vcpu *vs = asking(vm, seq);
+	struct chariot_domain *dom = vs ? chariot_domain_of(vm, vs->view) : NULL;
+	struct rows r = { dom, row, 0, max };
+	struct chariot_entry *e;
+	struct chariot_frame *f;
+	u64 size;
+
+	if (!dom || !vs->entry)
+		return -ENOENT;
+	e = vs->entry;
+	size = chariot_stack_size(dom);
+	add_entry(&r, e);
+	for_each_frame(f, dom, e->slot, e->slot + size)
+		if (f->entry && f->entry->slot > e->slot &&
+		    f->entry->slot - e->slot < size)
+			add_entry(&r, f->entry);
+	return r.nr;
+}
+
+/* ---- what was found for the call ------------------------------------------ */
+
+int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len)
+{
+	struct chariot_vcpu *vs = asking(dom->vm, seq);
+	struct chariot_entry *e = vs ? vs->entry : NULL;
+	u32 i;
+
+	if (!e || vs->view != dom->nr)
+		return -ENOENT;
+	i = e->nr_lent++ % ARRAY_SIZE(e->lent);
+	e->lent[i].gva = gva;
+	e->lent[i].len = len;
+	dom->stats.evidence++;
+	return 0;
+}
+
+bool chariot_ask_lent(const struct chariot_entry *e, u64 gva, u64 len)
+{
+	u32 i;
+
+	for (i = 0; i < min_t(u32, e->nr_lent, ARRAY_SIZE(e->lent)); i++)
+		if (gva >= e->lent[i].gva && len <= e->lent[i].len &&
+		    gva - e->lent[i].gva <= e->lent[i].len - len)
+			return true;
+	return false;
+}

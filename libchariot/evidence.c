@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Evidence that a driver may write somewhere (evidence.h).
+ *
+ * All that is looked at is guest memory, and may hold anything: it can make us grant
+ * the guest's driver more of the guest, and nothing else.  Each search is bounded in
+ * bytes and objects.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "evidence.h"
+#include "object.h"
+
+#define MAX_GIVEN	512		/* rows */
+#define MAX_OWNED	4096		/* objects of the ACT for one read */
+#define SCAN_GIVEN	(64UL << 10)	/* bytes of one object that was given */
+#define SCAN_OWNED	(1UL << 20)	/* of one of its own */
+#define SCAN_ALL	(16UL << 20)	/* for one question */
+#define SCAN_DEEP	16384		/* objects that its own ones lead to */
+#define NR_PAGES	1024		/* of guest memory that are kept, for one question */
+
+struct page {
+	uint64_t gpa;			/* + 1: 0 is none */
+	uint8_t bytes[PAGE_SIZE];
+};
+
+struct evidence {
+	struct chariot_vm *vm;
+	struct object_index *x;
+	struct chariot_space space;	/* with the pages */
+	struct page *pages;
+	uint64_t page_struct_size;
+	struct chariot_value given[MAX_GIVEN];
+	struct chariot_object owned[MAX_OWNED];
+};
+
+/* ---- guest memory, each page of it read once ------------------------------ */
+
+static const uint8_t *page_at(struct evidence *e, uint64_t gpa)
+{
+	struct page *p = &e->pages[gpa >> PAGE_SHIFT & (NR_PAGES - 1)];
+	const struct chariot_space *s = &e->vm->space;
+	int err;
+
+	gpa &= PAGE_MASK;
+	if (p->gpa == gpa + 1)
+		return p->bytes;
+	p->gpa = 0;
+	err = s->ops->read(s->ctx, gpa, p->bytes, PAGE_SIZE);
+	if (err)
+		return err_null(err);
+	p->gpa = gpa + 1;
+	return p->bytes;
+}
+
+static int read_pages(void *ctx, uint64_t gpa, void *buf, size_t len)
+{
+	const uint8_t *bytes;
+	size_t n;
+
+	for (; len; gpa += n, buf = (char *)buf + n, len -= n) {
+		n = PAGE_SIZE - (gpa & ~PAGE_MASK);
+		if (n > len)
+			n = len;
+		bytes = page_at(ctx, gpa);
+		if (!bytes)
+			return -errno;
+		memcpy(buf, bytes + (gpa & ~PAGE_MASK), n);
+	}
+	return 0;
+}
+
+static int write_nothing(void *ctx, uint64_t gpa, const void *buf, size_t len)
+{
+	return -EROFS;
+}
+
+static const struct chariot_mem_ops page_ops = {
+	.sz = sizeof(page_ops), .read = read_pages, .write = write_nothing,
+};
+
+static void forget_pages(struct evidence *e)
+{
+	e->space = e->vm->space;
+	e->space.ops = &page_ops;
+	e->space.ctx = e;
+	for (size_t i = 0; i < NR_PAGES; i++)
+		e->pages[i].gpa = 0;
+}
+
+/* ---- a question ----------------------------------------------------------- */
+
+struct question {
+	struct evidence *e;
+	const struct chariot_event *ev;
+	uint64_t gva, len;
+	struct object target;
+	bool any;			/* whatever it is */
+	bool count;			/* a reference count or lock in it: that alone */
+	size_t nr_given;
+	size_t left;			/* bytes to scan */
+	/* found: */
+	const struct chariot_value *by;	/* what led there; NULL: */
+	uint64_t at;			/* the place of its own where the pointer is */
+	bool through;			/* not itself, but what is in the object */
+};
+
+static bool within(uint64_t start, uint64_t size, uint64_t gva, uint64_t len)
+{
+	return gva - start < size && len <= size - (gva - start);
+}
+
+/* Does a pointer of this value lead to the target? */
+static bool leads(const struct question *q, uint64_t v)
+{
+	const struct object *o = &q->target;
+
+	if (v - o->start < o->len)
+		return true;
+	if (o->kind == OBJECT_PERCPU)
+		return v - (o->start - o->cpu_offset) < o->len;
+	/* Its pages, by their descriptors; in an sg list with flags. */
+	return o->kind == OBJECT_PAGES && o->page &&
+	       v - o->page < o->len / PAGE_SIZE *
+			     q->e->page_struct_size;
+}
+
+static bool is_pointer(uint64_t v)
+{
+	return v >= KERNEL_HALF && v < (uint64_t)-4095;
+}
+
+/* Each word of [gva, gva + len); true: @fn wants no more. */
+typedef bool (*word_fn)(struct question *q, uint64_t at, uint64_t v);
+
+static bool scan(struct question *q, uint64_t gva, uint64_t len, uint64_t max,
+		 word_fn fn)
+{
+	uint64_t words[PAGE_SIZE / 8], end;
+	size_t n;
+
+	if (len > max)
+		len = max;
+	if (len > q->left)
+		len = q->left;
+	q->left -= len;
+	end = gva + len;
+	for (gva = (gva + 7) & ~7ULL; gva < end; gva += n) {
+		n = PAGE_SIZE - (gva & ~PAGE_MASK);
+		if (n > end - gva)
+			n = end - gva;
+		if (n < 8)
+			return false;
+		if (chariot_space__read(&q->e->space, gva, words, n & ~7UL))
+			continue;
+		for (size_t i = 0; i < n / 8; i++)
+			if (fn(q, gva + 8 * i, words[i]))
+				return true;
+	}
+	return false;
+}
+
+static bool word_leads(struct question *q, uint64_t at, uint64_t v)
+{
+	if (!v || !leads(q, v))
+		return false;
+	q->at = at;
+	return true;
+}
+
+/* The object at @v has a pointer to the target. */
+static bool object_leads(struct question *q, uint64_t v, uint64_t max)
+{
+	struct object o;
+
+	return is_pointer(v) && !object_at(q->e->x, &q->e->space, v, &o) &&
+	       o.never == OBJECT_MAY && o.kind != OBJECT_PAGE_STRUCT &&
+	       scan(q, o.start, o.len, max, word_leads);
+}
+
+/* ---- what the kernel has given to the functions that run ------------------ */
+
+static uint64_t value_of(struct question *q, const struct chariot_value *g)
+{
+	uint64_t v = g->value;
+
+	if (g->kind == CHARIOT_GIVEN_STACK)
+		return 0;
+	if (g->kind == CHARIOT_GIVEN_OUT &&
+	    (g->value & 7 || space_read_uint(&q->e->space, g->value, 8, &v)))
+		return 0;
+	return v;
+}
+
+static bool was_given(struct question *q)
+{
+	struct evidence *e = q->e;
+	uint64_t v;
+
+	for (size_t i = 0; i < q->nr_given; i++) {
+		v = value_of(q, &e->given[i]);
+		if (v && leads(q, v)) {
+			q->by = &e->given[i];
+			return true;
+		}
+	}
+	for (size_t i = 0; i < q->nr_given; i++) {
+		v = value_of(q, &e->given[i]);
+		if (v && object_leads(q, v, SCAN_GIVEN)) {
+			q->by = &e->given[i];
+			q->through = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- what the driver has -------------------------------------------------- */
+
+static int read_owned(struct question *q, uint64_t *start)
+{
+	struct chariot_act_read r = {
+		.argsz = sizeof(r), .domain = q->ev->domain,
+		.nr = MAX_OWNED, .start = *start,
+		.buf = (uintptr_t)q->e->owned,
+	};
+	int n = vm_call(q->e->vm->fd, CHARIOT_ACT_READ, &r);
+
+	*start = r.start;
+	return n;
+}
+
+static bool each_owned(struct question *q, word_fn fn)
+{
+	const struct chariot_object *o;
+	uint64_t start = 0;
+	int n;
+
+	do {
+		n = read_owned(q, &start);
+		for (int i = 0; i < n; i++) {
+			o = &q->e->owned[i];
+			if (o->source != CHARIOT_SRC_FREED &&
+			    o->source != CHARIOT_SRC_STACK &&
+			    scan(q, o->gva, o->len, SCAN_OWNED, fn))
+				return true;
+		}
+	} while (n > 0 && start && q->left);
+	return false;
+}
+
+/* A reference count is behind the pointers that it has: one more step. */
+static bool word_object_leads(struct question *q, uint64_t at, uint64_t v)
+{
+	if (!is_pointer(v) || !object_leads(q, v, PAGE_SIZE))
+		return false;
+	q->at = at;
+	q->through = true;
+	return true;
+}
+
+static bool has_it(struct question *q)
+{
+	if (each_owned(q, word_leads))
+		return true;
+	return (q->count || q->target.kind == OBJECT_PERCPU) &&
+	       each_owned(q, word_object_leads);
+}
+
+/*
+ * A pointer to what it has freed is stale, unless it was just given.  What it wants to
+ * free, and has not freed before, it may have: only the pointer is in a register.
+ */
+static bool is_held(struct question *q)
+{
+	bool gave_back = q->ev->flags & CHARIOT_EV_GAVE_BACK;
+
+	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
+		return !gave_back || was_given(q) || has_it(q);
+	return was_given(q) || (!gave_back && has_it(q));
+}
+
+/* ---- which object is it? --------------------------------------------------- */
+
+/* Has the driver named it when it was linked?  NULL: no. */
+static const struct chariot_symbol *find_import(const struct question *q)
+{
+	uint64_t rip = q->ev->u.violation.caller ?: q->ev->u.violation.rip;
+	const struct chariot_driver *d = vm_module_at(q->e->vm, rip);
+	const struct chariot_symbol *imports, *best = NULL;
+	size_t nr = 0;
+
+	imports = d ? chariot_driver__imports(d, &nr) : NULL;
+	for (size_t i = 0; i < nr; i++)
+		if (imports[i].gva <= q->gva &&
+		    within(q->target.start, q->target.len, imports[i].gva, 1) &&
+		    (!best || imports[i].gva > best->gva))
+			best = &imports[i];
+	return best;
+}
+
+/* A variable that another module exports: that one, and no more of the module. */
+static bool is_export(struct question *q)
+{
+	const struct chariot_symbol *import = find_import(q), *symbols;
+	const struct chariot_driver *other;
+	size_t nr = 0;
+
+	other = import ? vm_module_at(q->e->vm, q->gva) : NULL;
+	symbols = other ? chariot_driver__symbols(other, &nr) : NULL;
+	for (size_t i = 0; i < nr; i++) {
+		if (symbols[i].gva != import->gva || symbols[i].func ||
+		    !within(symbols[i].gva, symbols[i].size, q->gva, q->len))
+			continue;
+		q->target.start = symbols[i].gva;
+		q->target.len = symbols[i].size;
+		q->target.never = OBJECT_MAY;
+		snprintf(q->target.name, sizeof(q->target.name), "%s",
+			 symbols[i].name);
+		return true;
+	}
+	return false;
+}
+
+/* Of those of the instruction at @rip: lock, or an xchg, which needs none. */
+static bool is_locked(struct question *q, uint64_t rip)
+{
+	uint8_t code[16];
+
+	if (chariot_space__read(&q->e->space, rip, code, sizeof(code)))
+		return false;
+	for (size_t i = 0; i < sizeof(code); i++) {
+		if (code[i] == 0xf0 || code[i] == 0x86 || code[i] == 0x87)
+			return true;
+		if (!memchr("\x66\x67\x2e\x36\x3e\x26\x64\x65\xf2\xf3", code[i],
+			    10) && (code[i] & 0xf0) != 0x40)
+			return false;
+	}
+	return false;
+}
+
+static bool on_stack(struct question *q)
+{
+	const struct chariot_value *g;
+
+	for (size_t i = 0; i < q->nr_given; i++) {
+		g = &q->e->given[i];
+		if (g->kind == CHARIOT_GIVEN_STACK && q->gva >= g->value &&
+		    q->gva - g->value < 16384 &&
+		    !object_on_stack(q->e->x, &q->e->space, g->fn, g->value,
+				     q->gva + 1, q->gva, &q->target))
+			return true;
+	}
+	return false;
+}
+
+/* What another driver has is not this one's, whoever points to it. */
+static bool is_others(struct question *q)
+{
+	struct chariot_object row;
+	struct chariot_act_read r;
+	struct chariot_vm_info i;
+
+	if (chariot_vm__info(q->e->vm, &i))
+		return true;
+	for (uint32_t nr = 1; nr < NR_DOMAINS; nr++) {
+		if (nr == q->ev->domain || !(i.domains & 1U << nr))
+			continue;
+		r = (struct chariot_act_read){
+			.argsz = sizeof(r), .domain = nr, .nr = 1,
+			.start = q->target.start, .buf = (uintptr_t)&row,
+		};
+		if (vm_call(q->e->vm->fd, CHARIOT_ACT_READ, &r) == 1 &&
+		    row.gva < q->target.start + q->target.len &&
+		    (row.source == CHARIOT_SRC_SECTION ||
+		     row.source == CHARIOT_SRC_ALLOCATION))
+			return true;
+	}
+	return false;
+}
+
+static const char *const never[] = {
+	[OBJECT_FREE] = "it is free",
+	[OBJECT_TEXT] = "it is text or read-only",
+	[OBJECT_TABLE] = "it is a page table",
+	[OBJECT_BOOKKEEPING] = "the kernel's bookkeeping is there",
+	[OBJECT_IDENTITY] = "it is a task, or what a task is known by",
+	[OBJECT_MODULE] = "it is another module's",
+	[OBJECT_OTHER_STACK] = "a stack is there",
+};
+
+/* Of what a driver frees only slabs tell whether it can be. */
+static const char *what_is_freed(struct question *q)
+{
+	struct object *o = &q->target;
+
+	if (object_at(q->e->x, &q->e->space, q->gva, o) ||
+	    o->kind != OBJECT_SLAB) {
+		o->start = q->gva;
+		o->len = 1;
+		q->any = true;
+		return NULL;
+	}
+	if (o->never == OBJECT_FREE)
+		return never[OBJECT_FREE];
+	return o->start != q->gva ? "it is the middle of an object" : NULL;
+}
+
+/* NULL: one that the driver may have come by. */
+static const char *what_is_there(struct question *q)
+{
+	struct object *o = &q->target;
+
+	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
+		return what_is_freed(q);
+	if (!on_stack(q) && object_at(q->e->x, &q->e->space, q->gva, o))
+		return "no object is there";
+	if (!within(o->start, o->len, q->gva, q->len))
+		return "it is more than the object that is there";
+	q->count = (o->never == OBJECT_IDENTITY || o->kind == OBJECT_PAGE_STRUCT) &&
+		   q->ev->u.violation.why == CHARIOT_WHY_WRITE && q->len <= 8 &&
+		   is_locked(q, q->ev->u.violation.rip) &&
+		   object_is_count(q->e->x, o, q->gva, q->len);
+	if (o->never == OBJECT_MODULE && is_export(q)) {
+		q->any = true;
+		return NULL;
+	}
+	if (o->never && !q->count)
+		return o->never < ARRAY_SIZE(never) ? never[o->never] : "?";
+	return is_others(q) ? "another isolated driver has it" : NULL;
+}
+
+/* ---- the answer ------------------------------------------------------------ */
+
+static void name_of(struct question *q, uint64_t gva, char *buf, size_t len)
+{
+	chariot_vm__symbolize(q->e->vm, gva, buf, len);
+}
+
+static void tell_object(const struct question *q, char *buf, size_t len)
+{
+	static const char *const kinds[] = {
+		[OBJECT_NONE] = "something", [OBJECT_SLAB] = "slab object",
+		[OBJECT_PAGES] = "pages", [OBJECT_MAPPING] = "mapping",
+		[OBJECT_PERCPU] = "per-CPU object", [OBJECT_SYMBOL] = "variable",
+		[OBJECT_PAGE_STRUCT] = "page descriptor",
+		[OBJECT_FRAME] = "locals of a function",
+	};
+	const struct object *o = &q->target;
+
+	snprintf(buf, len, "%s%s%s, %" PRIu64 " bytes",
+		 o->kind < ARRAY_SIZE(kinds) ? kinds[o->kind] : "?",
+		 o->name[0] ? " " : "", o->name, o->len);
+}
+
+static void tell_found(struct question *q, char *buf, size_t len)
+{
+	char object[128], fn[128];
+	int n = 0;
+
+	tell_object(q, object, sizeof(object));
+	if (!q->by && !q->at) {
+		snprintf(buf, len, "%s", object);
+		return;
+	}
+	if (!q->by) {
+		name_of(q, q->at, fn, sizeof(fn));
+		snprintf(buf, len, "%s: %s%s of its own", object,
+			 q->through ? "in what leads from " : "by a pointer at ", fn);
+		return;
+	}
+	name_of(q, q->by->fn, fn, sizeof(fn));
+	if (q->through)
+		n = snprintf(buf, len, "%s: in the ", object);
+	else
+		n = snprintf(buf, len, "%s: ", object);
+	if (n < 0 || (size_t)n >= len)
+		return;
+	if (q->by->kind == CHARIOT_GIVEN_ARG)
+		snprintf(buf + n, len - n, "argument %u of %s", q->by->arg + 1, fn);
+	else
+		snprintf(buf + n, len - n, "%s %s",
+			 q->by->kind == CHARIOT_GIVEN_RET ? "result of" :
+							    "output of", fn);
+}
+
+static int grant_it(struct question *q)
+{
+	struct chariot_grant g = {
+		.argsz = sizeof(g), .domain = q->ev->domain,
+		.source = CHARIOT_SRC_EVIDENCE,
+		.gva = q->target.start, .len = q->target.len,
+	};
+
+	if (q->count) {
+		g.gva = q->gva;
+		g.len = q->len;
+	}
+	if (q->count || q->target.kind == OBJECT_FRAME) {
+		g.flags = CHARIOT_GRANT_CALL;
+		g.seq = q->ev->seq;
+	} else {
+		g.gate = q->by ? q->by->fn : 0;
+		g.site = q->ev->u.violation.caller ?: q->ev->u.violation.rip;
+	}
+	return vm_call(q->e->vm->fd, CHARIOT_GRANT, &g);
+}
+
+static int read_given(struct question *q)
+{
+	struct chariot_given r = {
+		.argsz = sizeof(r), .seq = q->ev->seq, .nr = MAX_GIVEN,
+		.buf = (uintptr_t)q->e->given,
+	};
+	int n = vm_call(q->e->vm->fd, CHARIOT_GIVEN, &r);
+
+	q->nr_given = n > 0 ? n : 0;
+	return n < 0 && n != -ENOENT ? n : 0;
+}
+
+/* An atomic change of a count of the running task, or of what it is known by. */
+static bool is_running(const struct question *q)
+{
+	return q->count && q->target.never == OBJECT_IDENTITY;
+}
+
+int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant,
+		  char *text, size_t len)
+{
+	struct question q = {
+		.e = e, .ev = ev, .gva = ev->u.violation.gva,
+		.len = ev->u.violation.len ?: 1, .left = SCAN_ALL,
+	};
+	const char *why;
+	int err;
+
+	forget_pages(e);
+	err = read_given(&q);
+	if (err)
+		return err;
+	why = what_is_there(&q);
+	if (why) {
+		snprintf(text, len, "%s", why);
+		return 0;
+	}
+	if (!(q.target.kind == OBJECT_SYMBOL && find_import(&q)) &&
+	    !q.any && !is_running(&q) && !is_held(&q)) {
+		tell_object(&q, text, len);
+		return 0;
+	}
+	tell_found(&q, text, len);
+	err = grant ? grant_it(&q) : 0;
+	return err < 0 ? err : 1;
+}
+
+struct evidence *evidence_new(struct chariot_vm *vm)
+{
+	struct evidence *e = calloc(1, sizeof(*e));
+	struct chariot_kernel k;
+	int err;
+
+	if (!e)
+		return NULL;
+	e->vm = vm;
+	err = chariot_profile__kernel(vm->profile, &vm->space, &k);
+	if (err) {
+		free(e);
+		return err_null(err);
+	}
+	e->page_struct_size = k.page_struct_size;
+	e->pages = calloc(NR_PAGES, sizeof(*e->pages));
+	e->x = e->pages ? object_index_new(vm->profile, &vm->space) : NULL;
+	if (!e->x) {
+		evidence_free(e);
+		return err_null(errno ?: ENOMEM);
+	}
+	return e;
+}
+
+void evidence_free(struct evidence *e)
+{
+	if (!e)
+		return;
+	object_index_free(e->x);
+	free(e->pages);
+	free(e);
+}

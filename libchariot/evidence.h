@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Evidence: is what a driver is about to write, and nothing allows, its own all the
+ * same?  Two questions, that need no list: which object is that, by the guest's
+ * bookkeeping (object.h)?  And has the driver come by it honestly: is a pointer to it
+ * in what the kernel has given to the functions that run, or in what the driver has?
+ * Registers and the driver's own frames are no evidence: a wrong pointer is there, too.
+ */
+#ifndef CHARIOT_EVIDENCE_H
+#define CHARIOT_EVIDENCE_H
+
+#include "vm.h"
+
+struct evidence;
+
+/* For the kernel that @vm runs now, which it borrows. */
+struct evidence *evidence_new(struct chariot_vm *vm);
+void evidence_free(struct evidence *e);
+
+/*
+ * About an ASK event, for which a vCPU still waits.  1: there is, and with @grant it has
+ * been granted; 0: there is none; or -errno.  @text says what was found, or why it was
+ * not.
+ */
+int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant,
+		  char *text, size_t len);
+
+#endif
