@@ -442,6 +442,11 @@ static int check_op(struct compiler *c, struct chariot_op *op,
 		if (a->in != CHARIOT_RET)
 			op->flags = CHARIOT_CHECK_IN(a->in);
 	}
+	if (op->op == CHARIOT_OP_REVOKE && a->for_good) {
+		if (op->phase || op->map || op->len_kind || op->len_add)
+			return refuse(c, "free: before the call, no page(), percpu() or object(), no length");
+		op->flags = CHARIOT_REVOKE_FREE;
+	}
 	if (op->op == CHARIOT_OP_REVOKE && (op->len_kind || op->len_add) &&
 	    (op->phase || op->map > CHARIOT_MAP_PAGE))
 		return refuse(c, "a length of what is revoked: before the call, no object() or percpu()");

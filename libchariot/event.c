@@ -27,6 +27,7 @@ static const char *const sources[CHARIOT_NR_SRCS] = {
 	[CHARIOT_SRC_RULE] = "rule",
 	[CHARIOT_SRC_LEARNED] = "learned",
 	[CHARIOT_SRC_FREED] = "freed",
+	[CHARIOT_SRC_EVIDENCE] = "evidence",
 };
 
 static const char *const events[CHARIOT_NR_EVENTS] = {
@@ -42,6 +43,7 @@ static const char *const events[CHARIOT_NR_EVENTS] = {
 	[CHARIOT_EV_RESET] = "reset",
 	[CHARIOT_EV_FAULT] = "fault",
 	[CHARIOT_EV_RECOVERED] = "recovered",
+	[CHARIOT_EV_ASK] = "ask",
 };
 
 #define NAME_OF(names, i) \

@@ -31,7 +31,7 @@ struct evidence {
 	struct object_index *x;
 	struct chariot_space space;	/* with the pages */
 	struct page *pages;
-	uint64_t page_struct_size;
+	uint64_t page_struct_size, page_offset;
 	struct chariot_value given[MAX_GIVEN];
 	struct chariot_object owned[MAX_OWNED];
 };
@@ -182,39 +182,47 @@ static bool object_leads(struct question *q, uint64_t v, uint64_t max)
 
 /* ---- what the kernel has given to the functions that run ------------------ */
 
-static uint64_t value_of(struct question *q, const struct chariot_value *g)
+#define OUT_WORDS	8		/* that a function stores on the driver's stack */
+
+/* Its values: one, or what a function may have stored. */
+static size_t values_of(struct question *q, const struct chariot_value *g,
+			uint64_t v[OUT_WORDS])
 {
-	uint64_t v = g->value;
+	size_t n;
 
 	if (g->kind == CHARIOT_GIVEN_STACK)
 		return 0;
-	if (g->kind == CHARIOT_GIVEN_OUT &&
-	    (g->value & 7 || space_read_uint(&q->e->space, g->value, 8, &v)))
-		return 0;
-	return v;
+	v[0] = g->value;
+	if (g->kind != CHARIOT_GIVEN_OUT)
+		return 1;
+	for (n = 0; n < OUT_WORDS && !(g->value & 7); n++)
+		if (space_read_uint(&q->e->space, g->value + 8 * n, 8, &v[n]))
+			break;
+	return n;
 }
 
+/* @through: it is in the object that a value leads to. */
+static bool value_leads(struct question *q, bool through)
+{
+	uint64_t v[OUT_WORDS];
+
+	for (size_t i = 0; i < q->nr_given; i++)
+		for (size_t n = values_of(q, &q->e->given[i], v); n--; ) {
+			if (through ? !object_leads(q, v[n], SCAN_GIVEN) :
+				      !v[n] || !leads(q, v[n]))
+				continue;
+			q->by = &q->e->given[i];
+			q->through = through;
+			return true;
+		}
+	return false;
+}
+
+/* In an object the pointer may be from before something was freed. */
 static bool was_given(struct question *q)
 {
-	struct evidence *e = q->e;
-	uint64_t v;
-
-	for (size_t i = 0; i < q->nr_given; i++) {
-		v = value_of(q, &e->given[i]);
-		if (v && leads(q, v)) {
-			q->by = &e->given[i];
-			return true;
-		}
-	}
-	for (size_t i = 0; i < q->nr_given; i++) {
-		v = value_of(q, &e->given[i]);
-		if (v && object_leads(q, v, SCAN_GIVEN)) {
-			q->by = &e->given[i];
-			q->through = true;
-			return true;
-		}
-	}
-	return false;
+	return value_leads(q, false) ||
+	       (!(q->ev->flags & CHARIOT_EV_GAVE_BACK) && value_leads(q, true));
 }
 
 /* ---- what the driver has -------------------------------------------------- */
@@ -324,7 +332,8 @@ static bool is_export(struct question *q)
 	return false;
 }
 
-/* Of those of the instruction at @rip: lock, or an xchg, which needs none. */
+/* Is the instruction at @rip atomic?  "lock", which a guest with one CPU has made a DS
+ * prefix, or an xchg, which needs none. */
 static bool is_locked(struct question *q, uint64_t rip)
 {
 	uint8_t code[16];
@@ -332,10 +341,10 @@ static bool is_locked(struct question *q, uint64_t rip)
 	if (chariot_space__read(&q->e->space, rip, code, sizeof(code)))
 		return false;
 	for (size_t i = 0; i < sizeof(code); i++) {
-		if (code[i] == 0xf0 || code[i] == 0x86 || code[i] == 0x87)
+		if (code[i] == 0xf0 || code[i] == 0x3e || code[i] == 0x86 ||
+		    code[i] == 0x87)
 			return true;
-		if (!memchr("\x66\x67\x2e\x36\x3e\x26\x64\x65\xf2\xf3", code[i],
-			    10) && (code[i] & 0xf0) != 0x40)
+		if (!memchr("\x66\x67\x2e\x36\x26\x64\x65\xf2\xf3", code[i], 9) && (code[i] & 0xf0) != 0x40)
 			return false;
 	}
 	return false;
@@ -408,10 +417,24 @@ static const char *what_is_freed(struct question *q)
 	return o->start != q->gva ? "it is the middle of an object" : NULL;
 }
 
+/* What is mapped there lies somewhere else, too. */
+static bool looks_through(struct question *q, enum object_never *never)
+{
+	uint64_t gpa, base = q->e->page_offset;
+	struct object o;
+
+	if (chariot_space__translate(&q->e->space, q->gva, &gpa, NULL) ||
+	    object_at(q->e->x, &q->e->space, base + gpa, &o))
+		return false;
+	*never = o.never;
+	return true;
+}
+
 /* NULL: one that the driver may have come by. */
 static const char *what_is_there(struct question *q)
 {
 	struct object *o = &q->target;
+	enum object_never behind;
 
 	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
 		return what_is_freed(q);
@@ -427,6 +450,8 @@ static const char *what_is_there(struct question *q)
 		q->any = true;
 		return NULL;
 	}
+	if (o->kind == OBJECT_MAPPING && looks_through(q, &behind) && behind)
+		o->never = behind;
 	if (o->never && !q->count)
 		return o->never < ARRAY_SIZE(never) ? never[o->never] : "?";
 	return is_others(q) ? "another isolated driver has it" : NULL;
@@ -453,6 +478,15 @@ static void tell_object(const struct question *q, char *buf, size_t len)
 	snprintf(buf, len, "%s%s%s, %" PRIu64 " bytes",
 		 o->kind < ARRAY_SIZE(kinds) ? kinds[o->kind] : "?",
 		 o->name[0] ? " " : "", o->name, o->len);
+}
+
+static void tell_no(const struct question *q, char *buf, size_t len)
+{
+	char object[128];
+
+	tell_object(q, object, sizeof(object));
+	snprintf(buf, len, "%s, that it has no pointer to%s", object,
+		 q->ev->flags & CHARIOT_EV_GAVE_BACK ? " since it freed it" : "");
 }
 
 static void tell_found(struct question *q, char *buf, size_t len)
@@ -547,7 +581,7 @@ int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant
 	}
 	if (!(q.target.kind == OBJECT_SYMBOL && find_import(&q)) &&
 	    !q.any && !is_running(&q) && !is_held(&q)) {
-		tell_object(&q, text, len);
+		tell_no(&q, text, len);
 		return 0;
 	}
 	tell_found(&q, text, len);
@@ -570,6 +604,7 @@ struct evidence *evidence_new(struct chariot_vm *vm)
 		return err_null(err);
 	}
 	e->page_struct_size = k.page_struct_size;
+	e->page_offset = k.page_offset;
 	e->pages = calloc(NR_PAGES, sizeof(*e->pages));
 	e->x = e->pages ? object_index_new(vm->profile, &vm->space) : NULL;
 	if (!e->x) {

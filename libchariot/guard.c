@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "evidence.h"
 #include "policy.h"
 #include "vm.h"
 
@@ -50,6 +51,12 @@ struct chariot_guard {
 	struct name *drivers;
 	unsigned int nr_drivers;
 	struct live *live;
+	struct evidence *evidence;	/* NULL: not yet asked */
+	bool no_evidence;		/* it cannot be looked for: told once */
+	struct {			/* the last one for which there was none */
+		uint64_t rip, gva;
+		char why[128];
+	} no;
 	uint32_t armed;			/* CHARIOT_WATCH_* */
 	bool dead;			/* the module gave this VM up */
 
@@ -65,9 +72,13 @@ struct chariot_guard {
 
 static void tell(struct chariot_guard *g, const struct chariot_event *ev)
 {
-	char text[512];
+	char text[768];
 
 	chariot_vm__describe(g->vm, ev, text, sizeof(text));
+	if (ev->type == CHARIOT_EV_VIOLATION && g->no.why[0] &&
+	    ev->u.violation.rip == g->no.rip && ev->u.violation.gva == g->no.gva)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 " (%s)", g->no.why);
 	if (g->o.on_event && g->o.events_apart)
 		;
 	else if (ev->type == CHARIOT_EV_ERROR)
@@ -199,7 +210,10 @@ static void set_armed(struct chariot_guard *g, uint32_t flags)
 
 static int arm(struct chariot_guard *g, uint32_t flags, uint64_t load_gva)
 {
-	int err = vm_watch(g->vm, flags, g->o.timeout_ms, load_gva);
+	bool ask = flags & CHARIOT_WATCH_LOAD &&
+		   policy_evidence(g->policy) != EVIDENCE_OFF;
+	int err = vm_watch(g->vm, flags | (ask ? CHARIOT_WATCH_ASK : 0),
+			   g->o.timeout_ms, load_gva);
 
 	if (!err)
 		set_armed(g, flags);
@@ -246,8 +260,16 @@ static void update_watch(struct chariot_guard *g)
 
 static void forget_live(struct chariot_guard *g, uint32_t domain);
 
+static void forget_evidence(struct chariot_guard *g)
+{
+	evidence_free(g->evidence);
+	g->evidence = NULL;
+	g->no_evidence = false;
+}
+
 static void start_over(struct chariot_guard *g)
 {
+	forget_evidence(g);
 	forget_live(g, 0);
 	vm_forget_kernel(g->vm);
 	memset(g->vm->names, 0, sizeof(g->vm->names));
@@ -380,6 +402,7 @@ static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
 	/* The module sends it once. */
 	set_armed(g, g->armed & ~CHARIOT_WATCH_KERNEL);
 	log_info("reading the guest's kernel");
+	forget_evidence(g);
 	err = vm_make_profile(g->vm, ev->u.kernel.lstar);
 	if (err) {
 		failed(g, err, "cannot read the guest's kernel, nothing will be isolated");
@@ -562,6 +585,35 @@ static void on_request(struct chariot_guard *g, const struct chariot_event *ev)
 	update_watch(g);
 }
 
+static void on_ask(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	bool grant = policy_evidence(g->policy) == EVIDENCE_ON;
+	char what[256], why[512] = "";
+	int r;
+
+	if (!g->vm->profile || g->no_evidence)
+		return;
+	if (!g->evidence)
+		g->evidence = evidence_new(g->vm);
+	if (!g->evidence) {
+		g->no_evidence = true;
+		failed(g, -errno, "cannot look for evidence");
+		return;
+	}
+	r = evidence_look(g->evidence, ev, grant, why, sizeof(why));
+	g->no.rip = ev->u.violation.rip;
+	g->no.gva = ev->u.violation.gva;
+	snprintf(g->no.why, sizeof(g->no.why), "%.*s",
+		 (int)sizeof(g->no.why) - 1, r ? "" : why);
+	chariot_vm__describe(g->vm, ev, what, sizeof(what));
+	if (r < 0)
+		log_warn("%s: %s", what, strerror(-r));
+	else if (r && !grant)
+		log_warn("%s would be granted: %s", what, why);
+	else
+		log_debug("%s %s: %s", what, r ? "Yes" : "No", why);
+}
+
 static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 {
 	switch (ev->type) {
@@ -577,6 +629,10 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 	case CHARIOT_EV_RESET:
 		start_over(g);
 		break;
+	case CHARIOT_EV_ASK:
+		on_ask(g, ev);
+		vm_continue(g->vm, ev->seq);
+		return;
 	case CHARIOT_EV_VIOLATION:
 		learn_write(g, ev);
 		break;
@@ -686,6 +742,7 @@ static void guard_free(struct chariot_guard *g)
 	struct name *n;
 
 	forget_live(g, 0);
+	evidence_free(g->evidence);
 	while ((n = g->drivers)) {
 		g->drivers = n->next;
 		free(n);

@@ -301,7 +301,7 @@ static void parse_operands(struct parser *s, struct action *a)
 static struct action *parse_action(struct parser *s)
 {
 	static const char *const verbs[] = { "grant", "revoke", "check", "hand",
-					     "lend" };
+					     "lend", "free" };
 	static const char *const phases[] = { "pre", "post", "callback" };
 	struct action *a = calloc(1, sizeof(*a));
 	int phase = -1;
@@ -324,11 +324,12 @@ static struct action *parse_action(struct parser *s)
 	for (i = 0; i < ARRAY_SIZE(verbs) && !scan_is(s, verbs[i]); i++)
 		;
 	if (i == ARRAY_SIZE(verbs)) {
-		scan_expected(s, "grant, hand, lend, revoke or check");
+		scan_expected(s, "grant, hand, lend, revoke, free or check");
 		return a;
 	}
 	scan_next(s);
-	a->op = i;
+	a->for_good = i == ARRAY_SIZE(verbs) - 1;
+	a->op = a->for_good ? CHARIOT_OP_REVOKE : i;
 	a->phase = phase >= 0 ? phase :
 		   a->op == CHARIOT_OP_GRANT || a->op == CHARIOT_OP_HAND ||
 		   a->op == CHARIOT_OP_LEND ? CHARIOT_PHASE_POST : CHARIOT_PHASE_PRE;
@@ -458,6 +459,19 @@ static void parse_defer(struct parser *s, struct stmt *st)
 	scan_next(s);
 }
 
+static int evidence_by_name(const char *name)
+{
+	static const char *const words[NR_EVIDENCE] = {
+		[EVIDENCE_OFF] = "off", [EVIDENCE_ON] = "on",
+		[EVIDENCE_ASK] = "ask",
+	};
+
+	for (int i = 0; i < NR_EVIDENCE; i++)
+		if (!strcmp(words[i], name))
+			return i;
+	return -EINVAL;
+}
+
 #define MAX_SECONDS	86400
 
 /* restart N SECONDS */
@@ -494,6 +508,7 @@ static const struct {
 	{ "mode", STMT_MODE, 1, 0, NULL },
 	{ "defer", STMT_DEFER, -1, 0, parse_defer },
 	{ "restart", STMT_RESTART, -1, 0, parse_restart },
+	{ "evidence", STMT_EVIDENCE, 1, 0, NULL },
 	{ "lock", STMT_LOCK, 0, 2, catalogue_parse_block },
 	{ "unlock", STMT_UNLOCK, 0, 1, catalogue_parse_block },
 	{ "resource", STMT_RESOURCE, 0, 2, catalogue_parse_block },
@@ -525,6 +540,10 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 	if (!s->err && st->kind == STMT_MODE &&
 	    chariot_mode_by_name(st->names.v[0]) < 0)
 		scan_fail(s, st->line, "mode is strict or fast, not %s",
+			  st->names.v[0]);
+	if (!s->err && st->kind == STMT_EVIDENCE &&
+	    evidence_by_name(st->names.v[0]) < 0)
+		scan_fail(s, st->line, "evidence is off, on or ask, not %s",
 			  st->names.v[0]);
 	if (!s->err && st->kind == STMT_ENTRY && st->names.nr > 6)
 		scan_fail(s, st->line, "at most 6 parameters");
@@ -616,6 +635,18 @@ struct chariot_policy *policy_new(void)
 	if (p)
 		p->last = &p->first;
 	return p;
+}
+
+/* The last statement wins. */
+enum policy_evidence policy_evidence(const struct chariot_policy *p)
+{
+	enum policy_evidence e = EVIDENCE_ON;
+	const struct stmt *st;
+
+	for (st = p->first; st; st = st->next)
+		if (st->kind == STMT_EVIDENCE)
+			e = evidence_by_name(st->names.v[0]);
+	return e;
 }
 
 /* The last statement wins. */

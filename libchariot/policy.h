@@ -50,6 +50,7 @@ struct action {
 	struct expr *count;	/* with @as: an array of so many, or NULL */
 	char *list;		/* with @as: a list by that member, or NULL */
 	bool embedded;		/* that is a list_head */
+	bool for_good;		/* REVOKE: written as "free" */
 };
 
 /* In place of an op: all that a pointer in "this" leads to, by its type. */
@@ -67,6 +68,7 @@ enum stmt_kind {
 	STMT_MODE,		/* names[0]: chariot_mode_by_name() */
 	STMT_DEFER,		/* num */
 	STMT_RESTART,		/* num, seconds */
+	STMT_EVIDENCE,		/* names[0]: off, on or ask */
 	STMT_LOCK,		/* names, flags, when, calls; no calls: it is none */
 	STMT_UNLOCK,		/* names, flags */
 	STMT_RESOURCE,		/* as LOCK, and without */
@@ -140,6 +142,14 @@ int policy_parse(struct chariot_policy *p, const char *file, const char *text,
 		 size_t len);
 struct chariot_policy *policy_new(void);
 void names_free(struct names *names);
+/* Is a write that nothing allows looked at for evidence (evidence.h)? */
+enum policy_evidence {
+	EVIDENCE_OFF,
+	EVIDENCE_ON,
+	EVIDENCE_ASK,		/* and only told of */
+	NR_EVIDENCE
+};
+enum policy_evidence policy_evidence(const struct chariot_policy *p);
 /* How often a driver is restarted, at most, in how long a time. */
 void policy_restart(const struct chariot_policy *p, unsigned int *max,
 		    unsigned int *seconds);

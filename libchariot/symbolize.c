@@ -102,8 +102,7 @@ static bool covers(const struct chariot_driver *d, uint64_t addr)
 	return false;
 }
 
-static const struct chariot_driver *module_at(struct chariot_vm *vm,
-					      uint64_t addr)
+const struct chariot_driver *vm_module_at(struct chariot_vm *vm, uint64_t addr)
 {
 	struct vm_module *m;
 	unsigned int kept = 0;
@@ -142,7 +141,7 @@ static bool name_addr(struct chariot_vm *vm, uint64_t addr, struct text *t)
 	name = chariot_profile__name(vm->profile, addr, &offset);
 	if (!name) {
 		chariot_vm__space(vm);
-		d = module_at(vm, addr);
+		d = vm_module_at(vm, addr);
 		name = d ? chariot_driver__name_of(d, addr, &offset) : NULL;
 	}
 	if (!name)
@@ -180,6 +179,7 @@ static void put_grant(struct chariot_vm *vm, struct text *t,
 		[CHARIOT_SRC_RULE] = "area of a rule",
 		[CHARIOT_SRC_LEARNED] = "learned area",
 		[CHARIOT_SRC_FREED] = "freed object",
+		[CHARIOT_SRC_EVIDENCE] = "object found by evidence",
 	};
 	const char *name = o->source < CHARIOT_NR_SRCS ? what[o->source] : NULL;
 
@@ -312,6 +312,14 @@ static void put_violation(struct chariot_vm *vm, struct text *t,
 		put_target(vm, t, ev);
 		put(t, ": no function begins there");
 		break;
+	case CHARIOT_WHY_FREE:
+		put_addr(vm, t, ev->u.violation.caller);
+		put(t, " called ");
+		put_addr(vm, t, ev->u.violation.rip);
+		put(t, " for ");
+		put_target(vm, t, ev);
+		put(t, ", which it does not have");
+		break;
 	case CHARIOT_WHY_PANIC:
 	case CHARIOT_WHY_ATOMIC:
 		put_addr(vm, t, ev->u.violation.entry);
@@ -383,7 +391,7 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 		*buf = 0;
 	if (ev->type == CHARIOT_EV_VIOLATION ||
 	    ev->type == CHARIOT_EV_UNEMULATED ||
-	    ev->type == CHARIOT_EV_FAULT)
+	    ev->type == CHARIOT_EV_ASK || ev->type == CHARIOT_EV_FAULT)
 		put(&t, "%s: ", vm_domain_name(vm, ev->domain, name,
 					       sizeof(name)));
 	switch (ev->type) {
@@ -417,6 +425,12 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 		put(&t, " wrote in a way that KVM cannot emulate at ");
 		put_target(vm, &t, ev);
 		put(&t, ": its page is writable from now on");
+		break;
+	case CHARIOT_EV_ASK:
+		put_where(vm, &t, ev);
+		put(&t, " is about to write %u bytes at ", ev->u.violation.len);
+		put_target(vm, &t, ev);
+		put(&t, ": is there evidence?");
 		break;
 	case CHARIOT_EV_FAULT:
 		put_fault(vm, &t, ev);

@@ -45,6 +45,8 @@ int vm_make_profile(struct chariot_vm *vm, uint64_t lstar);
 /* The guest's kernel is another one now, or its modules are. */
 void vm_forget_modules(struct chariot_vm *vm);
 void vm_forget_kernel(struct chariot_vm *vm);
+/* symbolize.c: the module that @addr is in; NULL: none, or it cannot be read. */
+const struct chariot_driver *vm_module_at(struct chariot_vm *vm, uint64_t addr);
 /* Name of a domain, "domain 3" when it has gone. */
 const char *vm_domain_name(struct chariot_vm *vm, uint32_t domain, char *buf,
 			   size_t len);

@@ -122,6 +122,7 @@ static void put_violation(struct json_object *o, struct chariot_vm *vm,
 		[CHARIOT_WHY_UNBALANCED] = "unbalanced",
 		[CHARIOT_WHY_OOPS] = "oops",
 		[CHARIOT_WHY_ATOMIC] = "atomic",
+		[CHARIOT_WHY_FREE] = "free",
 	};
 	uint32_t len = ev->u.violation.len;
 

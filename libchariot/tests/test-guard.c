@@ -557,7 +557,8 @@ static void test_guard(const struct chariot_profile *p, uint64_t load_at)
 	seq = send_event(ev);
 	tap_ok(WAIT_FOR(m.continued == seq) && !m.errors,
 	       "kernel found: %s", m.errors ? m.text : "");
-	tap_ok(WAIT_FOR(m.watch.flags == CHARIOT_WATCH_LOAD) &&
+	tap_ok(WAIT_FOR(m.watch.flags ==
+			(CHARIOT_WATCH_LOAD | CHARIOT_WATCH_ASK)) &&
 	       m.watch.load_gva == load_at &&
 	       m.watch.cr3 == m.guest.space.cr3, "waits for drivers to be loaded");
 	test_load(p);
