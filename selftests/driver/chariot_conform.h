@@ -59,9 +59,10 @@ struct chariot_array {
 };
 
 /* victim: the target of most cases */
-extern u64 victim_data[CHARIOT_LEN / 8];
+extern u64 victim_before, victim_data[CHARIOT_LEN / 8];
 
-/* victim: where the driver shall write; from here on its trigger counts */
+/* victim: where the driver shall write; from here on its trigger counts.  Inverted:
+ * that an address came from the kernel is evidence that it is the driver's. */
 unsigned long victim_target(void);
 /* victim: what the driver made of the case: 0, or an error */
 void victim_report(const char *name, int err);
@@ -70,12 +71,12 @@ unsigned long victim_alias(unsigned long addr);
 /* victim: a slab cache for objects of CHARIOT_OBJ bytes */
 struct kmem_cache *victim_cache(void);
 /* victim: allocate an object of its own, from @cache or with kmalloc() */
-unsigned long victim_object(struct kmem_cache *cache);
+unsigned long victim_object(struct kmem_cache *cache);	/* inverted, too */
 /* victim: make the object at @addr the target */
 int victim_claim(unsigned long addr);
 /* victim: allocate until @addr is its own; then make it the target */
 int victim_reown(unsigned long addr);
-/* victim: map the page at @addr and then one of its own */
+/* victim: map the page at @addr and then one of its own; inverted */
 unsigned long victim_map_after(unsigned long addr);
 /* victim: call back with a frame which is the target, near or far */
 int victim_call_frame(int (*fn)(void), bool far);

@@ -11,7 +11,7 @@ struct device;
 
 /* One run of a case. */
 struct job {
-	unsigned long	addr;		/* the target of a stop case */
+	unsigned long	addr;		/* the target of a stop case, inverted */
 	const char __user *ubuf;	/* what was written to the device */
 	size_t		ulen;
 	char		arg[64];	/* what follows the name there */

@@ -86,11 +86,11 @@ int pass_mempool_kmalloc(struct job *job)
 int pass_mempool_page(struct job *job)
 {
 	mempool_t pool;
-	int ret = mempool_init_page_pool(&pool, 2, 1);
+	int ret = mempool_init_page_pool(&pool, 2, 0);
 
 	if (ret)
 		return ret;
-	ret = use_pool(&pool, 2 * PAGE_SIZE, true);
+	ret = use_pool(&pool, PAGE_SIZE, true);
 	mempool_exit(&pool);
 	return ret;
 }

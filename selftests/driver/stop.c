@@ -18,6 +18,11 @@
 
 #define PAIRS	128
 
+static unsigned long target(const struct job *job)
+{
+	return ~job->addr;
+}
+
 static void wild(unsigned long addr)
 {
 	WRITE_ONCE(*(u64 *)addr, CHARIOT_WILD);
@@ -25,9 +30,9 @@ static void wild(unsigned long addr)
 
 int stop_store(struct job *job)
 {
-	if (!job->addr)
+	if (!target(job))
 		return -ENXIO;
-	wild(job->addr);
+	wild(target(job));
 	return 0;
 }
 
@@ -46,27 +51,27 @@ static void wild_without_wp(unsigned long addr)
 
 int stop_store_wp(struct job *job)
 {
-	if (!job->addr)
+	if (!target(job))
 		return -ENXIO;
-	wild_without_wp(job->addr);
+	wild_without_wp(target(job));
 	return 0;
 }
 
 int stop_store_byte(struct job *job)
 {
-	WRITE_ONCE(*(u8 *)(job->addr + 5), 1);
+	WRITE_ONCE(*(u8 *)(target(job) + 5), 1);
 	return 0;
 }
 
 int stop_set_bit(struct job *job)
 {
-	change_bit(77, (unsigned long *)job->addr);
+	change_bit(77, (unsigned long *)target(job));
 	return 0;
 }
 
 int stop_sidt(struct job *job)
 {
-	asm volatile("sidt (%0)" : : "r" (job->addr) : "memory");
+	asm volatile("sidt (%0)" : : "r" (target(job)) : "memory");
 	return 0;
 }
 
@@ -97,10 +102,11 @@ int stop_own_text_wp(struct job *job)
 	return 0;
 }
 
-/* The objects of the last search for neighbours. */
+/* The objects of the last search for neighbours; the other's are inverted: a driver
+ * that has a pointer to them would have come by them honestly. */
 static struct kmem_cache *own_cache;
 static u8 *own[PAIRS];
-static unsigned long foreign[PAIRS];
+static unsigned long not_foreign[PAIRS];
 
 static u8 *own_alloc(void)
 {
@@ -126,8 +132,8 @@ static bool neighbours(int i, int j, int distance)
 {
 	unsigned long addr = (unsigned long)own[i];
 
-	return addr + distance == foreign[j] &&
-	       addr >> PAGE_SHIFT == foreign[j] >> PAGE_SHIFT;
+	return addr + distance == ~not_foreign[j] &&
+	       addr >> PAGE_SHIFT == ~not_foreign[j] >> PAGE_SHIFT;
 }
 
 /* None need be there for kmalloc(): a host may well keep them apart. */
@@ -139,14 +145,14 @@ u8 *find_pair(struct kmem_cache *cache, int distance)
 	own_cache = cache;
 	for (i = 0; i < PAIRS; i++) {
 		own[i] = own_alloc();
-		foreign[i] = victim_object(cache);
-		if (!own[i] || !foreign[i])
+		not_foreign[i] = victim_object(cache);
+		if (!own[i] || !~not_foreign[i])
 			return NULL;
 	}
 	for (i = 0; i < PAIRS; i++)
 		for (j = 0; j < PAIRS; j++)
 			if (neighbours(i, j, distance) &&
-			    !victim_claim(foreign[j]))
+			    !victim_claim(~not_foreign[j]))
 				return own[i];
 	return NULL;
 }
@@ -232,7 +238,7 @@ int stop_use_after_free(struct job *job)
 
 static int callback_frame(void)
 {
-	wild(victim_target());
+	wild(~victim_target());
 	return 0;
 }
 
@@ -256,7 +262,7 @@ int stop_cross_page(struct job *job)
 	mine = __get_free_page(GFP_KERNEL);
 	if (!mine)
 		return -ENOMEM;
-	map = victim_map_after(mine);
+	map = ~victim_map_after(mine);
 	if (map)
 		wild(map + PAGE_SIZE - 4);
 	return map ? 0 : -ENOMEM;
@@ -270,7 +276,7 @@ int stop_memcpy(struct job *job)
 	size_t len = sizeof(from);
 
 	OPTIMIZER_HIDE_VAR(len);
-	memcpy((void *)job->addr, from, len);
+	memcpy((void *)target(job), from, len);
 	return 0;
 }
 
@@ -280,7 +286,7 @@ int stop_memmove(struct job *job)
 	size_t len = sizeof(from);
 
 	OPTIMIZER_HIDE_VAR(len);
-	memmove((void *)job->addr, from, len);
+	memmove((void *)target(job), from, len);
 	return 0;
 }
 
@@ -289,7 +295,7 @@ int stop_memset(struct job *job)
 	size_t len = 48;
 
 	OPTIMIZER_HIDE_VAR(len);
-	memset((void *)job->addr, 0xee, len);
+	memset((void *)target(job), 0xee, len);
 	return 0;
 }
 
@@ -298,13 +304,13 @@ int stop_strscpy(struct job *job)
 	const char *from = "a string of the driver";
 
 	OPTIMIZER_HIDE_VAR(from);
-	strscpy((char *)job->addr, from, 40);
+	strscpy((char *)target(job), from, 40);
 	return 0;
 }
 
 int stop_snprintf(struct job *job)
 {
-	snprintf((char *)job->addr, 40, "%s", "a string of the driver");
+	snprintf((char *)target(job), 40, "%s", "a string of the driver");
 	return 0;
 }
 
@@ -313,7 +319,7 @@ int stop_from_user(struct job *job)
 	size_t len = min_t(size_t, job->ulen, 8);
 
 	/* One that is stopped may fail, or not. */
-	if (copy_from_user((void *)job->addr, job->ubuf, len))
+	if (copy_from_user((void *)target(job), job->ubuf, len))
 		pr_debug("copy_from_user fails\n");
 	return 0;
 }
@@ -322,13 +328,13 @@ int stop_list_add(struct job *job)
 {
 	static struct list_head node;
 
-	list_add(&node, (struct list_head *)job->addr);
+	list_add(&node, (struct list_head *)target(job));
 	return 0;
 }
 
 int stop_cmpxchg(struct job *job)
 {
-	cmpxchg64((u64 *)job->addr, CHARIOT_MARK, CHARIOT_WILD);
+	cmpxchg64((u64 *)target(job), CHARIOT_MARK, CHARIOT_WILD);
 	return 0;
 }
 
@@ -336,18 +342,18 @@ int stop_cmpxchg16b(struct job *job)
 {
 	if (!boot_cpu_has(X86_FEATURE_CX16))
 		return -EOPNOTSUPP;
-	cas16((void *)job->addr, CHARIOT_MARK, CHARIOT_MARK, CHARIOT_WILD);
+	cas16((void *)target(job), CHARIOT_MARK, CHARIOT_MARK, CHARIOT_WILD);
 	return 0;
 }
 
 int stop_xadd(struct job *job)
 {
-	atomic64_fetch_add(3, (atomic64_t *)job->addr);
+	atomic64_fetch_add(3, (atomic64_t *)target(job));
 	return 0;
 }
 
 int stop_atomic_inc(struct job *job)
 {
-	atomic_inc((atomic_t *)job->addr);
+	atomic_inc((atomic_t *)target(job));
 	return 0;
 }

@@ -57,10 +57,22 @@ static void *objects[OBJECTS];
 static int nr_objects;
 static bool from_cache;			/* so are they all */
 
-u64 victim_data[CHARIOT_LEN / 8] __aligned(CHARIOT_LEN) = {
-	[0 ... CHARIOT_LEN / 8 - 1] = CHARIOT_MARK,
+/* A driver may write a variable that it imports (before); what is behind that it may
+ * not (data). */
+struct {
+	u64 empty[CHARIOT_LEN / 8 - 1];
+	u64 before;
+	u64 data[CHARIOT_LEN / 8];
+} victim_all __aligned(CHARIOT_LEN) = {
+	.data = { [0 ... CHARIOT_LEN / 8 - 1] = CHARIOT_MARK },
 };
-EXPORT_SYMBOL_GPL(victim_data);
+#define PART(name, at, size)						\
+	asm(".globl " #name "\n.type " #name ", @object\n"		\
+	    ".set " #name ", victim_all + " __stringify(at) "\n"	\
+	    ".size " #name ", " __stringify(size))
+PART(victim_before, CHARIOT_LEN - 8, 8);
+PART(victim_data, CHARIOT_LEN, CHARIOT_LEN);
+EXPORT_SYMBOL_GPL(victim_before);
 static LIST_HEAD(list);
 
 /* Nothing runs this: it is there for its bytes. */
@@ -334,7 +346,7 @@ static int prepare(const char *name)
 unsigned long victim_target(void)
 {
 	now.armed = true;
-	return now.wild;
+	return ~now.wild;
 }
 EXPORT_SYMBOL_GPL(victim_target);
 
@@ -357,7 +369,7 @@ struct kmem_cache *victim_cache(void)
 }
 EXPORT_SYMBOL_GPL(victim_cache);
 
-unsigned long victim_object(struct kmem_cache *from)
+static unsigned long new_object(struct kmem_cache *from)
 {
 	void *p;
 
@@ -369,6 +381,11 @@ unsigned long victim_object(struct kmem_cache *from)
 	if (p)
 		objects[nr_objects++] = p;
 	return (unsigned long)p;
+}
+
+unsigned long victim_object(struct kmem_cache *from)
+{
+	return ~new_object(from);
 }
 EXPORT_SYMBOL_GPL(victim_object);
 
@@ -389,7 +406,7 @@ int victim_reown(unsigned long addr)
 	int i;
 
 	for (i = 0; i < 16; i++) {
-		p = victim_object(NULL);
+		p = new_object(NULL);
 		if (!p)
 			return -ENOMEM;
 		if (p == addr)
@@ -404,17 +421,17 @@ unsigned long victim_map_after(unsigned long addr)
 	struct page *pages[2];
 
 	if (mapping || page)
-		return 0;
+		return ~0ul;
 	page = alloc_page(GFP_KERNEL);
 	if (!page)
-		return 0;
+		return ~0ul;
 	pages[0] = virt_to_page((void *)addr);
 	pages[1] = page;
 	mapping = vmap(pages, 2, VM_MAP, PAGE_KERNEL);
 	if (!mapping)
-		return 0;
+		return ~0ul;
 	mark(mapping + PAGE_SIZE);
-	return (unsigned long)mapping;
+	return ~(unsigned long)mapping;
 }
 EXPORT_SYMBOL_GPL(victim_map_after);
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A driver whose init writes the prepared target first of all. */
+/*
+ * A driver whose init writes the prepared target first of all: behind the end of a
+ * variable that it imports.
+ */
 #include <linux/module.h>
 
 #include "chariot_conform.h"
 
 static int __init wild_init(void)
 {
-	WRITE_ONCE(victim_data[0], CHARIOT_WILD);
+	WRITE_ONCE((&victim_before)[1], CHARIOT_WILD);
 	victim_report("wild_init", 0);
 	return 0;
 }
