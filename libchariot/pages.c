@@ -100,11 +100,12 @@ static int read_page(const struct object_index *x,
 	}
 	if (!err && has_flag(x, &pg->c, x->head_bit))
 		err = read_order(x, s, pg->gva, &order);
+	if (err)
+		return err;
 	pg->base = memory_of(x, pg->gva);
 	pg->len = PAGE_SIZE << order;
-	if (!err && (page - pg->gva) / x->k.page_struct_size >= 1ULL << order)
-		err = -EBADMSG;
-	return err;
+	return (page - pg->gva) / x->k.page_struct_size < 1ULL << order ? 0 :
+	       -EBADMSG;
 }
 
 int page_struct_object(const struct object_index *x,

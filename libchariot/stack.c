@@ -252,8 +252,9 @@ static int find_cfa(struct unwind *u)
 	default:
 		return -ENOENT;
 	}
-	/* Only upwards, and on this stack. */
-	if (!err && (u->cfa <= u->sp || u->cfa > u->top || u->cfa & 7))
+	/* Only upwards, and on this stack; registers may lie right there. */
+	if (!err && (u->cfa < u->sp + (u->row.kind == ROW_CALL ? 8 : 0) ||
+		     u->cfa > u->top || u->cfa & 7))
 		err = -ENOENT;
 	return err;
 }

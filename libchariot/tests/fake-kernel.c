@@ -38,7 +38,7 @@ static void put_names(struct out *o, fake_name_fn fn)
 	for (unsigned int i = 0; i < FAKE_SYMS; i++) {
 		if (i % 256 == 0)
 			markers[i / 256] = o->at - start;
-		name[0] = 'T';
+		name[0] = i < FAKE_SYMS / 2 ? 'T' : 'D';
 		fn(i, name + 1);
 		o->data[o->at++] = strlen(name);
 		put(o, name, strlen(name));

@@ -14,7 +14,8 @@
 /* The name of symbol @i, of at most 100 bytes. */
 typedef void (*fake_name_fn)(unsigned int i, char *name);
 
-/* @len: a multiple of 2M; behind the tables all is 0. */
+/* @len: a multiple of 2M; behind the tables all is 0.  The symbols are evenly apart,
+ * those of the second half are data. */
 int fake_kernel(struct image *img, size_t len, fake_name_fn name);
 
 #endif

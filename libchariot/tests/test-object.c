@@ -1,0 +1,784 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Which object an address lies in, in a fake guest with bookkeeping as Linux 6.1 and
+ * as 6.12 have it; and with such as no kernel has.  No kernel is needed.
+ */
+#include <elf.h>
+#include <stdlib.h>
+
+#include "fake-objects.h"
+#include "tap.h"
+
+#define SLAB_GPA	FREE_GPA
+#define CACHE		(DIRECT + FREE_GPA + 0x80000)	/* struct kmem_cache */
+#define LISTS		(DIRECT + FREE_GPA + 0x90000)	/* small things */
+#define CHUNK		(DIRECT + FREE_GPA + 0xa0000)
+#define MAPS		(DIRECT + FREE_GPA + 0xb0000)
+#define STRINGS		(DIRECT + FREE_GPA + 0xc0000)
+#define SECRET		0x1122334455667788ULL
+#define AREA		(DIRECT + FREE_GPA + (2UL << 20))	/* CPU 0's */
+
+static struct fake_objects f;
+static const char *version;
+
+static uint64_t kva(uint64_t gpa)
+{
+	return DIRECT + gpa;
+}
+
+static void is(const char *what, uint64_t gva, enum object_kind kind,
+	       enum object_never never, uint64_t start, uint64_t len)
+{
+	struct object o;
+	int err = object_at(f.x, &f.g.space, gva, &o);
+
+	if (!tap_ok(!err && o.kind == kind && o.never == never &&
+		    o.start == start && o.len == len, "%s: %s", version, what))
+		printf("# %d: kind %d never %d start %#llx+%lld len %llu\n", err,
+		       o.kind, o.never, (unsigned long long)gva,
+		       (long long)(o.start - gva), (unsigned long long)o.len);
+}
+
+static void unknown(const char *what, uint64_t gva)
+{
+	struct object o;
+	int err = object_at(f.x, &f.g.space, gva, &o);
+
+	tap_ok(err == -ENOENT && !o.kind && !o.len, "%s: %s is not known",
+	       version, what);
+}
+
+static bool named(uint64_t gva, const char *name)
+{
+	struct object o;
+
+	return !object_at(f.x, &f.g.space, gva, &o) && !strcmp(o.name, name);
+}
+
+/* ---- slabs --------------------------------------------------------------------- */
+
+#define SIZE		96
+#define OBJECT_SIZE	72
+#define LEFT		8
+#define NR		80	/* in two pages */
+#define SLAB_PAGE	(VMEMMAP + SLAB_GPA / PAGE_SIZE * 64)
+
+static uint64_t object(int i)
+{
+	return kva(SLAB_GPA) + i * SIZE + LEFT;
+}
+
+/* The pointer in a free object, as a hardened kernel has it. */
+static void put_next(int i, uint64_t next)
+{
+	uint64_t at = object(i) + 32;
+
+	put(&f, at, next ^ SECRET ^ __builtin_bswap64(at), 8);
+}
+
+static void put_cache(const char *name)
+{
+	for (int i = 0; i < 128; i += 8)
+		put(&f, CACHE + i, 0, 8);
+	put_member(&f, "kmem_cache", CACHE, "size", SIZE);
+	put_member(&f, "kmem_cache", CACHE, "object_size", OBJECT_SIZE);
+	put_member(&f, "kmem_cache", CACHE, "offset", 32);
+	put_member(&f, "kmem_cache", CACHE, "red_left_pad", LEFT);
+	put_member(&f, "kmem_cache", CACHE, "refcount", 1);
+	put_member(&f, "kmem_cache", CACHE, "random", SECRET);
+	put_member(&f, "kmem_cache", CACHE, "cpu_slab",
+		   symbol(&f, "__per_cpu_start") + 4096);
+	put_member(&f, "kmem_cache", CACHE, "name", STRINGS);
+	chariot_space__write(&f.g.space, STRINGS, name, strlen(name) + 1);
+}
+
+/* Objects 1, 4, 2 are free by the slab, 7 and 9 by CPU 1. */
+static void put_slab(void)
+{
+	uint64_t page = put_compound(&f, SLAB_GPA, 1);
+	uint64_t cpu = AREA + CPU_STEP + 4096;
+
+	mark_page(&f, page, "slab");
+	put_member(&f, "slab", page, "slab_cache", CACHE);
+	put_member(&f, "slab", page, "objects", NR);
+	put_member(&f, "slab", page, "freelist", object(1));
+	put_next(1, object(4));
+	put_next(4, object(2));
+	put_next(2, 0);
+	put_member(&f, "kmem_cache_cpu", cpu, "slab", page);
+	put_member(&f, "kmem_cache_cpu", cpu, "freelist", object(7));
+	put_next(7, object(9));
+	put_next(9, 0);
+	put_cache("thing");
+}
+
+static void slab_is(const char *what, int i, enum object_never never)
+{
+	is(what, object(i) + 5, OBJECT_SLAB, never, object(i), OBJECT_SIZE);
+}
+
+static void test_slab(void)
+{
+	put_slab();
+	slab_is("an object", 0, OBJECT_MAY);
+	is("its last byte", object(0) + OBJECT_SIZE - 1, OBJECT_SLAB, OBJECT_MAY,
+	   object(0), OBJECT_SIZE);
+	tap_ok(named(object(3), "thing"), "%s: the name of its cache", version);
+	slab_is("the last one, on a tail page", NR - 1, OBJECT_MAY);
+	unknown("padding behind an object", object(0) + OBJECT_SIZE);
+	unknown("padding before one", object(1) - 1);
+	unknown("what is left behind the last one", object(NR));
+	slab_is("the first one of the slab's free list", 1, OBJECT_FREE);
+	slab_is("one in the middle of it", 4, OBJECT_FREE);
+	slab_is("its last one", 2, OBJECT_FREE);
+	slab_is("the first one of a CPU's free list", 7, OBJECT_FREE);
+	slab_is("the last one of that", 9, OBJECT_FREE);
+	put_member(&f, "kmem_cache_cpu", AREA + CPU_STEP + 4096, "slab",
+		   SLAB_PAGE + 128);
+	slab_is("one on the list of a CPU that allocates elsewhere", 7, OBJECT_MAY);
+}
+
+static void test_caches(void)
+{
+	uint64_t list = object(5) + 40;
+
+	put_slab();
+	put_variable(&f, "task_struct_cachep", CACHE);
+	objects_again(&f);
+	slab_is("a task", 5, OBJECT_IDENTITY);
+	slab_is("a free one", 4, OBJECT_FREE);
+	put_variable(&f, "task_struct_cachep", 0);
+	put_variable(&f, "cred_jar", CACHE);
+	objects_again(&f);
+	slab_is("credentials", 5, OBJECT_IDENTITY);
+	put_member(&f, "kmem_cache", CACHE, "refcount", 3);
+	put_member(&f, "cred", object(5), "user_ns", symbol(&f, "init_user_ns"));
+	slab_is("credentials among others", 5, OBJECT_IDENTITY);
+	slab_is("the others", 6, OBJECT_MAY);
+	put_variable(&f, "cred_jar", 0);
+	put_variable(&f, "vmap_area_cachep", CACHE);
+	objects_again(&f);
+	put_member(&f, "vmap_area", object(5), "list.next", LISTS);
+	put_member(&f, "vmap_area", object(5), "list.prev", LISTS);
+	put(&f, LISTS + 8, list, 8);
+	slab_is("a vmap_area among others", 5, OBJECT_BOOKKEEPING);
+	put(&f, LISTS + 8, list + 8, 8);
+	slab_is("what only looks like one", 5, OBJECT_MAY);
+	put_variable(&f, "vmap_area_cachep", 0);
+	objects_again(&f);
+}
+
+/* Each of these once, then all is as it was. */
+static void test_bad_slab(void)
+{
+	static const struct {
+		const char *what, *type, *member;
+		uint64_t v;
+	} bad[] = {
+		{ "a slab of no objects", "slab", "objects", 0 },
+		{ "a slab of too many", "slab", "objects", 32767 },
+		{ "a slab of no cache", "slab", "slab_cache", 0 },
+		{ "a cache of user space", "slab", "slab_cache", 0x400000 },
+		{ "a cache that is not there", "slab", "slab_cache",
+		  0xffff900000000000 },
+		{ "size 0", "kmem_cache", "size", 0 },
+		{ "a size of 4 GiB", "kmem_cache", "size", 0xffffffff },
+		{ "object size 0", "kmem_cache", "object_size", 0 },
+		{ "objects larger than their place", "kmem_cache",
+		  "object_size", SIZE + 1 },
+		{ "a pad larger than an object", "kmem_cache", "red_left_pad",
+		  0xffffffff },
+		{ "a pointer behind the object", "kmem_cache", "offset",
+		  SIZE - 4 },
+		{ "an offset of 4 GiB", "kmem_cache", "offset", 0xffffffff },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		put_slab();
+		put_member(&f, bad[i].type, strcmp(bad[i].type, "slab") ? CACHE :
+			   SLAB_PAGE, bad[i].member, bad[i].v);
+		unknown(bad[i].what, object(3));
+	}
+	put_slab();
+	put_next(2, object(1));
+	unknown("a free list that is a ring", object(3));
+	put_next(2, object(3) + 1);
+	unknown("a free list to the middle of an object", object(3));
+	put_next(2, 0xffff888123456780);
+	unknown("a free list that leaves the slab", object(3));
+	put_next(2, 0);
+	put_next(9, object(7));
+	unknown("a CPU's free list that is a ring", object(3));
+	put_slab();
+	put_member(&f, "kmem_cache", CACHE, "name", 0x123);
+	tap_ok(named(object(3), ""), "%s: a name that is not there", version);
+	put_member(&f, "kmem_cache", CACHE, "name", STRINGS);
+	chariot_space__write(&f.g.space, STRINGS, "a\x1b[31m", 7);
+	tap_ok(named(object(3), "a?[31m"), "%s: a name that is not printable",
+	       version);
+}
+
+/* ---- pages ----------------------------------------------------------------------- */
+
+#define P0	(FREE_GPA + 0x100000)
+
+static void test_pages(void)
+{
+	uint64_t page = put_page(&f, P0), list = page + 8;
+
+	/* No table has such bytes. */
+	chariot_space__write(&f.g.space, kva(P0), "some text, as data has it", 24);
+	is("a page", kva(P0) + 100, OBJECT_PAGES, OBJECT_MAY, kva(P0), PAGE_SIZE);
+	mark_page(&f, page, "table");
+	is("a page table", kva(P0), OBJECT_PAGES, OBJECT_TABLE, kva(P0), PAGE_SIZE);
+	put_page(&f, P0);
+	put_member(&f, "page", page, "flags", 1 << (f.old ? 12 : 13));
+	is("a page from before the allocator", kva(P0), OBJECT_PAGES,
+	   OBJECT_BOOKKEEPING, kva(P0), PAGE_SIZE);
+	put_page(&f, P0);
+	put_member(&f, "page", page, "_refcount.counter", 0);
+	is("a later page of an allocation", kva(P0), OBJECT_PAGES, OBJECT_MAY,
+	   kva(P0), PAGE_SIZE);
+	put_member(&f, "page", page, "lru.next", list);
+	put_member(&f, "page", page, "lru.prev", list);
+	is("one that was on no list yet", kva(P0), OBJECT_PAGES, OBJECT_MAY,
+	   kva(P0), PAGE_SIZE);
+	put_member(&f, "page", page, "lru.next", LISTS);
+	put_member(&f, "page", page, "lru.prev", LISTS);
+	put(&f, LISTS, list, 8);
+	put(&f, LISTS + 8, list, 8);
+	is("a page on a CPU's free list", kva(P0), OBJECT_PAGES, OBJECT_FREE,
+	   kva(P0), PAGE_SIZE);
+	put_page(&f, P0);
+	mark_page(&f, page, "buddy");
+	put_member(&f, "page", page, "private", 2);
+	put_member(&f, "page", page, "_refcount.counter", 0);
+	is("a free page", kva(P0), OBJECT_PAGES, OBJECT_FREE, kva(P0), PAGE_SIZE);
+	put_member(&f, "page", page + 3 * 64, "_refcount.counter", 0);
+	is("a later page of that block", kva(P0) + 3 * PAGE_SIZE, OBJECT_PAGES,
+	   OBJECT_FREE, kva(P0) + 3 * PAGE_SIZE, PAGE_SIZE);
+	put_member(&f, "page", page + 4 * 64, "_refcount.counter", 0);
+	is("a page behind it", kva(P0) + 4 * PAGE_SIZE, OBJECT_PAGES, OBJECT_MAY,
+	   kva(P0) + 4 * PAGE_SIZE, PAGE_SIZE);
+	for (int i = 0; i < 8; i++)
+		put_page(&f, P0 + i * PAGE_SIZE);
+}
+
+static void test_compound(void)
+{
+	uint64_t page = put_compound(&f, P0, 3), tail = page + 5 * 64;
+	uint64_t in = kva(P0) + 5 * PAGE_SIZE + 7;
+
+	is("a tail page", in, OBJECT_PAGES, OBJECT_MAY, kva(P0), 8 * PAGE_SIZE);
+	is("its struct page", tail + 9, OBJECT_PAGE_STRUCT, OBJECT_BOOKKEEPING,
+	   page, 8 * 64);
+	put_member(&f, "page", tail, "compound_head", page + 64 + 1);
+	unknown("a tail of a tail", in);
+	put_member(&f, "page", tail, "compound_head", page + 8 + 1);
+	unknown("a tail of what is no struct page", in);
+	put_member(&f, "page", tail, "compound_head", 0x1001);
+	unknown("a tail of user space", in);
+	put_member(&f, "page", tail, "compound_head", tail + 1);
+	unknown("a tail of itself", in);
+	put_member(&f, "page", tail, "compound_head", page + 640 + 1);
+	unknown("a tail of a later page", in);
+	is("the struct page of such a one", tail + 9, OBJECT_PAGE_STRUCT,
+	   OBJECT_BOOKKEEPING, tail, 64);
+	put_compound(&f, P0, 3);
+	if (f.old)
+		put_member(&f, "page", page + 64, "compound_order", 200);
+	else
+		put_member(&f, "folio", page, "_flags_1", 200);
+	unknown("a page of order 200", in);
+	if (f.old)
+		put_member(&f, "page", page + 64, "compound_order", 1);
+	else
+		put_member(&f, "folio", page, "_flags_1", 1);
+	unknown("a tail behind its page's end", in);
+	for (int i = 0; i < 8; i++)
+		put_page(&f, P0 + i * PAGE_SIZE);
+}
+
+static void test_tables(void)
+{
+	uint64_t gva = VMALLOC + (1ULL << 32), gpa = P0 + 0x20000, table, top;
+
+	fake_map(&f.g, gva, gpa, 1);
+	/* The page table of that address is the last one that was made. */
+	table = f.g.used - PAGE_SIZE;
+	is("a table of the kernel's, not marked", kva(table) + 8, OBJECT_PAGES,
+	   OBJECT_TABLE, kva(table), PAGE_SIZE);
+	top = P0 + 0x30000;
+	memcpy(f.g.mem + top, f.g.mem + f.g.space.cr3, PAGE_SIZE);
+	memset(f.g.mem + top, 0, PAGE_SIZE / 2);
+	is("the top table of a process", kva(top), OBJECT_PAGES, OBJECT_TABLE,
+	   kva(top), PAGE_SIZE);
+	memset(f.g.mem + top, 0, PAGE_SIZE);
+	is("a page of zeroes", kva(top), OBJECT_PAGES, OBJECT_MAY, kva(top),
+	   PAGE_SIZE);
+	mark_page(&f, VMEMMAP + (P0 + 0x40000) / PAGE_SIZE * 64, "table");
+	put(&f, kva(top) + 8 * 17, (P0 + 0x40000) | 0x67, 8);
+	is("a table that leads to one", kva(top), OBJECT_PAGES, OBJECT_TABLE,
+	   kva(top), PAGE_SIZE);
+	put(&f, kva(top) + 8 * 17, (P0 + 0x50000) | 0x67, 8);
+	is("a page that leads to none", kva(top), OBJECT_PAGES, OBJECT_MAY,
+	   kva(top), PAGE_SIZE);
+	put_page(&f, P0 + 0x40000);
+	fake_unmap(&f.g, gva);
+}
+
+static void test_image(void)
+{
+	uint64_t task = symbol(&f, "init_task");
+
+	is("the kernel's text", IMAGE + 1500 * SYMBOL_LEN + 3, OBJECT_SYMBOL,
+	   OBJECT_TEXT, symbol(&f, "walker"), SYMBOL_LEN);
+	is("read-only data", symbol(&f, "a_constant"), OBJECT_SYMBOL, OBJECT_TEXT,
+	   symbol(&f, "a_constant"), SYMBOL_LEN);
+	is("a variable", symbol(&f, "jiffies") + 5, OBJECT_SYMBOL, OBJECT_MAY,
+	   symbol(&f, "jiffies"), SYMBOL_LEN);
+	is("the first task", task + 5, OBJECT_SYMBOL, OBJECT_IDENTITY, task,
+	   SYMBOL_LEN);
+	is("a page table of the image", symbol(&f, "init_top_pgt"), OBJECT_SYMBOL,
+	   OBJECT_TABLE, symbol(&f, "init_top_pgt"), SYMBOL_LEN);
+	put_member(&f, "page", VMEMMAP + (task - IMAGE + IMAGE_GPA) / 4096 * 64,
+		   "flags", 1 << (f.old ? 12 : 13));
+	is("the first task in the direct map", kva(task - IMAGE + IMAGE_GPA) + 5,
+	   OBJECT_SYMBOL, OBJECT_IDENTITY, kva(task - IMAGE + IMAGE_GPA),
+	   SYMBOL_LEN);
+	unknown("an address of user space", 0x400000);
+	unknown("an address that none has", 0xff12345678000000);
+	unknown("the last byte of all", ~0ULL);
+	unknown("the direct map where there is no memory", DIRECT + (1UL << 40));
+}
+
+/* ---- mappings ---------------------------------------------------------------------- */
+
+static void map(uint64_t gva, int pages)
+{
+	for (int i = 0; i < pages; i++)
+		fake_map(&f.g, gva + i * PAGE_SIZE, P0 + i * PAGE_SIZE, 1);
+}
+
+static void unmap(uint64_t gva, int pages)
+{
+	for (int i = 0; i < pages; i++)
+		fake_unmap(&f.g, gva + i * PAGE_SIZE);
+}
+
+static void test_mapping(void)
+{
+	uint64_t gva = VMALLOC + 0x104000;
+
+	for (int i = 0; i < 16; i++)
+		put_page(&f, P0 + i * PAGE_SIZE);
+	map(gva, 3);
+	map(gva + 0x4000, 2);
+	is("a mapping", gva + 0x2010, OBJECT_MAPPING, OBJECT_MAY, gva, 0x3000);
+	is("the next one", gva + 0x4000, OBJECT_MAPPING, OBJECT_MAY, gva + 0x4000,
+	   0x2000);
+	unknown("the guard page between them", gva + 0x3000);
+	unmap(gva, 6);
+	map(gva, 4);
+	is("one that is as large as a stack", gva + 0x20, OBJECT_MAPPING,
+	   OBJECT_MAY, gva, 0x4000);
+	put(&f, gva, 0x57ac6e9d, 8);
+	is("a thread's stack", gva + 0x3020, OBJECT_MAPPING, OBJECT_OTHER_STACK,
+	   gva, 0x4000);
+	put(&f, gva, 0, 8);
+	mark_page(&f, VMEMMAP + (P0 + 0x1000) / PAGE_SIZE * 64, "table");
+	is("a mapping of a page table", gva + 0x1004, OBJECT_MAPPING, OBJECT_TABLE,
+	   gva, 0x4000);
+	put_page(&f, P0 + 0x1000);
+	unmap(gva, 4);
+	/* 512 GiB further, across a table of the third level. */
+	fake_map(&f.g, VMALLOC + (64ULL << 20), P0, 2);
+	is("of one that has no end, what is near", VMALLOC + (64ULL << 20) + 5,
+	   OBJECT_MAPPING, OBJECT_MAY, VMALLOC + (64ULL << 20), 2UL << 20);
+}
+
+/* ---- per-CPU memory ------------------------------------------------------------------ */
+
+static void set_bits(uint64_t map, int from, int to)
+{
+	uint64_t v;
+
+	for (int i = from; i < to; i++) {
+		space_read_uint(&f.g.space, map + i / 8, 1, &v);
+		put(&f, map + i / 8, v | 1 << i % 8, 1);
+	}
+}
+
+#define CHUNK_OFF	0x4000	/* of the chunk in each area */
+
+/* Allocated: 40 bytes from 16 on, and up to the end the last 64. */
+static void put_chunk(void)
+{
+	uint64_t lists = LISTS + 0x100;
+	int last = 4 * 4096 / 4;
+
+	for (uint64_t i = 0; i < 0x800; i += 8) {
+		put(&f, CHUNK + i % 128, 0, 8);
+		put(&f, MAPS + i, 0, 8);
+		put(&f, MAPS + 0x1000 + i, 0, 8);
+	}
+	for (uint64_t i = 0; i < 2 * CPU_STEP; i += PAGE_SIZE) {
+		uint64_t page = put_page(&f, AREA - DIRECT + i);
+
+		put_member(&f, "page", page, "flags", 1 << (f.old ? 12 : 13));
+	}
+	put_variable(&f, "pcpu_base_addr", AREA);
+	put_variable(&f, "pcpu_chunk_lists", lists);
+	put_variable(&f, "pcpu_nr_slots", 2);
+	put(&f, lists, lists, 8);
+	put(&f, lists + 16, CHUNK, 8);
+	put_member(&f, "pcpu_chunk", CHUNK, "list.next", lists + 16);
+	put_member(&f, "pcpu_chunk", CHUNK, "base_addr", AREA + CHUNK_OFF);
+	put_member(&f, "pcpu_chunk", CHUNK, "nr_pages", 4);
+	put_member(&f, "pcpu_chunk", CHUNK, "alloc_map", MAPS);
+	put_member(&f, "pcpu_chunk", CHUNK, "bound_map", MAPS + 0x1000);
+	set_bits(MAPS, 4, 14);
+	set_bits(MAPS, last - 16, last);
+	set_bits(MAPS + 0x1000, 0, 1);
+	set_bits(MAPS + 0x1000, 4, 5);
+	set_bits(MAPS + 0x1000, 14, 15);
+	set_bits(MAPS + 0x1000, last - 16, last - 15);
+}
+
+static void test_percpu(void)
+{
+	uint64_t at = AREA + CPU_STEP + CHUNK_OFF + 16, offset;
+	struct object o;
+
+	put_chunk();
+	is("per-CPU memory", at + 8, OBJECT_PERCPU, OBJECT_MAY, at, 40);
+	space_read_uint(&f.g.space, symbol(&f, "__per_cpu_offset") + 8, 8, &offset);
+	tap_ok(!object_at(f.x, &f.g.space, at, &o) && o.cpu_offset == offset &&
+	       o.start - o.cpu_offset + AREA - symbol(&f, "__per_cpu_start") ==
+	       AREA + CHUNK_OFF + 16, "%s: of which CPU it is", version);
+	is("what is not allocated", at + 41, OBJECT_PERCPU, OBJECT_FREE, at + 40, 4);
+	is("what ends with its chunk", AREA + CHUNK_OFF + 0x3fff, OBJECT_PERCPU,
+	   OBJECT_MAY, AREA + CHUNK_OFF + 0x4000 - 64, 64);
+	is("a variable for each CPU", AREA + CPU_STEP + SYMBOL_LEN + 9,
+	   OBJECT_PERCPU, OBJECT_MAY, AREA + CPU_STEP + SYMBOL_LEN, SYMBOL_LEN);
+	tap_ok(named(AREA + SYMBOL_LEN, "counters"), "%s: its name", version);
+	is("a stack for each CPU", AREA + 2 * SYMBOL_LEN, OBJECT_PERCPU,
+	   OBJECT_OTHER_STACK, AREA + 2 * SYMBOL_LEN, SYMBOL_LEN);
+	/* The chunk is in a slab. */
+	put_slab();
+	put_member(&f, "pcpu_chunk", CHUNK, "md_blocks", object(20));
+	slab_is("a map of such memory", 20, OBJECT_BOOKKEEPING);
+}
+
+static void test_bad_percpu(void)
+{
+	uint64_t at = AREA + CHUNK_OFF + 16, page = at & PAGE_MASK;
+
+	put_chunk();
+	put_member(&f, "pcpu_chunk", CHUNK, "list.next", CHUNK);
+	is("a list of chunks that is a ring", at + (32 << 10), OBJECT_PAGES,
+	   OBJECT_BOOKKEEPING, page + (32 << 10), PAGE_SIZE);
+	put_chunk();
+	put_member(&f, "pcpu_chunk", CHUNK, "nr_pages", 0x7fffffff);
+	is("a chunk of all there is", at, OBJECT_PAGES, OBJECT_BOOKKEEPING, page,
+	   PAGE_SIZE);
+	put_chunk();
+	put_member(&f, "pcpu_chunk", CHUNK, "bound_map", 0x1234);
+	is("a map that is not there", at, OBJECT_PAGES, OBJECT_BOOKKEEPING, page,
+	   PAGE_SIZE);
+	put_chunk();
+	put(&f, MAPS + 0x1000, 0, 8);
+	is("a map in which nothing begins", at, OBJECT_PAGES, OBJECT_BOOKKEEPING,
+	   page, PAGE_SIZE);
+	put_chunk();
+	put_variable(&f, "pcpu_nr_slots", 0xffffffff);
+	put(&f, LISTS + 0x120, 0x33, 8);
+	is("lists without end", at, OBJECT_PERCPU, OBJECT_MAY, at, 40);
+	put_chunk();
+	put_variable(&f, "nr_cpu_ids", 0xffffffff);
+	object_index_free(f.x);
+	f.x = object_index_new(f.p, &f.g.space);
+	tap_ok(!f.x && errno == EBADMSG, "%s: four thousand million CPUs", version);
+	put_variable(&f, "nr_cpu_ids", 2);
+	objects_again(&f);
+}
+
+/* ---- modules ------------------------------------------------------------------------- */
+
+#define MODULE	(MODULES + 0x6000)
+#define SYMTAB	(MODULES + 0x7000)
+
+static void put_symbol(int i, uint64_t value, uint32_t name)
+{
+	Elf64_Sym sym = { .st_value = value, .st_name = name, .st_shndx = 1 };
+
+	chariot_space__write(&f.g.space, SYMTAB + i * sizeof(sym), &sym,
+			     sizeof(sym));
+}
+
+/* Text, then read-only data, then data, of a page each. */
+static void put_module(void)
+{
+	for (int i = 0; i < 8; i++)
+		fake_map(&f.g, MODULES + i * PAGE_SIZE, P0 + 0x60000 + i * PAGE_SIZE, 1);
+	for (int i = 0; i < 512; i += 8)
+		put(&f, MODULE + i, 0, 8);
+	put_variable(&f, "modules", MODULE + 8);
+	put_member(&f, "module", MODULE, "list.next", symbol(&f, "modules"));
+	chariot_space__write(&f.g.space, MODULE + 24, "demo", 5);
+	put_member(&f, "module", MODULE, "kallsyms", SYMTAB + 0x800);
+	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "symtab", SYMTAB);
+	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "num_symtab", 4);
+	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "strtab", SYMTAB + 0x900);
+	chariot_space__write(&f.g.space, SYMTAB + 0x900, "\0one\0two\0three", 14);
+	put_symbol(1, MODULES + 0x2040, 5);
+	put_symbol(2, MODULES + 0x2000, 1);
+	put_symbol(3, MODULES + 0x2060, 9);
+	if (f.old) {
+		put_member(&f, "module", MODULE, "core_layout.base", MODULES);
+		put_member(&f, "module", MODULE, "core_layout.text_size", 0x1000);
+		put_member(&f, "module", MODULE, "core_layout.ro_size", 0x1800);
+		put_member(&f, "module", MODULE, "core_layout.ro_after_init_size", 0x2000);
+		put_member(&f, "module", MODULE, "core_layout.size", 0x3000);
+	} else {
+		put_member(&f, "module", MODULE, "mem[0].base", MODULES);
+		put_member(&f, "module", MODULE, "mem[0].size", 0x1000);
+		put_member(&f, "module", MODULE, "mem[2].base", MODULES + 0x1000);
+		put_member(&f, "module", MODULE, "mem[2].size", 0x1000);
+		put_member(&f, "module", MODULE, "mem[1].base", MODULES + 0x2000);
+		put_member(&f, "module", MODULE, "mem[1].size", 0x1000);
+	}
+}
+
+static void test_module(void)
+{
+	put_module();
+	is("a module's text", MODULES + 9, OBJECT_SYMBOL, OBJECT_TEXT, MODULES,
+	   PAGE_SIZE);
+	is("its read-only data", MODULES + 0x1009, OBJECT_SYMBOL, OBJECT_TEXT,
+	   MODULES + 0x1000, PAGE_SIZE);
+	is("a variable of a module", MODULES + 0x2050, OBJECT_SYMBOL,
+	   OBJECT_MODULE, MODULES + 0x2040, 0x20);
+	tap_ok(named(MODULES + 0x2050, "two"), "%s: its name", version);
+	tap_ok(named(MODULES + 9, "demo"), "%s: the module's, where it has none",
+	       version);
+	unknown("what no module has", MODULES + 0x5000);
+	put_member(&f, "module", MODULE, "list.next", MODULE + 8);
+	unknown("in a ring of modules, what none has", MODULES + 0x5000);
+	put_member(&f, "module", MODULE, "list.next", 0x1234);
+	unknown("in a torn list of them, what none has", MODULES + 0x5000);
+	put_module();
+	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "num_symtab", 0xffffffff);
+	is("with symbols without number, the section", MODULES + 0x2050,
+	   OBJECT_SYMBOL, OBJECT_MODULE, MODULES + 0x2000, PAGE_SIZE);
+	put_variable(&f, "modules", symbol(&f, "modules"));
+}
+
+/* ---- stacks --------------------------------------------------------------------------- */
+
+#define STACK	(DIRECT + FREE_GPA + 0x40000)
+#define TOP	(STACK + 0x4000)
+
+enum { PREV_SP = 1, BP = 4, SP = 5 };
+enum { CALL, REGS };
+
+static int nr_rows;
+
+static void put_row(uint64_t ip, int kind, int reg, int offset)
+{
+	uint64_t ips = symbol(&f, "__start_orc_unwind_ip");
+	uint64_t row = symbol(&f, "__start_orc_unwind") + nr_rows * 6;
+
+	if (nr_rows == SYMBOL_LEN / 4)
+		abort();
+	put(&f, ips + 4 * nr_rows, ip - (ips + 4 * nr_rows), 4);
+	put_member(&f, "orc_entry", row, "sp_offset", offset);
+	put_member(&f, "orc_entry", row, "sp_reg", reg);
+	put_member(&f, "orc_entry", row, "type", f.old ? kind : kind + 2);
+	nr_rows++;
+}
+
+/* endbr64; push rbp; push r12; sub rsp, 0x40; ...: three rows behind the first. */
+static void put_function(const char *name, int frame)
+{
+	static const uint8_t code[] = {
+		0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0x41, 0x54, 0x48, 0x83, 0xec, 0x40,
+	};
+	uint64_t at = symbol(&f, name);
+
+	chariot_space__write(&f.g.space, at, code, sizeof(code));
+	put_row(at, CALL, SP, 8);
+	put_row(at + 5, CALL, SP, 16);
+	put_row(at + 7, CALL, SP, 24);
+	put_row(at + 11, CALL, SP, 24 + frame);
+}
+
+static void put_rows(void)
+{
+	nr_rows = 0;
+	put_function("walker", 0x40);
+	put_function("caller", 0x18);
+	put_function("pointer", 0);
+	put_row(symbol(&f, "pointer") + 15, CALL, BP, 16);
+	put_row(symbol(&f, "interrupted"), REGS, SP, 0);
+	put_row(symbol(&f, "looping"), CALL, SP, 0);
+	put_row(symbol(&f, "plain"), CALL, SP, 8);
+	put_row(symbol(&f, "caller.cold"), CALL, SP, 128);
+	put_row(symbol(&f, "caller.cold") + 512, CALL, SP, 8);
+	/* The rest is for nothing. */
+	while (nr_rows < SYMBOL_LEN / 4)
+		put_row(IMAGE + IMAGE_LEN - 4096 + nr_rows, CALL, 0, 0);
+}
+
+static void on_stack(const char *what, const char *at, uint64_t sp, uint64_t gva,
+		     const char *name, uint64_t start, uint64_t len)
+{
+	struct object o;
+	int err = object_on_stack(f.x, &f.g.space, symbol(&f, at) + 100, sp, TOP,
+				  gva, &o);
+
+	if (!tap_ok(name ? !err && o.kind == OBJECT_FRAME && !o.never &&
+		    o.start == start && o.len == len && !strcmp(o.name, name) :
+		    err == -ENOENT, "%s: %s", version, what))
+		printf("# %d: %s %#llx %llu, for %#llx\n", err, o.name,
+		       (unsigned long long)o.start, (unsigned long long)o.len,
+		       (unsigned long long)gva);
+}
+
+static void test_stack(void)
+{
+	uint64_t sp = STACK + 0x1000, caller = sp + 24 + 0x40;
+	uint64_t behind = caller + 24 + 0x18;
+
+	put_rows();
+	put(&f, caller - 8, symbol(&f, "caller") + 50, 8);
+	put(&f, behind - 8, symbol(&f, "plain") + 50, 8);
+	on_stack("locals", "walker", sp, sp + 5, "walker", sp, 0x40);
+	on_stack("the last one", "walker", sp, sp + 0x3f, "walker", sp, 0x40);
+	on_stack("a saved register is none", "walker", sp, sp + 0x40, NULL, 0, 0);
+	on_stack("the other one neither", "walker", sp, sp + 0x48, NULL, 0, 0);
+	on_stack("nor the return address", "walker", sp, sp + 0x50, NULL, 0, 0);
+	on_stack("locals of the caller", "walker", sp, caller, "caller", caller,
+		 0x18);
+	on_stack("its registers are none", "walker", sp, caller + 0x18, NULL, 0, 0);
+	on_stack("below the stack pointer is nothing", "walker", sp, sp - 8, NULL,
+		 0, 0);
+	on_stack("nor above the top", "walker", sp, TOP, NULL, 0, 0);
+	on_stack("of a part that was moved away, six registers are none",
+		 "caller.cold", sp, sp + 120 - 49, "caller.cold", sp, 120 - 48);
+	on_stack("the first of them", "caller.cold", sp, sp + 120 - 48, NULL, 0, 0);
+	on_stack("a frame pointer that is not known", "pointer", sp, sp, NULL, 0, 0);
+}
+
+static void test_exception(void)
+{
+	uint64_t sp = STACK + 0x1000, regs = sp + 168;
+
+	put_rows();
+	put(&f, sp + 128, symbol(&f, "caller") + 50, 8);
+	put(&f, sp + 136, 0x10, 8);
+	put(&f, sp + 152, regs, 8);
+	on_stack("registers of an exception are no locals", "interrupted", sp,
+		 sp + 16, NULL, 0, 0);
+	on_stack("what was interrupted has some", "interrupted", sp, regs + 8,
+		 "caller", regs, 0x18);
+	put(&f, sp + 136, 0x33, 8);
+	on_stack("not what was interrupted in user space", "interrupted", sp,
+		 regs + 8, NULL, 0, 0);
+	put(&f, sp + 136, 0x10, 8);
+	put(&f, sp + 152, sp, 8);
+	on_stack("not downwards", "interrupted", sp, regs + 8, NULL, 0, 0);
+	on_stack("a frame of no size", "looping", sp, sp + 32, NULL, 0, 0);
+	for (uint64_t at = sp; at < TOP; at += 8)
+		put(&f, at, symbol(&f, "plain") + 50, 8);
+	on_stack("after 64 frames is the end", "plain", sp, sp + 0x800, NULL, 0, 0);
+}
+
+static void test_bad_rows(void)
+{
+	uint64_t sp = STACK + 0x1000, ips = symbol(&f, "__start_orc_unwind_ip");
+
+	put_rows();
+	for (uint64_t i = 0; i < SYMBOL_LEN; i += 4)
+		put(&f, ips + i, 0x80000000, 4);
+	on_stack("rows that begin nowhere", "walker", sp, sp + 5, NULL, 0, 0);
+	put_rows();
+	for (uint64_t i = 0; i < SYMBOL_LEN; i += 2)
+		put(&f, symbol(&f, "__start_orc_unwind") + i, 0xffff, 2);
+	on_stack("rows of all ones", "walker", sp, sp + 5, NULL, 0, 0);
+	put_rows();
+	on_stack("a stack pointer that is not aligned", "walker", sp + 4, sp + 8,
+		 NULL, 0, 0);
+	on_stack("a stack in user space", "walker", 0x1000, 0x1008, NULL, 0, 0);
+}
+
+/* ---- counts ----------------------------------------------------------------------------- */
+
+static void test_counts(void)
+{
+	static const struct {
+		const char *what;
+		uint64_t off, len;
+		bool yes;
+	} task[] = {
+		{ "a reference count", 16, 4, true },
+		{ "flags", 0, 8, false },
+		{ "an element of an array", 40, 4, true },
+		{ "across two of them", 42, 4, false },
+		{ "flags and more", 12, 8, false },
+		{ "behind all", 64, 8, false },
+		{ "no bytes", 16, 0, false },
+		{ "all bytes", 16, ~0ULL, false },
+	};
+	struct object o = { .kind = OBJECT_SLAB, .start = object(0), .len = 96 };
+
+	o.type = profile_aggregate(f.p, "task_struct");
+	for (size_t i = 0; i < ARRAY_SIZE(task); i++)
+		tap_ok(object_is_count(f.x, &o, o.start + task[i].off,
+				       task[i].len) == task[i].yes,
+		       "%s: %s: %s", version, task[i].what,
+		       task[i].yes ? "a count" : "none");
+	o.type = 0;
+	tap_ok(!object_is_count(f.x, &o, o.start + 16, 4), "%s: of no type", version);
+	o.type = 0x7fffffff;
+	tap_ok(!object_is_count(f.x, &o, o.start + 16, 4), "%s: of a wrong type",
+	       version);
+	put_slab();
+	tap_ok(!object_at(f.x, &f.g.space, object(3), &o) &&
+	       object_is_count(f.x, &o, o.start + 8, 4) &&
+	       !object_is_count(f.x, &o, o.start, 4),
+	       "%s: a cache that is called as a struct", version);
+	tap_ok(!object_at(f.x, &f.g.space, SLAB_PAGE + 64, &o) &&
+	       object_is_count(f.x, &o, SLAB_PAGE + 64 + 52, 4) &&
+	       !object_is_count(f.x, &o, SLAB_PAGE + 64, 8),
+	       "%s: of a struct page", version);
+}
+
+static void test_all(bool old)
+{
+	version = old ? "6.1" : "6.12";
+	objects_init(&f, old);
+	test_slab();
+	test_caches();
+	test_bad_slab();
+	test_pages();
+	test_compound();
+	test_tables();
+	test_image();
+	test_mapping();
+	test_percpu();
+	test_bad_percpu();
+	test_module();
+	test_stack();
+	test_exception();
+	test_bad_rows();
+	test_counts();
+	objects_free(&f);
+}
+
+int main(void)
+{
+	test_all(true);
+	test_all(false);
+	return tap_done();
+}
