@@ -12,6 +12,7 @@
 #define CPUS_MAX	8192
 #define LIST_MAX	4096	/* elements of a list of the guest's */
 #define COPY_MAX	2048	/* bytes of a struct that are looked at */
+#define READS_MAX	65536	/* of the guest's memory, for one question */
 #define WINDOW		32768	/* bytes of a slab that are read at once */
 
 /* Structs of the guest's, and members of them. */
@@ -76,8 +77,16 @@ struct object_index {
 	uint8_t window[WINDOW];
 };
 
+/* Someone else's address space, of which only so much is read. */
+struct limited {
+	struct chariot_space space;	/* for who asks */
+	const struct chariot_space *s;
+	unsigned int left;
+};
+
 /* ---- object.c ------------------------------------------------------------ */
 
+void limit_reads(struct limited *l, const struct chariot_space *s);
 /* As much of a struct at @gva as is looked at. */
 int copy_struct(const struct object_index *x, const struct chariot_space *s,
 		enum copied what, uint64_t gva, struct copy *c);

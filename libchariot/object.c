@@ -18,6 +18,32 @@
 #define OLD_PG_BUDDY	0x00000080
 #define OLD_PG_TABLE	0x00000200
 
+/* ---- reads ------------------------------------------------------------------ */
+
+/* Each search has an end; this is the end of them together. */
+static int read_limited(void *ctx, uint64_t gpa, void *buf, size_t len)
+{
+	struct limited *l = ctx;
+
+	if (!l->left)
+		return -E2BIG;
+	l->left--;
+	return l->s->ops->read(l->s->ctx, gpa, buf, len);
+}
+
+void limit_reads(struct limited *l, const struct chariot_space *s)
+{
+	static const struct chariot_mem_ops ops = {
+		.sz = sizeof(ops), .read = read_limited,
+	};
+
+	l->s = s;
+	l->left = READS_MAX;
+	l->space = *s;
+	l->space.ops = &ops;
+	l->space.ctx = l;
+}
+
 /* ---- structs ---------------------------------------------------------------- */
 
 static const struct {
@@ -418,10 +444,12 @@ static int find_object(struct object_index *x, const struct chariot_space *s,
 int object_at(struct object_index *x, const struct chariot_space *s, uint64_t gva,
 	      struct object *o)
 {
+	struct limited l;
 	int err;
 
+	limit_reads(&l, s);
 	memset(o, 0, sizeof(*o));
-	err = gva < KERNEL_MIN ? -ENOENT : find_object(x, s, gva, o);
+	err = gva < KERNEL_MIN ? -ENOENT : find_object(x, &l.space, gva, o);
 	if (!err && (o->start > gva || gva - o->start >= o->len ||
 		     o->start + o->len < o->start))
 		err = -EBADMSG;

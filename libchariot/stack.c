@@ -341,8 +341,12 @@ int object_on_stack(struct object_index *x, const struct chariot_space *s,
 		    uint64_t rip, uint64_t rsp, uint64_t top, uint64_t gva,
 		    struct object *o)
 {
-	struct unwind u = { .x = x, .s = s, .ip = rip, .sp = rsp, .top = top };
+	struct limited l;
+	struct unwind u = {
+		.x = x, .s = &l.space, .ip = rip, .sp = rsp, .top = top,
+	};
 
+	limit_reads(&l, s);
 	memset(o, 0, sizeof(*o));
 	if (rsp < KERNEL_MIN || rsp & 7 || gva < rsp || gva >= top ||
 	    top - rsp > STACK_MAX)

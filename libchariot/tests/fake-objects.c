@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <bpf/btf.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -314,6 +315,193 @@ void mark_page(struct fake_objects *f, uint64_t page, const char *what)
 			   0xffffffff & ~(buddy ? 0x80 : 0x200));
 	} else {
 		put_member(f, "page", page, "page_type",
-			   (slab ? 0xf5 : buddy ? 0xf0 : 0xf2) << 24);
+			   (slab ? 0xf5ULL : buddy ? 0xf0 : 0xf2) << 24);
 	}
 }
+
+/* ---- made ready ----------------------------------------------------------------- */
+
+uint64_t kva(uint64_t gpa)
+{
+	return DIRECT + gpa;
+}
+
+uint64_t object(int i)
+{
+	return kva(SLAB_GPA) + i * SIZE + LEFT;
+}
+
+void put_next(struct fake_objects *f, int i, uint64_t next)
+{
+	uint64_t at = object(i) + 32;
+
+	put(f, at, next ^ SECRET ^ __builtin_bswap64(at), 8);
+}
+
+static void put_cache(struct fake_objects *f, const char *name)
+{
+	for (int i = 0; i < 128; i += 8)
+		put(f, CACHE + i, 0, 8);
+	put_member(f, "kmem_cache", CACHE, "size", SIZE);
+	put_member(f, "kmem_cache", CACHE, "object_size", OBJECT_SIZE);
+	put_member(f, "kmem_cache", CACHE, "offset", 32);
+	put_member(f, "kmem_cache", CACHE, "red_left_pad", LEFT);
+	put_member(f, "kmem_cache", CACHE, "refcount", 1);
+	put_member(f, "kmem_cache", CACHE, "random", SECRET);
+	put_member(f, "kmem_cache", CACHE, "cpu_slab",
+		   symbol(f, "__per_cpu_start") + 4096);
+	put_member(f, "kmem_cache", CACHE, "name", STRINGS);
+	chariot_space__write(&f->g.space, STRINGS, name, strlen(name) + 1);
+}
+
+void put_slab(struct fake_objects *f)
+{
+	uint64_t page = put_compound(f, SLAB_GPA, 1);
+	uint64_t cpu = AREA + CPU_STEP + 4096;
+
+	mark_page(f, page, "slab");
+	put_member(f, "slab", page, "slab_cache", CACHE);
+	put_member(f, "slab", page, "objects", NR);
+	put_member(f, "slab", page, "freelist", object(1));
+	put_next(f, 1, object(4));
+	put_next(f, 4, object(2));
+	put_next(f, 2, 0);
+	put_member(f, "kmem_cache_cpu", cpu, "slab", page);
+	put_member(f, "kmem_cache_cpu", cpu, "freelist", object(7));
+	put_next(f, 7, object(9));
+	put_next(f, 9, 0);
+	put_cache(f, "thing");
+}
+
+static void set_bits(struct fake_objects *f, uint64_t map, int from, int to)
+{
+	uint64_t v;
+
+	for (int i = from; i < to; i++) {
+		space_read_uint(&f->g.space, map + i / 8, 1, &v);
+		put(f, map + i / 8, v | 1 << i % 8, 1);
+	}
+}
+
+void put_chunk(struct fake_objects *f)
+{
+	uint64_t lists = LISTS + 0x100;
+	int last = 4 * 4096 / 4;
+
+	for (uint64_t i = 0; i < 0x800; i += 8) {
+		put(f, CHUNK + i % 128, 0, 8);
+		put(f, MAPS + i, 0, 8);
+		put(f, MAPS + 0x1000 + i, 0, 8);
+	}
+	for (uint64_t i = 0; i < 2 * CPU_STEP; i += PAGE_SIZE) {
+		uint64_t page = put_page(f, AREA - DIRECT + i);
+
+		put_member(f, "page", page, "flags", 1 << (f->old ? 12 : 13));
+	}
+	put_variable(f, "pcpu_base_addr", AREA);
+	put_variable(f, "pcpu_chunk_lists", lists);
+	put_variable(f, "pcpu_nr_slots", 2);
+	put(f, lists, lists, 8);
+	put(f, lists + 16, CHUNK, 8);
+	put_member(f, "pcpu_chunk", CHUNK, "list.next", lists + 16);
+	put_member(f, "pcpu_chunk", CHUNK, "base_addr", AREA + CHUNK_OFF);
+	put_member(f, "pcpu_chunk", CHUNK, "nr_pages", 4);
+	put_member(f, "pcpu_chunk", CHUNK, "alloc_map", MAPS);
+	put_member(f, "pcpu_chunk", CHUNK, "bound_map", MAPS + 0x1000);
+	set_bits(f, MAPS, 4, 14);
+	set_bits(f, MAPS, last - 16, last);
+	set_bits(f, MAPS + 0x1000, 0, 1);
+	set_bits(f, MAPS + 0x1000, 4, 5);
+	set_bits(f, MAPS + 0x1000, 14, 15);
+	set_bits(f, MAPS + 0x1000, last - 16, last - 15);
+}
+
+static void put_symbol(struct fake_objects *f, int i, uint64_t value, uint32_t name)
+{
+	Elf64_Sym sym = { .st_value = value, .st_name = name, .st_shndx = 1 };
+
+	chariot_space__write(&f->g.space, SYMTAB + i * sizeof(sym), &sym,
+			     sizeof(sym));
+}
+
+void put_module(struct fake_objects *f)
+{
+	for (int i = 0; i < 8; i++)
+		fake_map(&f->g, MODULES + i * PAGE_SIZE, P0 + 0x60000 + i * PAGE_SIZE, 1);
+	for (int i = 0; i < 512; i += 8)
+		put(f, MODULE + i, 0, 8);
+	put_variable(f, "modules", MODULE + 8);
+	put_member(f, "module", MODULE, "list.next", symbol(f, "modules"));
+	chariot_space__write(&f->g.space, MODULE + 24, "demo", 5);
+	put_member(f, "module", MODULE, "kallsyms", SYMTAB + 0x800);
+	put_member(f, "mod_kallsyms", SYMTAB + 0x800, "symtab", SYMTAB);
+	put_member(f, "mod_kallsyms", SYMTAB + 0x800, "num_symtab", 4);
+	put_member(f, "mod_kallsyms", SYMTAB + 0x800, "strtab", SYMTAB + 0x900);
+	chariot_space__write(&f->g.space, SYMTAB + 0x900, "\0one\0two\0three", 14);
+	put_symbol(f, 1, MODULES + 0x2040, 5);
+	put_symbol(f, 2, MODULES + 0x2000, 1);
+	put_symbol(f, 3, MODULES + 0x2060, 9);
+	if (f->old) {
+		put_member(f, "module", MODULE, "core_layout.base", MODULES);
+		put_member(f, "module", MODULE, "core_layout.text_size", 0x1000);
+		put_member(f, "module", MODULE, "core_layout.ro_size", 0x1800);
+		put_member(f, "module", MODULE, "core_layout.ro_after_init_size", 0x2000);
+		put_member(f, "module", MODULE, "core_layout.size", 0x3000);
+	} else {
+		put_member(f, "module", MODULE, "mem[0].base", MODULES);
+		put_member(f, "module", MODULE, "mem[0].size", 0x1000);
+		put_member(f, "module", MODULE, "mem[2].base", MODULES + 0x1000);
+		put_member(f, "module", MODULE, "mem[2].size", 0x1000);
+		put_member(f, "module", MODULE, "mem[1].base", MODULES + 0x2000);
+		put_member(f, "module", MODULE, "mem[1].size", 0x1000);
+	}
+}
+
+static int nr_rows;
+
+static void put_row(struct fake_objects *f, uint64_t ip, int kind, int reg, int offset)
+{
+	uint64_t ips = symbol(f, "__start_orc_unwind_ip");
+	uint64_t row = symbol(f, "__start_orc_unwind") + nr_rows * 6;
+
+	if (nr_rows == SYMBOL_LEN / 4)
+		abort();
+	put(f, ips + 4 * nr_rows, ip - (ips + 4 * nr_rows), 4);
+	put_member(f, "orc_entry", row, "sp_offset", offset);
+	put_member(f, "orc_entry", row, "sp_reg", reg);
+	put_member(f, "orc_entry", row, "type", f->old ? kind : kind + 2);
+	nr_rows++;
+}
+
+/* endbr64; push rbp; push r12; sub rsp, 0x40; ...: three rows behind the first. */
+static void put_function(struct fake_objects *f, const char *name, int frame)
+{
+	static const uint8_t code[] = {
+		0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0x41, 0x54, 0x48, 0x83, 0xec, 0x40,
+	};
+	uint64_t at = symbol(f, name);
+
+	chariot_space__write(&f->g.space, at, code, sizeof(code));
+	put_row(f, at, ORC_CALL, ORC_SP, 8);
+	put_row(f, at + 5, ORC_CALL, ORC_SP, 16);
+	put_row(f, at + 7, ORC_CALL, ORC_SP, 24);
+	put_row(f, at + 11, ORC_CALL, ORC_SP, 24 + frame);
+}
+
+void put_rows(struct fake_objects *f)
+{
+	nr_rows = 0;
+	put_function(f, "walker", 0x40);
+	put_function(f, "caller", 0x18);
+	put_function(f, "pointer", 0);
+	put_row(f, symbol(f, "pointer") + 15, ORC_CALL, ORC_BP, 16);
+	put_row(f, symbol(f, "interrupted"), ORC_REGS, ORC_SP, 0);
+	put_row(f, symbol(f, "looping"), ORC_CALL, ORC_SP, 0);
+	put_row(f, symbol(f, "plain"), ORC_CALL, ORC_SP, 8);
+	put_row(f, symbol(f, "caller.cold"), ORC_CALL, ORC_SP, 128);
+	put_row(f, symbol(f, "caller.cold") + 512, ORC_CALL, ORC_SP, 8);
+	/* The rest is for nothing. */
+	while (nr_rows < SYMBOL_LEN / 4)
+		put_row(f, IMAGE + IMAGE_LEN - 4096 + nr_rows, ORC_CALL, 0, 0);
+}
+

@@ -49,4 +49,43 @@ uint64_t put_compound(struct fake_objects *f, uint64_t gpa, unsigned int order);
 /* What a page is marked as: "slab", "buddy", "table". */
 void mark_page(struct fake_objects *f, uint64_t page, const char *what);
 
+/* ---- made ready ------------------------------------------------------------ */
+
+#define SLAB_GPA	FREE_GPA
+#define CACHE		(DIRECT + FREE_GPA + 0x80000)	/* struct kmem_cache */
+#define LISTS		(DIRECT + FREE_GPA + 0x90000)	/* small things */
+#define CHUNK		(DIRECT + FREE_GPA + 0xa0000)
+#define MAPS		(DIRECT + FREE_GPA + 0xb0000)
+#define STRINGS		(DIRECT + FREE_GPA + 0xc0000)
+#define SECRET		0x1122334455667788ULL
+#define AREA		(DIRECT + FREE_GPA + (2UL << 20))	/* CPU 0's */
+
+#define SIZE		96	/* of a place in the slab */
+#define OBJECT_SIZE	72
+#define LEFT		8	/* before an object in it */
+#define NR		80	/* in two pages */
+#define SLAB_PAGE	(VMEMMAP + SLAB_GPA / PAGE_SIZE * 64)
+#define P0		(FREE_GPA + 0x100000)	/* for pages */
+#define CHUNK_OFF	0x4000	/* of the chunk in each area */
+#define MODULE		(MODULES + 0x6000)
+#define SYMTAB		(MODULES + 0x7000)
+#define STACK		(DIRECT + FREE_GPA + 0x40000)
+#define TOP		(STACK + 0x4000)
+
+enum { ORC_CALL, ORC_REGS };
+enum { ORC_PREV_SP = 1, ORC_BP = 4, ORC_SP = 5 };
+
+uint64_t kva(uint64_t gpa);
+uint64_t object(int i);
+/* The pointer in free object @i, as a hardened kernel has it. */
+void put_next(struct fake_objects *f, int i, uint64_t next);
+/* A slab of "thing"s: objects 1, 4, 2 are free by it, 7 and 9 by CPU 1. */
+void put_slab(struct fake_objects *f);
+/* A chunk: allocated are 40 bytes from 16 on, and up to the end the last 64. */
+void put_chunk(struct fake_objects *f);
+/* Text, then read-only data, then data, of a page each. */
+void put_module(struct fake_objects *f);
+/* Rows of the functions walker, caller, pointer, interrupted, looping, plain. */
+void put_rows(struct fake_objects *f);
+
 #endif

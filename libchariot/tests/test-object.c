@@ -3,28 +3,13 @@
  * Which object an address lies in, in a fake guest with bookkeeping as Linux 6.1 and
  * as 6.12 have it; and with such as no kernel has.  No kernel is needed.
  */
-#include <elf.h>
 #include <stdlib.h>
 
 #include "fake-objects.h"
 #include "tap.h"
 
-#define SLAB_GPA	FREE_GPA
-#define CACHE		(DIRECT + FREE_GPA + 0x80000)	/* struct kmem_cache */
-#define LISTS		(DIRECT + FREE_GPA + 0x90000)	/* small things */
-#define CHUNK		(DIRECT + FREE_GPA + 0xa0000)
-#define MAPS		(DIRECT + FREE_GPA + 0xb0000)
-#define STRINGS		(DIRECT + FREE_GPA + 0xc0000)
-#define SECRET		0x1122334455667788ULL
-#define AREA		(DIRECT + FREE_GPA + (2UL << 20))	/* CPU 0's */
-
 static struct fake_objects f;
 static const char *version;
-
-static uint64_t kva(uint64_t gpa)
-{
-	return DIRECT + gpa;
-}
 
 static void is(const char *what, uint64_t gva, enum object_kind kind,
 	       enum object_never never, uint64_t start, uint64_t len)
@@ -57,61 +42,6 @@ static bool named(uint64_t gva, const char *name)
 
 /* ---- slabs --------------------------------------------------------------------- */
 
-#define SIZE		96
-#define OBJECT_SIZE	72
-#define LEFT		8
-#define NR		80	/* in two pages */
-#define SLAB_PAGE	(VMEMMAP + SLAB_GPA / PAGE_SIZE * 64)
-
-static uint64_t object(int i)
-{
-	return kva(SLAB_GPA) + i * SIZE + LEFT;
-}
-
-/* The pointer in a free object, as a hardened kernel has it. */
-static void put_next(int i, uint64_t next)
-{
-	uint64_t at = object(i) + 32;
-
-	put(&f, at, next ^ SECRET ^ __builtin_bswap64(at), 8);
-}
-
-static void put_cache(const char *name)
-{
-	for (int i = 0; i < 128; i += 8)
-		put(&f, CACHE + i, 0, 8);
-	put_member(&f, "kmem_cache", CACHE, "size", SIZE);
-	put_member(&f, "kmem_cache", CACHE, "object_size", OBJECT_SIZE);
-	put_member(&f, "kmem_cache", CACHE, "offset", 32);
-	put_member(&f, "kmem_cache", CACHE, "red_left_pad", LEFT);
-	put_member(&f, "kmem_cache", CACHE, "refcount", 1);
-	put_member(&f, "kmem_cache", CACHE, "random", SECRET);
-	put_member(&f, "kmem_cache", CACHE, "cpu_slab",
-		   symbol(&f, "__per_cpu_start") + 4096);
-	put_member(&f, "kmem_cache", CACHE, "name", STRINGS);
-	chariot_space__write(&f.g.space, STRINGS, name, strlen(name) + 1);
-}
-
-/* Objects 1, 4, 2 are free by the slab, 7 and 9 by CPU 1. */
-static void put_slab(void)
-{
-	uint64_t page = put_compound(&f, SLAB_GPA, 1);
-	uint64_t cpu = AREA + CPU_STEP + 4096;
-
-	mark_page(&f, page, "slab");
-	put_member(&f, "slab", page, "slab_cache", CACHE);
-	put_member(&f, "slab", page, "objects", NR);
-	put_member(&f, "slab", page, "freelist", object(1));
-	put_next(1, object(4));
-	put_next(4, object(2));
-	put_next(2, 0);
-	put_member(&f, "kmem_cache_cpu", cpu, "slab", page);
-	put_member(&f, "kmem_cache_cpu", cpu, "freelist", object(7));
-	put_next(7, object(9));
-	put_next(9, 0);
-	put_cache("thing");
-}
-
 static void slab_is(const char *what, int i, enum object_never never)
 {
 	is(what, object(i) + 5, OBJECT_SLAB, never, object(i), OBJECT_SIZE);
@@ -119,7 +49,7 @@ static void slab_is(const char *what, int i, enum object_never never)
 
 static void test_slab(void)
 {
-	put_slab();
+	put_slab(&f);
 	slab_is("an object", 0, OBJECT_MAY);
 	is("its last byte", object(0) + OBJECT_SIZE - 1, OBJECT_SLAB, OBJECT_MAY,
 	   object(0), OBJECT_SIZE);
@@ -142,7 +72,7 @@ static void test_caches(void)
 {
 	uint64_t list = object(5) + 40;
 
-	put_slab();
+	put_slab(&f);
 	put_variable(&f, "task_struct_cachep", CACHE);
 	objects_again(&f);
 	slab_is("a task", 5, OBJECT_IDENTITY);
@@ -194,22 +124,22 @@ static void test_bad_slab(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		put_slab();
+		put_slab(&f);
 		put_member(&f, bad[i].type, strcmp(bad[i].type, "slab") ? CACHE :
 			   SLAB_PAGE, bad[i].member, bad[i].v);
 		unknown(bad[i].what, object(3));
 	}
-	put_slab();
-	put_next(2, object(1));
+	put_slab(&f);
+	put_next(&f, 2, object(1));
 	unknown("a free list that is a ring", object(3));
-	put_next(2, object(3) + 1);
+	put_next(&f, 2, object(3) + 1);
 	unknown("a free list to the middle of an object", object(3));
-	put_next(2, 0xffff888123456780);
+	put_next(&f, 2, 0xffff888123456780);
 	unknown("a free list that leaves the slab", object(3));
-	put_next(2, 0);
-	put_next(9, object(7));
+	put_next(&f, 2, 0);
+	put_next(&f, 9, object(7));
 	unknown("a CPU's free list that is a ring", object(3));
-	put_slab();
+	put_slab(&f);
 	put_member(&f, "kmem_cache", CACHE, "name", 0x123);
 	tap_ok(named(object(3), ""), "%s: a name that is not there", version);
 	put_member(&f, "kmem_cache", CACHE, "name", STRINGS);
@@ -219,8 +149,6 @@ static void test_bad_slab(void)
 }
 
 /* ---- pages ----------------------------------------------------------------------- */
-
-#define P0	(FREE_GPA + 0x100000)
 
 static void test_pages(void)
 {
@@ -399,58 +327,12 @@ static void test_mapping(void)
 
 /* ---- per-CPU memory ------------------------------------------------------------------ */
 
-static void set_bits(uint64_t map, int from, int to)
-{
-	uint64_t v;
-
-	for (int i = from; i < to; i++) {
-		space_read_uint(&f.g.space, map + i / 8, 1, &v);
-		put(&f, map + i / 8, v | 1 << i % 8, 1);
-	}
-}
-
-#define CHUNK_OFF	0x4000	/* of the chunk in each area */
-
-/* Allocated: 40 bytes from 16 on, and up to the end the last 64. */
-static void put_chunk(void)
-{
-	uint64_t lists = LISTS + 0x100;
-	int last = 4 * 4096 / 4;
-
-	for (uint64_t i = 0; i < 0x800; i += 8) {
-		put(&f, CHUNK + i % 128, 0, 8);
-		put(&f, MAPS + i, 0, 8);
-		put(&f, MAPS + 0x1000 + i, 0, 8);
-	}
-	for (uint64_t i = 0; i < 2 * CPU_STEP; i += PAGE_SIZE) {
-		uint64_t page = put_page(&f, AREA - DIRECT + i);
-
-		put_member(&f, "page", page, "flags", 1 << (f.old ? 12 : 13));
-	}
-	put_variable(&f, "pcpu_base_addr", AREA);
-	put_variable(&f, "pcpu_chunk_lists", lists);
-	put_variable(&f, "pcpu_nr_slots", 2);
-	put(&f, lists, lists, 8);
-	put(&f, lists + 16, CHUNK, 8);
-	put_member(&f, "pcpu_chunk", CHUNK, "list.next", lists + 16);
-	put_member(&f, "pcpu_chunk", CHUNK, "base_addr", AREA + CHUNK_OFF);
-	put_member(&f, "pcpu_chunk", CHUNK, "nr_pages", 4);
-	put_member(&f, "pcpu_chunk", CHUNK, "alloc_map", MAPS);
-	put_member(&f, "pcpu_chunk", CHUNK, "bound_map", MAPS + 0x1000);
-	set_bits(MAPS, 4, 14);
-	set_bits(MAPS, last - 16, last);
-	set_bits(MAPS + 0x1000, 0, 1);
-	set_bits(MAPS + 0x1000, 4, 5);
-	set_bits(MAPS + 0x1000, 14, 15);
-	set_bits(MAPS + 0x1000, last - 16, last - 15);
-}
-
 static void test_percpu(void)
 {
 	uint64_t at = AREA + CPU_STEP + CHUNK_OFF + 16, offset;
 	struct object o;
 
-	put_chunk();
+	put_chunk(&f);
 	is("per-CPU memory", at + 8, OBJECT_PERCPU, OBJECT_MAY, at, 40);
 	space_read_uint(&f.g.space, symbol(&f, "__per_cpu_offset") + 8, 8, &offset);
 	tap_ok(!object_at(f.x, &f.g.space, at, &o) && o.cpu_offset == offset &&
@@ -465,7 +347,7 @@ static void test_percpu(void)
 	is("a stack for each CPU", AREA + 2 * SYMBOL_LEN, OBJECT_PERCPU,
 	   OBJECT_OTHER_STACK, AREA + 2 * SYMBOL_LEN, SYMBOL_LEN);
 	/* The chunk is in a slab. */
-	put_slab();
+	put_slab(&f);
 	put_member(&f, "pcpu_chunk", CHUNK, "md_blocks", object(20));
 	slab_is("a map of such memory", 20, OBJECT_BOOKKEEPING);
 }
@@ -474,27 +356,27 @@ static void test_bad_percpu(void)
 {
 	uint64_t at = AREA + CHUNK_OFF + 16, page = at & PAGE_MASK;
 
-	put_chunk();
+	put_chunk(&f);
 	put_member(&f, "pcpu_chunk", CHUNK, "list.next", CHUNK);
 	is("a list of chunks that is a ring", at + (32 << 10), OBJECT_PAGES,
 	   OBJECT_BOOKKEEPING, page + (32 << 10), PAGE_SIZE);
-	put_chunk();
+	put_chunk(&f);
 	put_member(&f, "pcpu_chunk", CHUNK, "nr_pages", 0x7fffffff);
 	is("a chunk of all there is", at, OBJECT_PAGES, OBJECT_BOOKKEEPING, page,
 	   PAGE_SIZE);
-	put_chunk();
+	put_chunk(&f);
 	put_member(&f, "pcpu_chunk", CHUNK, "bound_map", 0x1234);
 	is("a map that is not there", at, OBJECT_PAGES, OBJECT_BOOKKEEPING, page,
 	   PAGE_SIZE);
-	put_chunk();
+	put_chunk(&f);
 	put(&f, MAPS + 0x1000, 0, 8);
 	is("a map in which nothing begins", at, OBJECT_PAGES, OBJECT_BOOKKEEPING,
 	   page, PAGE_SIZE);
-	put_chunk();
+	put_chunk(&f);
 	put_variable(&f, "pcpu_nr_slots", 0xffffffff);
 	put(&f, LISTS + 0x120, 0x33, 8);
 	is("lists without end", at, OBJECT_PERCPU, OBJECT_MAY, at, 40);
-	put_chunk();
+	put_chunk(&f);
 	put_variable(&f, "nr_cpu_ids", 0xffffffff);
 	object_index_free(f.x);
 	f.x = object_index_new(f.p, &f.g.space);
@@ -505,54 +387,9 @@ static void test_bad_percpu(void)
 
 /* ---- modules ------------------------------------------------------------------------- */
 
-#define MODULE	(MODULES + 0x6000)
-#define SYMTAB	(MODULES + 0x7000)
-
-static void put_symbol(int i, uint64_t value, uint32_t name)
-{
-	Elf64_Sym sym = { .st_value = value, .st_name = name, .st_shndx = 1 };
-
-	chariot_space__write(&f.g.space, SYMTAB + i * sizeof(sym), &sym,
-			     sizeof(sym));
-}
-
-/* Text, then read-only data, then data, of a page each. */
-static void put_module(void)
-{
-	for (int i = 0; i < 8; i++)
-		fake_map(&f.g, MODULES + i * PAGE_SIZE, P0 + 0x60000 + i * PAGE_SIZE, 1);
-	for (int i = 0; i < 512; i += 8)
-		put(&f, MODULE + i, 0, 8);
-	put_variable(&f, "modules", MODULE + 8);
-	put_member(&f, "module", MODULE, "list.next", symbol(&f, "modules"));
-	chariot_space__write(&f.g.space, MODULE + 24, "demo", 5);
-	put_member(&f, "module", MODULE, "kallsyms", SYMTAB + 0x800);
-	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "symtab", SYMTAB);
-	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "num_symtab", 4);
-	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "strtab", SYMTAB + 0x900);
-	chariot_space__write(&f.g.space, SYMTAB + 0x900, "\0one\0two\0three", 14);
-	put_symbol(1, MODULES + 0x2040, 5);
-	put_symbol(2, MODULES + 0x2000, 1);
-	put_symbol(3, MODULES + 0x2060, 9);
-	if (f.old) {
-		put_member(&f, "module", MODULE, "core_layout.base", MODULES);
-		put_member(&f, "module", MODULE, "core_layout.text_size", 0x1000);
-		put_member(&f, "module", MODULE, "core_layout.ro_size", 0x1800);
-		put_member(&f, "module", MODULE, "core_layout.ro_after_init_size", 0x2000);
-		put_member(&f, "module", MODULE, "core_layout.size", 0x3000);
-	} else {
-		put_member(&f, "module", MODULE, "mem[0].base", MODULES);
-		put_member(&f, "module", MODULE, "mem[0].size", 0x1000);
-		put_member(&f, "module", MODULE, "mem[2].base", MODULES + 0x1000);
-		put_member(&f, "module", MODULE, "mem[2].size", 0x1000);
-		put_member(&f, "module", MODULE, "mem[1].base", MODULES + 0x2000);
-		put_member(&f, "module", MODULE, "mem[1].size", 0x1000);
-	}
-}
-
 static void test_module(void)
 {
-	put_module();
+	put_module(&f);
 	is("a module's text", MODULES + 9, OBJECT_SYMBOL, OBJECT_TEXT, MODULES,
 	   PAGE_SIZE);
 	is("its read-only data", MODULES + 0x1009, OBJECT_SYMBOL, OBJECT_TEXT,
@@ -567,7 +404,7 @@ static void test_module(void)
 	unknown("in a ring of modules, what none has", MODULES + 0x5000);
 	put_member(&f, "module", MODULE, "list.next", 0x1234);
 	unknown("in a torn list of them, what none has", MODULES + 0x5000);
-	put_module();
+	put_module(&f);
 	put_member(&f, "mod_kallsyms", SYMTAB + 0x800, "num_symtab", 0xffffffff);
 	is("with symbols without number, the section", MODULES + 0x2050,
 	   OBJECT_SYMBOL, OBJECT_MODULE, MODULES + 0x2000, PAGE_SIZE);
@@ -575,60 +412,6 @@ static void test_module(void)
 }
 
 /* ---- stacks --------------------------------------------------------------------------- */
-
-#define STACK	(DIRECT + FREE_GPA + 0x40000)
-#define TOP	(STACK + 0x4000)
-
-enum { PREV_SP = 1, BP = 4, SP = 5 };
-enum { CALL, REGS };
-
-static int nr_rows;
-
-static void put_row(uint64_t ip, int kind, int reg, int offset)
-{
-	uint64_t ips = symbol(&f, "__start_orc_unwind_ip");
-	uint64_t row = symbol(&f, "__start_orc_unwind") + nr_rows * 6;
-
-	if (nr_rows == SYMBOL_LEN / 4)
-		abort();
-	put(&f, ips + 4 * nr_rows, ip - (ips + 4 * nr_rows), 4);
-	put_member(&f, "orc_entry", row, "sp_offset", offset);
-	put_member(&f, "orc_entry", row, "sp_reg", reg);
-	put_member(&f, "orc_entry", row, "type", f.old ? kind : kind + 2);
-	nr_rows++;
-}
-
-/* endbr64; push rbp; push r12; sub rsp, 0x40; ...: three rows behind the first. */
-static void put_function(const char *name, int frame)
-{
-	static const uint8_t code[] = {
-		0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0x41, 0x54, 0x48, 0x83, 0xec, 0x40,
-	};
-	uint64_t at = symbol(&f, name);
-
-	chariot_space__write(&f.g.space, at, code, sizeof(code));
-	put_row(at, CALL, SP, 8);
-	put_row(at + 5, CALL, SP, 16);
-	put_row(at + 7, CALL, SP, 24);
-	put_row(at + 11, CALL, SP, 24 + frame);
-}
-
-static void put_rows(void)
-{
-	nr_rows = 0;
-	put_function("walker", 0x40);
-	put_function("caller", 0x18);
-	put_function("pointer", 0);
-	put_row(symbol(&f, "pointer") + 15, CALL, BP, 16);
-	put_row(symbol(&f, "interrupted"), REGS, SP, 0);
-	put_row(symbol(&f, "looping"), CALL, SP, 0);
-	put_row(symbol(&f, "plain"), CALL, SP, 8);
-	put_row(symbol(&f, "caller.cold"), CALL, SP, 128);
-	put_row(symbol(&f, "caller.cold") + 512, CALL, SP, 8);
-	/* The rest is for nothing. */
-	while (nr_rows < SYMBOL_LEN / 4)
-		put_row(IMAGE + IMAGE_LEN - 4096 + nr_rows, CALL, 0, 0);
-}
 
 static void on_stack(const char *what, const char *at, uint64_t sp, uint64_t gva,
 		     const char *name, uint64_t start, uint64_t len)
@@ -650,7 +433,7 @@ static void test_stack(void)
 	uint64_t sp = STACK + 0x1000, caller = sp + 24 + 0x40;
 	uint64_t behind = caller + 24 + 0x18;
 
-	put_rows();
+	put_rows(&f);
 	put(&f, caller - 8, symbol(&f, "caller") + 50, 8);
 	put(&f, behind - 8, symbol(&f, "plain") + 50, 8);
 	on_stack("locals", "walker", sp, sp + 5, "walker", sp, 0x40);
@@ -674,7 +457,7 @@ static void test_exception(void)
 {
 	uint64_t sp = STACK + 0x1000, regs = sp + 168;
 
-	put_rows();
+	put_rows(&f);
 	put(&f, sp + 128, symbol(&f, "caller") + 50, 8);
 	put(&f, sp + 136, 0x10, 8);
 	put(&f, sp + 152, regs, 8);
@@ -698,15 +481,15 @@ static void test_bad_rows(void)
 {
 	uint64_t sp = STACK + 0x1000, ips = symbol(&f, "__start_orc_unwind_ip");
 
-	put_rows();
+	put_rows(&f);
 	for (uint64_t i = 0; i < SYMBOL_LEN; i += 4)
 		put(&f, ips + i, 0x80000000, 4);
 	on_stack("rows that begin nowhere", "walker", sp, sp + 5, NULL, 0, 0);
-	put_rows();
+	put_rows(&f);
 	for (uint64_t i = 0; i < SYMBOL_LEN; i += 2)
 		put(&f, symbol(&f, "__start_orc_unwind") + i, 0xffff, 2);
 	on_stack("rows of all ones", "walker", sp, sp + 5, NULL, 0, 0);
-	put_rows();
+	put_rows(&f);
 	on_stack("a stack pointer that is not aligned", "walker", sp + 4, sp + 8,
 		 NULL, 0, 0);
 	on_stack("a stack in user space", "walker", 0x1000, 0x1008, NULL, 0, 0);
@@ -743,7 +526,7 @@ static void test_counts(void)
 	o.type = 0x7fffffff;
 	tap_ok(!object_is_count(f.x, &o, o.start + 16, 4), "%s: of a wrong type",
 	       version);
-	put_slab();
+	put_slab(&f);
 	tap_ok(!object_at(f.x, &f.g.space, object(3), &o) &&
 	       object_is_count(f.x, &o, o.start + 8, 4) &&
 	       !object_is_count(f.x, &o, o.start, 4),
