@@ -32,6 +32,7 @@ help:
 	@echo '              which is built first, in half an hour (KCSAN=1: one with KCSAN; TESTS=, GUEST=, VCPUS=, NPT=)'
 	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
 	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=)'
+	@echo '  drivers-all every module of a kernel, loaded without Chariot and isolated (GUEST=, HOST=, SHARD=, MODULES=)'
 	@echo '  campaign    faults in a driver, without and with Chariot (DRIVER=, TYPES=, SEEDS=; selftests/campaign.sh)'
 	@echo '  fuzz        what reads bytes of a guest or of a file, under libFuzzer (SECONDS_EACH=60, RUNS=, HARNESSES=)'
 	@echo '  bench       exits and instructions for each operation, with and without'
@@ -102,6 +103,10 @@ drivers: deps
 	@$(MAKE) --no-print-directory nested
 	@bash selftests/drivers.sh
 
+drivers-all: deps
+	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),$(GUEST),6.1) $(filter-out $(or $(HOST),$(GUEST),6.1),$(or $(GUEST),$(HOST),6.1))'
+	@bash selftests/drivers-all.sh
+
 campaign: deps
 	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
 	@bash selftests/campaign.sh
@@ -127,6 +132,6 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-full check-debug check-intel drivers \
+.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-full check-debug check-intel drivers drivers-all \
 	campaign fuzz bench \
 	analyze install uninstall clean distclean

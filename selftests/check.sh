@@ -68,6 +68,8 @@ unit_tests()
 	part report bash selftests/campaign/report-test.sh
 	part plan bash selftests/campaign/plan-test.sh
 	part cases make --no-print-directory -C selftests/driver check
+	part modules bash selftests/modules/run-test.sh
+	part modules-report bash selftests/modules/report-test.sh
 	part suites bash selftests/suites-test.sh
 	part layers bash selftests/layers.sh .build/kmod/6.1
 }
@@ -81,6 +83,8 @@ nested()
 	shift 2
 	rm -rf "$dir"
 	mkdir -p "$dir"
+	# what its guest boots from: L1 would take long for that
+	[[ " $* " != *" modules "* ]] || bash selftests/drivers-all.sh --sample >/dev/null
 	part "$name" "$L1" -k "$host" -o "$dir" "${L1_ARGS[@]}" -- \
 		bash selftests/run-tests.sh "$@"
 	# after a panic there is the console only

@@ -33,6 +33,7 @@
 #	VM_FILES	SOURCE:DEST... to have in the guest from the start
 #	VM_INITRD	an initramfs that is made already, with all of these in it
 #	VM_APPEND	more kernel arguments	VM_QEMU		qemu-system-x86_64
+#	VM_ACCEL	kvm
 #	VM_CPU		host; for a 7.x guest without what needs XSAVE: the
 #			emulated host's XSAVE does not fit, and that kernel dies
 #			then (fpstate_reset(), also without Chariot)
@@ -110,7 +111,7 @@ vm_start()
 	# not what was told of another one of that name
 	: >"$OUT/$name.events"
 	initrd=$(vm_initramfs "$guest" "$dir/initrd") || return 1
-	"${VM_QEMU:-qemu-system-x86_64}" -accel kvm -cpu "${VM_CPU:-$(vm_cpu "$guest")}" \
+	"${VM_QEMU:-qemu-system-x86_64}" -accel "${VM_ACCEL:-kvm}" -cpu "${VM_CPU:-$(vm_cpu "$guest")}" \
 		-M "${VM_MACHINE:-pc,smm=off}" -m "${VM_MEM:-256}" -smp "${VCPUS:-1}" \
 		-nodefaults -no-user-config -no-reboot -display none \
 		-global pci-device.romfile= \

@@ -1,0 +1,15 @@
+# Sixty modules of the guest's kernel, chosen by a rule (modules/plan.sh), are each
+# loaded isolated, and unloaded: as well as without Chariot, and with no violation.
+# shellcheck source=selftests/modules/plan.sh
+. selftests/modules/plan.sh
+export VM=modules MODULES_HOST=$HOST
+# shellcheck source=selftests/modules/run.sh
+. selftests/modules/run.sh
+
+sample_of "$GUEST" /tmp/modules.list
+for_guest /tmp/modules.list
+modules_run "${VM_MODE:-strict}" /tmp/modules.list "$OUT/modules.json"
+modules_again /tmp/modules.list "$OUT/modules.json" >/tmp/modules.again
+modules_run none /tmp/modules.again "$OUT/modules.json"
+is "sixty modules have a result" "$(grep -c '"isolated":' "$OUT/modules.json")" 60
+bash selftests/modules/report.sh tap "$OUT/modules.json"
