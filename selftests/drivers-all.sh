@@ -39,6 +39,13 @@ ROUNDS=5
 
 die() { echo "drivers-all: error: $*" >&2; exit 2; }
 
+# taken FILE: whole lines of it are results; not again
+taken()
+{
+	grep '^{.*}$' "$1" | add
+	mv "$1" "$1.taken"
+}
+
 add() { flock "$RESULTS.lock" tee -a "$RESULTS" >/dev/null; }
 
 # have CONFIG HOST: names of those with a result; "-" is no host
@@ -117,9 +124,9 @@ round()
 	fi
 	status=$?
 	rm -f "$IMAGE"
-	add <"$dir/results"
+	taken "$dir/results"
 	[ $status = 0 ] || host_failed "$dir" "$2" $status
-	echo "# batch $1, $2: $(wc -l <"$dir/results") of $(wc -l <"$dir/list") modules" >&2
+	echo "# batch $1, $2: $(wc -l <"$dir/results.taken") of $(wc -l <"$dir/list") modules" >&2
 }
 
 # The module that ran when L1 died has that for a result; what L1's log has, none has.
@@ -129,7 +136,7 @@ host_failed()
 
 	[ "$2" != none ] || host=-
 	name=$(cat "$dir/now" 2>/dev/null)
-	if [ -z "$name" ] || grep -q "\"module\":\"$name\",.*\"config\":\"$2\"" "$dir/results"; then
+	if [ -z "$name" ] || grep -q "\"module\":\"$name\",.*\"config\":\"$2\"" "$dir/results.taken"; then
 		name="(host)"
 	fi
 	jq -nc --arg m "$name" --arg d "$(awk -v m="$name" '$1 == m { print $2 }' "$dir/list")" \
@@ -140,10 +147,14 @@ host_failed()
 
 batch()
 {
-	local config i dir
+	local config i dir f
 
 	for config in none $CONFIGS; do
 		dir=.cache/out/modules-$GUEST-$HOST-$config-$1
+		# of a run that was ended
+		for f in "$dir".*/results; do
+			[ ! -e "$f" ] || taken "$f"
+		done
 		rm -rf "$dir".*
 		for ((i = 1; i <= ROUNDS; i++)); do
 			round "$1" "$config" "$dir.$i" || break
@@ -175,7 +186,7 @@ case ${1:-} in
 esac
 WORK=$(mktemp -d) || exit 1
 export WORK RESULTS CONFIGS
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$WORK"' EXIT
+trap '[ -z "${JOB:-}" ] || kill -TERM -- "-$JOB" 2>/dev/null; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
 modules_of "$ROOT" >"$WORK/all"
 excluded >"$WORK/excluded"
@@ -190,6 +201,11 @@ touch "$RESULTS"
 # what could not be judged is run again
 sed -i -E '/"outcome":"(unjudged|host)"/d' "$RESULTS"
 echo "# $(wc -l <"$WORK/plan") modules of $GUEST" >&2
-cut -d' ' -f1 "$WORK/plan" | uniq | xargs -P "$JOBS" -n 1 bash "$0" --batch
+# a process group: all of it ends when this does
+set -m
+cut -d' ' -f1 "$WORK/plan" | uniq | xargs -P "$JOBS" -n 1 bash "$0" --batch &
+JOB=$(jobs -p %%)
+wait
+JOB=
 bash selftests/modules/report.sh table "$RESULTS"
 bash selftests/modules/report.sh verdict "$WORK/plan" "$GUEST" "$HOST" "$CONFIGS" "$RESULTS"

@@ -170,12 +170,13 @@ record()
 # one MODULE DIRECTORY
 one()
 {
-	local began=$EPOCHREALTIME left_ms
+	local began=$EPOCHREALTIME us
 
 	STATUS=0 outcome=unjudged error='' unload='' left=0 log='' isolated=false violations=0 evidence=0
 	why="no guest, see $VM.log"
 	while :; do
 		vm_alive "$VM" || guest_start >"$OUT/$VM.start" 2>&1 || break
+		began=$EPOCHREALTIME
 		ask_for "$1" || { why="no guard: $(head -n 1 "$OUT/$VM.asked")"; break; }
 		try "$1"
 		read_said
@@ -190,8 +191,8 @@ one()
 		read_guard "$1"
 		chariot release "$VM" "$1" >"$OUT/$VM.released" 2>&1
 	fi
-	left_ms=$((${EPOCHREALTIME/./} - ${began/./}))
-	record "$1" "$2" "$((left_ms / 1000000)).$((left_ms / 100000 % 10))"
+	us=$((${EPOCHREALTIME/./} - ${began/./}))
+	record "$1" "$2" "$((us / 1000000)).$((us / 100000 % 10))"
 	case $outcome$log in
 	crash*|oops*|hang*|unjudged*|*'BUG'*|*Oops*|*'general protection'*)
 		cp "$(vm_log "$VM")" "$OUT/$1.log" 2>/dev/null
