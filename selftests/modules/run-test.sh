@@ -221,6 +221,10 @@ test_counters()
 	}
 	run strict good my-mod
 	is "counters are of this module" "$(jq -r '"\(.violations) \(.evidence)"' "$DIR/results" | paste -sd,)" "3 6,3 6"
+	is "in one guest" "$(began)" 1
+	stats_came() { echo 'stat violations 1001' >>"$DIR/stub.guard"; }
+	run strict good my-mod
+	is "after a flood a new guest goes on" "$(began)" 2
 	stats_came() { echo 'stat violations 0' >>"$DIR/stub.guard"; }
 	run strict good
 	is "a counter that is not there is 0" "$(of good '"\(.outcome) \(.evidence)"')" "loaded 0"
