@@ -15,4 +15,5 @@ insmod "$MODULE" || exit 1
 modules_run "$CHARIOT_CONFIG" "$OUT/list" "$OUT/results"
 modules_again "$OUT/list" "$OUT/results" >"$OUT/again"
 modules_run none "$OUT/again" "$OUT/results"
+grep '^not ok' "$OUT/audit" && exit 1
 wait_until rmmod kvm_chariot

@@ -118,6 +118,7 @@ chariot()
 }
 stat_count() { echo 0; }
 stats_came() { cat "$DIR/stats" >>"$DIR/stub.guard"; }
+audit() { echo "ok - $1: no mapping that should not be"; }
 kill() { :; }
 guard_pid() { echo 1; }
 wait_until() { "$@"; }
@@ -129,7 +130,7 @@ say() { printf '%s\n' "${@:2}" >"$DIR/say.$1"; }
 run()
 {
 	printf '%s drivers/x 0\n' "${@:2}" >"$DIR/list"
-	rm -f "$DIR"/{alive,results}
+	rm -f "$DIR"/{alive,results,audit}
 	: >"$DIR/began"; : >"$DIR/did"; : >"$DIR/console"
 	modules_run "$1" "$DIR/list" "$DIR/results"
 }
@@ -194,7 +195,7 @@ test_isolated()
 	say my-mod 0 "load 0 1" "unload 0 1" "left 0" done
 	printf 'error plain: is NOT isolated: cannot read the driver\n' >"$DIR/guard.not"
 	say not 0 "load 0 1" "unload 0 1" "left 0" done
-	run strict good my-mod not dies
+	run strict dies good my-mod not
 	is "isolated" "$(of good '"\(.outcome) \(.isolated) \(.violations) \(.host) \(.config)"')" "loaded true 0 6.12 strict"
 	is "by its other spelling" "$(of my-mod .isolated)" true
 	is "the violation is told" "$(of my-mod .why)" 'violation my_mod wrote: x "y"'
@@ -202,7 +203,8 @@ test_isolated()
 		"false error plain: is NOT isolated: cannot read the driver"
 	is "it dies" "$(of dies .outcome)" crash
 	is "the guard reports" "$(cut -d' ' -f2- "$DIR/began" | sort -u)" "none_of_them report"
-	is "each is asked for, loaded, released" "$(head -n 3 "$DIR/did" | paste -sd,)" "isolate good,load good,release good"
+	is "each guest that did not die is audited" "$(wc -l <"$DIR/audit")" 1
+	is "each is asked for, loaded, released" "$(tail -n +4 "$DIR/did" | head -n 3 | paste -sd,)" "isolate good,load good,release good"
 	: >"$DIR/no_guard"
 	run strict good
 	rm "$DIR/no_guard"

@@ -33,7 +33,6 @@ FLOOD=1000
 
 guest_start()
 {
-	vm_kill "$VM" 2>/dev/null
 	FRESH=1
 	for c in $COUNTERS; do
 		printf -v "last_$c" 0
@@ -46,8 +45,10 @@ guest_start()
 	fi
 }
 
+# With Chariot, $OUT/audit gets a TAP line
 guest_end()
 {
+	[ "$CONFIG" = none ] || ! vm_alive "$VM" || audit "$VM" >>"$OUT/audit"
 	if [ "$CONFIG" != none ]; then
 		kill "$(guard_pid)" "$(cat "/tmp/vm/$VM/guard.in")"
 	fi 2>/dev/null
@@ -208,6 +209,7 @@ modules_run()
 	local name dir rest
 
 	CONFIG=$1 INTO=$3 FRESH=1
+	touch "$OUT/audit"
 	while read -r name dir rest <&8; do
 		echo "$name" >"$OUT/now"
 		one "$name" "$dir"

@@ -12,4 +12,5 @@ modules_run "${VM_MODE:-strict}" /tmp/modules.list "$OUT/modules.json"
 modules_again /tmp/modules.list "$OUT/modules.json" >/tmp/modules.again
 modules_run none /tmp/modules.again "$OUT/modules.json"
 is "sixty modules have a result" "$(grep -c '"isolated":' "$OUT/modules.json")" 60
+cat "$OUT/audit"
 bash selftests/modules/report.sh tap "$OUT/modules.json"
