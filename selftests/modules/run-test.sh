@@ -195,13 +195,14 @@ test_isolated()
 	say my-mod 0 "load 0 1" "unload 0 1" "left 0" done
 	printf 'error plain: is NOT isolated: cannot read the driver\n' >"$DIR/guard.not"
 	say not 0 "load 0 1" "unload 0 1" "left 0" done
+	printf 'violation dies wrote: x\nviolation dies wrote: y\n' >"$DIR/guard.dies"
 	run strict dies good my-mod not
 	is "isolated" "$(of good '"\(.outcome) \(.isolated) \(.violations) \(.host) \(.config)"')" "loaded true 0 6.12 strict"
 	is "by its other spelling" "$(of my-mod .isolated)" true
 	is "the violation is told" "$(of my-mod .why)" 'violation my_mod wrote: x "y"'
 	is "not isolated, and why" "$(of not '"\(.isolated) \(.why)"')" \
 		"false error plain: is NOT isolated: cannot read the driver"
-	is "it dies" "$(of dies .outcome)" crash
+	is "it dies; its violations are counted" "$(of dies '"\(.outcome) \(.violations)"')" "crash 2"
 	is "the guard reports" "$(cut -d' ' -f2- "$DIR/began" | sort -u)" "none_of_them report"
 	is "each guest that did not die is audited" "$(wc -l <"$DIR/audit")" 1
 	is "each is asked for, loaded, released" "$(tail -n +4 "$DIR/did" | head -n 3 | paste -sd,)" "isolate good,load good,release good"

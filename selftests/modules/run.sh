@@ -33,6 +33,8 @@ FLOOD=1000
 
 guest_start()
 {
+	local c
+
 	FRESH=1
 	for c in $COUNTERS; do
 		printf -v "last_$c" 0
@@ -119,12 +121,11 @@ judge()
 	fi
 }
 
-# What came since they were read last; of a guest that died nobody tells
+# What came since they were read last
 read_counters()
 {
 	local c n now
 
-	vm_alive "$VM" || return 0
 	n=$(stat_count "$VM")
 	kill -USR1 "$(guard_pid)" && wait_until stats_came "$VM" "$n" || return 0
 	for c in $COUNTERS; do
@@ -140,8 +141,10 @@ read_guard()
 {
 	local part=$OUT/$VM.part
 
-	read_counters
+	! vm_alive "$VM" || read_counters
 	tail -c +$((said_before + 1)) "$OUT/$VM.guard" | grep -aE '^(domain-new|violation|error|unemulated) ' >"$part"
+	# of a guest that died nobody counts any more
+	vm_alive "$VM" || violations=$(grep -c '^violation' "$part")
 	! grep -qE "^domain-new ${1//[-_]/[-_]}: isolated" "$part" || isolated=true
 	[ -n "$why" ] || why=$(grep -v '^domain-new' "$part" | head -n 3 | paste -sd'|')
 }
