@@ -291,6 +291,64 @@ section_of(const struct chariot_driver *d, uint64_t addr)
 	return NULL;
 }
 
+/* ---- the build-id ----------------------------------------------------------- */
+
+#define NOTE_HEAD	16	/* three words, and "GNU" */
+
+bool driver_note(struct chariot_driver *d, const uint8_t *data, size_t len)
+{
+	static const char gnu[4] = "GNU";
+	Elf64_Nhdr n;
+
+	for (size_t at = 0; at + NOTE_HEAD <= len; at += 4) {
+		memcpy(&n, data + at, sizeof(n));
+		if (n.n_namesz != sizeof(gnu) || n.n_type != NT_GNU_BUILD_ID ||
+		    n.n_descsz < 8 || n.n_descsz > NOTE_ID_MAX ||
+		    memcmp(data + at + sizeof(n), gnu, sizeof(gnu)) ||
+		    n.n_descsz > len - at - NOTE_HEAD)
+			continue;
+		for (size_t i = 0; i < n.n_descsz; i++)
+			sprintf(d->build_id + 2 * i, "%02x",
+				data[at + NOTE_HEAD + i]);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * The note is among the read-only data.  Not by mod->notes_attrs, of which kernels
+ * have different ideas.  Without one the build is told by its symbols.
+ */
+static int read_build_id(const struct source *r)
+{
+	const size_t step = 64 << 10, over = NOTE_HEAD + NOTE_ID_MAX;
+	uint8_t *buf = malloc(step + over);
+	bool found = false;
+
+	if (!buf)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->d->nr_sections; i++) {
+		const struct chariot_section *sec = &r->d->sections[i];
+
+		for (uint64_t at = 0; !found && !strcmp(sec->name, "rodata") &&
+		     at < sec->len; at += step) {
+			uint64_t n = sec->len - at;
+
+			if (n > step + over)
+				n = step + over;
+			if (!chariot_space__read(r->s, sec->gva + at, buf, n))
+				found = driver_note(r->d, buf, n);
+		}
+	}
+	free(buf);
+	return 0;
+}
+
+const char *chariot_driver__build_id(const struct chariot_driver *d)
+{
+	return d->build_id;
+}
+
 /* ---- the guest's list of modules -------------------------------------------- */
 
 typedef int (*module_fn)(void *ctx, uint64_t module);
@@ -643,6 +701,8 @@ static int read_driver(struct source *r)
 		what = "sections";
 		err = read_sections(r);
 	}
+	if (!err)
+		err = read_build_id(r);
 	if (!err) {
 		what = "symbols";
 		err = read_symbols(r);

@@ -64,6 +64,14 @@ static void read_modinfo(struct ko *k, Elf_Scn *scn)
 	}
 }
 
+static void keep_build_id(struct ko *k, Elf_Scn *scn)
+{
+	Elf_Data *data = elf_getdata(scn, NULL);
+
+	if (data && data->d_buf)
+		driver_note(k->d, data->d_buf, data->d_size);
+}
+
 static int keep_btf(struct ko *k, Elf_Scn *scn)
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
@@ -117,6 +125,8 @@ static int read_ko_sections(struct ko *k)
 			k->symtab = scn;
 		else if (!strcmp(name, ".modinfo"))
 			read_modinfo(k, scn);
+		else if (!strcmp(name, ".note.gnu.build-id"))
+			keep_build_id(k, scn);
 		else if (!strcmp(name, ".BTF"))
 			err = keep_btf(k, scn);
 		else if ((sh.sh_flags & SHF_ALLOC) && sh.sh_size)

@@ -12,6 +12,8 @@ static const char *const verdicts[CHARIOT_NR_VERDICTS] = {
 	[CHARIOT_VERDICT_RECOVER] = "recover",
 };
 
+static const char auto_name[] = "auto";		/* no verdict of the module's */
+
 static const char *const modes[CHARIOT_NR_MODES] = {
 	[CHARIOT_MODE_STRICT] = "strict",
 	[CHARIOT_MODE_FAST] = "fast",
@@ -46,16 +48,31 @@ static const char *const events[CHARIOT_NR_EVENTS] = {
 	[CHARIOT_EV_ASK] = "ask",
 };
 
+static const char *const trust_states[CHARIOT_NR_TRUST_STATES] = {
+	[CHARIOT_TRUST_PROBATION] = "probation",
+	[CHARIOT_TRUST_PROVED] = "proved",
+	[CHARIOT_TRUST_HELD] = "held",
+};
+
+static const char *const trust_bys[CHARIOT_NR_TRUST_BYS] = {
+	[CHARIOT_TRUST_BY_PROBATION] = "probation",
+	[CHARIOT_TRUST_BY_OPERATOR] = "operator",
+	[CHARIOT_TRUST_BY_MEASURED] = "measured",
+};
+
 #define NAME_OF(names, i) \
 	((i) < ARRAY_SIZE(names) && names[i] ? names[i] : "unknown")
 
 const char *chariot_verdict_name(uint32_t verdict)
 {
-	return NAME_OF(verdicts, verdict);
+	return verdict == CHARIOT_VERDICT_AUTO ? auto_name :
+	       NAME_OF(verdicts, verdict);
 }
 
 int chariot_verdict_by_name(const char *name)
 {
+	if (name && !strcmp(name, auto_name))
+		return CHARIOT_VERDICT_AUTO;
 	for (size_t i = 0; name && i < ARRAY_SIZE(verdicts); i++)
 		if (!strcmp(verdicts[i], name))
 			return i;
@@ -97,4 +114,14 @@ const char *chariot_source_name(uint32_t source)
 const char *chariot_event_name(uint32_t type)
 {
 	return NAME_OF(events, type);
+}
+
+const char *chariot_trust_state_name(uint32_t state)
+{
+	return NAME_OF(trust_states, state);
+}
+
+const char *chariot_trust_by_name(uint32_t by)
+{
+	return NAME_OF(trust_bys, by);
 }

@@ -16,7 +16,7 @@
 
 #include "evidence.h"
 #include "policy.h"
-#include "vm.h"
+#include "trust.h"
 
 #define DEFAULT_TIMEOUT	60000
 
@@ -59,6 +59,8 @@ struct chariot_guard {
 	} no;
 	uint32_t armed;			/* CHARIOT_WATCH_* */
 	bool dead;			/* the module gave this VM up */
+	struct probation *probation;
+	uint32_t applied;		/* verdict that the domains have */
 
 	pthread_mutex_t lock;
 	bool stop;
@@ -271,6 +273,7 @@ static void start_over(struct chariot_guard *g)
 {
 	forget_evidence(g);
 	forget_live(g, 0);
+	probation_end(g->probation);
 	vm_forget_kernel(g->vm);
 	memset(g->vm->names, 0, sizeof(g->vm->names));
 	set_armed(g, 0);
@@ -298,7 +301,7 @@ static bool is_loaded(struct chariot_guard *g, const char *name)
 }
 
 static uint32_t current_verdict(struct chariot_guard *g);
-static int isolate(struct chariot_guard *g, uint64_t module, uint32_t verdict,
+static int isolate(struct chariot_guard *g, uint64_t module, bool live,
 		   const char **what);
 
 static void isolate_live(struct chariot_guard *g, const char *name)
@@ -310,7 +313,7 @@ static void isolate_live(struct chariot_guard *g, const char *name)
 	int nr = -ENOENT;
 
 	if (l && module)
-		nr = isolate(g, module, CHARIOT_VERDICT_REPORT, &what);
+		nr = isolate(g, module, true, &what);
 	if (nr < 0) {
 		failed(g, nr, "%s is loaded, and NOT isolated: %s", name, what);
 		free(l);
@@ -498,8 +501,28 @@ static int create_domain(struct chariot_guard *g, struct chariot_tables *t,
 	return nr;
 }
 
+/* With verdict auto it depends on what is known of this build. */
+static int create_by_build(struct chariot_guard *g, struct chariot_tables *t,
+			   uint64_t module, const struct chariot_driver *d)
+{
+	struct probation_build *b = probation_build(g->probation,
+						    g->vm->profile, d);
+	uint32_t v = g->applied = current_verdict(g);
+	int nr;
+
+	if (v == CHARIOT_VERDICT_AUTO)
+		v = b ? probation_verdict(g->probation, b) :
+			CHARIOT_VERDICT_REPORT;
+	nr = create_domain(g, t, module, v);
+	if (nr > 0 && b)
+		probation_begin(g->probation, g->vm, nr, b,
+				g->applied != CHARIOT_VERDICT_AUTO ||
+				v != CHARIOT_VERDICT_REPORT);
+	return nr;
+}
+
 /* The domain's number, or -errno. */
-static int isolate(struct chariot_guard *g, uint64_t module, uint32_t verdict,
+static int isolate(struct chariot_guard *g, uint64_t module, bool live,
 		   const char **what)
 {
 	const struct chariot_space *s = chariot_vm__space(g->vm);
@@ -516,7 +539,8 @@ static int isolate(struct chariot_guard *g, uint64_t module, uint32_t verdict,
 	err = t ? 0 : -errno ?: -EIO;
 	if (t) {
 		*what = "the module refused";
-		err = create_domain(g, t, module, verdict);
+		err = live ? create_domain(g, t, module, CHARIOT_VERDICT_REPORT) :
+			     create_by_build(g, t, module, d);
 	}
 	chariot_tables__free(t);
 	chariot_driver__free(d);
@@ -543,7 +567,7 @@ static void on_load(struct chariot_guard *g, const struct chariot_event *ev)
 		return;
 	}
 	log_info("the guest loads %s", name);
-	err = isolate(g, ev->u.load.module, current_verdict(g), &what);
+	err = isolate(g, ev->u.load.module, false, &what);
 	if (err < 0)
 		failed(g, err, "%s is NOT isolated: %s", name, what);
 }
@@ -635,12 +659,14 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 		return;
 	case CHARIOT_EV_VIOLATION:
 		learn_write(g, ev);
+		probation_violation(g->probation, g->vm, ev);
 		break;
 	case CHARIOT_EV_FAULT:
 		note_fault(g, ev);
 		break;
 	case CHARIOT_EV_DOMAIN_GONE:
 		forget_live(g, ev->domain);
+		probation_gone(g->probation, g->vm, ev->domain);
 		break;
 	}
 	/* Whatever happened: a guest never hangs on us. */
@@ -711,6 +737,19 @@ static void drain(struct chariot_guard *g)
 	failed(g, r, "no more events of this VM: its isolation has ended");
 }
 
+/* Which drivers have proved themselves by now?  Or has the verdict changed? */
+static void check_probation(struct chariot_guard *g)
+{
+	uint32_t v = current_verdict(g);
+
+	if (v != g->applied) {
+		g->applied = v;
+		probation_apply(g->probation, g->vm, v);
+	}
+	if (!g->dead && !was_reset(g) && !probation_timeout(g->probation))
+		probation_check(g->probation, g->vm);
+}
+
 static void *guard_main(void *arg)
 {
 	struct chariot_guard *g = arg;
@@ -722,7 +761,7 @@ static void *guard_main(void *arg)
 		/* A dead VM would wake us all the time. */
 		p[1].fd = g->dead ? -1 : chariot_vm__fd(g->vm);
 		p[1].events = POLLIN;
-		r = poll(p, 2, -1);
+		r = poll(p, 2, g->dead ? -1 : probation_timeout(g->probation));
 		if (r < 0 && errno != EINTR) {
 			failed(g, -errno, "guard: poll");
 			break;
@@ -731,6 +770,7 @@ static void *guard_main(void *arg)
 			break;
 		if (r > 0 && p[1].revents)
 			drain(g);
+		check_probation(g);
 	}
 	return NULL;
 }
@@ -749,9 +789,15 @@ static void guard_free(struct chariot_guard *g)
 	}
 	if (g->wake >= 0)
 		close(g->wake);
+	probation_free(g->probation);
 	chariot_policy__free(g->policy);
 	pthread_mutex_destroy(&g->lock);
 	free(g);
+}
+
+static bool good_verdict(uint32_t verdict)
+{
+	return verdict < CHARIOT_NR_VERDICTS || verdict == CHARIOT_VERDICT_AUTO;
 }
 
 static int guard_init(struct chariot_guard *g,
@@ -764,12 +810,15 @@ static int guard_init(struct chariot_guard *g,
 	memcpy(&g->o, o, sz);
 	if (!g->o.timeout_ms)
 		g->o.timeout_ms = DEFAULT_TIMEOUT;
-	g->verdict = g->o.verdict;
-	if (g->verdict >= CHARIOT_NR_VERDICTS)
+	g->verdict = g->applied = g->o.verdict;
+	if (!good_verdict(g->verdict))
 		return -EINVAL;
 	g->policy = chariot_policy__load(g->o.policies);
 	if (!g->policy)
 		return -errno;
+	g->probation = probation_new(g->o.state_dir, g->policy);
+	if (!g->probation)
+		return -ENOMEM;
 	g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->wake < 0)
 		return -errno;
@@ -830,6 +879,7 @@ void chariot_guard__stop(struct chariot_guard *g)
 	wake(g);
 	pthread_join(g->thread, NULL);
 	vm_watch(g->vm, 0, 0, 0);
+	probation_check(g->probation, g->vm);	/* all that was counted */
 	if (!chariot_vm__info(g->vm, &i))
 		for (uint32_t nr = 1; nr < NR_DOMAINS; nr++)
 			if (i.domains & 1U << nr)
@@ -870,11 +920,15 @@ int chariot_guard__set_verdict(struct chariot_guard *g, uint32_t verdict)
 	struct chariot_vm_info i;
 	int err;
 
-	if (verdict >= CHARIOT_NR_VERDICTS)
+	if (!good_verdict(verdict))
 		return -EINVAL;
 	pthread_mutex_lock(&g->lock);
 	g->verdict = verdict;
 	pthread_mutex_unlock(&g->lock);
+	wake(g);
+	/* The thread knows their builds. */
+	if (verdict == CHARIOT_VERDICT_AUTO)
+		return 0;
 	err = chariot_vm__info(g->vm, &i);
 	for (uint32_t nr = 1; !err && nr < NR_DOMAINS; nr++)
 		if (i.domains & 1U << nr)

@@ -276,8 +276,11 @@ struct symbols {
 	size_t nr, room;
 };
 
+#define NOTE_ID_MAX	20		/* bytes of a build-id: SHA-1 */
+
 struct chariot_driver {
 	char name[CHARIOT_NAME_LEN];
+	char build_id[2 * NOTE_ID_MAX + 1];	/* hex, "": none */
 	uint64_t init, exit;
 	struct chariot_section *sections;
 	size_t nr_sections;
@@ -305,6 +308,8 @@ uint64_t driver_address_of(const struct chariot_driver *d,
 /* gva of the struct module that has @gva in its text, or 0. */
 uint64_t driver_module_at(const struct chariot_profile *p,
 			  const struct chariot_space *s, uint64_t gva);
+/* The build-id in the first note of @data that has one; false: there is none. */
+bool driver_note(struct chariot_driver *d, const uint8_t *data, size_t len);
 int driver_add_section(struct chariot_driver *d, uint64_t gva, uint64_t len,
 		       uint32_t kind, const char *name);
 int driver_add_symbol(struct symbols *syms, const char *name, uint64_t gva,

@@ -490,6 +490,24 @@ static void parse_restart(struct parser *s, struct stmt *st)
 	     POLICY_MAX_RESTARTS, MAX_SECONDS);
 }
 
+#define MAX_PROBATION	31536000	/* seconds of a year */
+
+/* probation ENTRIES SECONDS */
+static void parse_probation(struct parser *s, struct stmt *st)
+{
+	if (s->tok == T_NUMBER && s->number <= UINT32_MAX) {
+		st->num = s->number;
+		scan_next(s);
+		if (s->tok == T_NUMBER && s->number <= MAX_PROBATION) {
+			st->seconds = s->number;
+			scan_next(s);
+			return;
+		}
+	}
+	scan_fail(s, st->line, "probation takes how many entries (0 to %u) and how many seconds (0 to %u)",
+	     UINT32_MAX, MAX_PROBATION);
+}
+
 static const struct {
 	const char *word;
 	enum stmt_kind kind;
@@ -509,6 +527,7 @@ static const struct {
 	{ "defer", STMT_DEFER, -1, 0, parse_defer },
 	{ "restart", STMT_RESTART, -1, 0, parse_restart },
 	{ "evidence", STMT_EVIDENCE, 1, 0, NULL },
+	{ "probation", STMT_PROBATION, -1, 0, parse_probation },
 	{ "lock", STMT_LOCK, 0, 2, catalogue_parse_block },
 	{ "unlock", STMT_UNLOCK, 0, 1, catalogue_parse_block },
 	{ "resource", STMT_RESOURCE, 0, 2, catalogue_parse_block },
@@ -660,6 +679,29 @@ void policy_restart(const struct chariot_policy *p, unsigned int *max,
 	for (st = p->first; st; st = st->next)
 		if (st->kind == STMT_RESTART) {
 			*max = st->num;
+			*seconds = st->seconds;
+		}
+}
+
+/*
+ * A day has what a guest does by the clock in it (log files, backups, checks of
+ * disks); a driver that is hardly used has not shown much by then, so it is to be
+ * called a few thousand times, too, which one at work is in seconds.
+ */
+#define DEFAULT_ENTRIES		10000
+#define DEFAULT_PROBATION	86400
+
+/* The last statement wins. */
+void policy_probation(const struct chariot_policy *p, uint64_t *entries,
+		      uint64_t *seconds)
+{
+	const struct stmt *st;
+
+	*entries = DEFAULT_ENTRIES;
+	*seconds = DEFAULT_PROBATION;
+	for (st = p->first; st; st = st->next)
+		if (st->kind == STMT_PROBATION) {
+			*entries = st->num;
 			*seconds = st->seconds;
 		}
 }

@@ -69,6 +69,7 @@ enum stmt_kind {
 	STMT_DEFER,		/* num */
 	STMT_RESTART,		/* num, seconds */
 	STMT_EVIDENCE,		/* names[0]: off, on or ask */
+	STMT_PROBATION,		/* num: entries, seconds */
 	STMT_LOCK,		/* names, flags, when, calls; no calls: it is none */
 	STMT_UNLOCK,		/* names, flags */
 	STMT_RESOURCE,		/* as LOCK, and without */
@@ -153,6 +154,9 @@ enum policy_evidence policy_evidence(const struct chariot_policy *p);
 /* How often a driver is restarted, at most, in how long a time. */
 void policy_restart(const struct chariot_policy *p, unsigned int *max,
 		    unsigned int *seconds);
+/* When a driver has proved itself. */
+void policy_probation(const struct chariot_policy *p, uint64_t *entries,
+		      uint64_t *seconds);
 
 /*
  * Actions into the module's operations.  What a kernel lacks (-ENOENT) is no

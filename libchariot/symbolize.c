@@ -450,3 +450,50 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 	}
 	return buf;
 }
+
+/* ---- proposals ----------------------------------------------------------- */
+
+#define FAR	4096	/* bytes behind an object that may be its own */
+
+/* "loops_per_jiffy + 0x8"; text and what lies behind all symbols is nobody's to write. */
+static bool put_symbol(const struct chariot_profile *p, uint64_t gva,
+		       char *buf, size_t len)
+{
+	const char *name = chariot_profile__name(p, gva, NULL);
+	uint64_t off;
+
+	if (!name || gva < chariot_profile__symbol(p, "_etext"))
+		return false;
+	chariot_profile__name(p, gva, &off);
+	snprintf(buf, len, off ? "%s + 0x%llx" : "%s", name,
+		 (unsigned long long)off);
+	return true;
+}
+
+const char *chariot_vm__propose(struct chariot_vm *vm,
+				const struct chariot_event *ev, char *buf,
+				size_t len)
+{
+	const struct chariot_object *below = &ev->u.violation.near[0];
+	uint64_t gva = ev->u.violation.gva;
+	const struct chariot_profile *p = vm->profile;
+	uint32_t bytes = ev->u.violation.len ?: 1;
+	char name[192];
+
+	if (len)
+		*buf = 0;
+	if (!p || ev->u.violation.why != CHARIOT_WHY_WRITE)
+		return buf;
+	if (put_symbol(p, gva, name, sizeof(name))) {
+		snprintf(buf, len, "rule %s %u", name, bytes);
+	} else if (below->source && below->gate && gva > below->gva &&
+		   gva - (below->gva + below->len) < FAR) {
+		/* Also one of another module. */
+		chariot_vm__symbolize(vm, below->gate, name, sizeof(name));
+		if (strncmp(name, "0x", 2))
+			snprintf(buf, len, "gate %.*s { grant ret %llu }",
+				 (int)strcspn(name, "+"), name,
+				 (unsigned long long)(gva - below->gva + bytes));
+	}
+	return buf;
+}

@@ -21,6 +21,7 @@ struct site {
 	char entry[128];	/* the function that the kernel called */
 	char target[160];
 	char gate[128];		/* that granted the object in front of it, or "" */
+	char rule[256];		/* the library's proposal, or "" */
 	uint64_t len;		/* of that object, and of the write */
 	uint64_t past;		/* bytes behind that object's start */
 	bool symbol;		/* the target is one of the kernel */
@@ -79,6 +80,7 @@ static void note_write(struct learn *l, const struct chariot_event *ev)
 		s.len = below->len;
 		s.past = ev->u.violation.gva - below->gva;
 	}
+	chariot_vm__propose(l->vm, ev, s.rule, sizeof(s.rule));
 	s.count = 1;
 	l->sites[l->nr++] = s;
 }
@@ -112,24 +114,18 @@ static void put_types(struct learn *l, const char *function, FILE *f)
 
 static void propose(struct learn *l, const struct site *s, FILE *f)
 {
-	uint64_t need = s->past + s->bytes;
-	const char *plus = strchr(s->target, '+');
-
 	fprintf(f, "# %s wrote %u byte%s, %u time%s, called by the kernel at %s\n",
 		s->where, s->bytes, s->bytes == 1 ? "" : "s", s->count,
 		s->count == 1 ? "" : "s", *s->entry ? s->entry : "?");
 	if (s->symbol) {
-		fprintf(f, "# to the kernel's %s\nrule %.*s", s->target,
-			plus ? (int)(plus - s->target) : (int)strlen(s->target),
-			s->target);
-		fprintf(f, "%s%s %u\n", plus ? " + " : "", plus ? plus + 1 : "",
-			s->bytes);
+		fprintf(f, "# to the kernel's %s\n%s%s", s->target, s->rule,
+			*s->rule ? "\n" : "");
 	} else if (*s->gate) {
-		fprintf(f, "# %llu bytes from the start of an object of %llu by %s\n"
-			   "# if it is larger than that: gate %s { grant ret %llu }\n",
+		fprintf(f, "# %llu bytes from the start of an object of %llu by %s\n",
 			(unsigned long long)s->past,
-			(unsigned long long)s->len, s->gate, s->gate,
-			(unsigned long long)need);
+			(unsigned long long)s->len, s->gate);
+		if (*s->rule)
+			fprintf(f, "# if it is larger than that: %s\n", s->rule);
 	} else {
 		fprintf(f, "# to %s, an object that it was not handed; arguments of %s: ",
 			s->target, *s->entry ? s->entry : "?");

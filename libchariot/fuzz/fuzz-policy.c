@@ -73,5 +73,5 @@ void fuzz_seeds(fuzz_emit emit)
 	emit_statements(emit, POLICY_DIR "/core.policy", &nr);
 	emit_statements(emit, POLICY_DIR "/recover.policy", &nr);
 	emit_statements(emit, POLICY_DIR "/inject.policy", &nr);
-	emit("mode", "mode fast\ndefer 16\nrestart 3 60\n", 33);
+	emit("mode", "mode fast\ndefer 16\nrestart 3 60\nprobation 9 9\n", 47);
 }

@@ -177,6 +177,8 @@ CHARIOT_API int chariot_driver__link(struct chariot_driver *d,
 				     const struct chariot_profile *p);
 /* Split BTF over the kernel's; NULL when the module has none. */
 CHARIOT_API const struct btf *chariot_driver__btf(const struct chariot_driver *d);
+/* Build-id as lower-case hex, "" when there is none. */
+CHARIOT_API const char *chariot_driver__build_id(const struct chariot_driver *d);
 CHARIOT_API const char *
 chariot_driver__name_of(const struct chariot_driver *d, uint64_t addr,
 			uint64_t *offset);
@@ -268,6 +270,9 @@ CHARIOT_API const char *chariot_vm__describe(struct chariot_vm *vm,
 					     const struct chariot_event *ev,
 					     char *buf, size_t len);
 
+/* A guard's verdict, which the module does not know: recover for a driver that has
+ * proved itself, and report for one that has not yet (chariot.policy(5), "probation"). */
+#define CHARIOT_VERDICT_AUTO	0x100
 /* What chariot guard and attach, the libvirt hook and QEMU's device give to a guard
  * that is not told a verdict. */
 #define CHARIOT_VERDICT_DEFAULT	CHARIOT_VERDICT_RECOVER
@@ -282,6 +287,67 @@ CHARIOT_API bool chariot_same_driver(const char *a, const char *b);
 CHARIOT_API const char *chariot_source_name(uint32_t source);
 CHARIOT_API const char *chariot_event_name(uint32_t type);
 
+/* ---- trust: which builds of drivers have proved themselves --------------- */
+
+/*
+ * A build is a driver for one kernel, with one version of Chariot.  What is known of
+ * it is a file of JSON in the state's directory (chariot-driver(8)), or in one of
+ * those that are shipped, CHARIOT_PROVED_DIRS, which are only read.
+ */
+#define CHARIOT_STATE_DIR	"/var/lib/chariot"
+#define CHARIOT_PROVED_DIRS	"/usr/local/share/chariot/proved", \
+				"/usr/share/chariot/proved"
+#define CHARIOT_ID_LEN	64
+
+enum chariot_trust_state {
+	CHARIOT_TRUST_PROBATION,	/* no report so far, but not long enough */
+	CHARIOT_TRUST_PROVED,		/* is enforced from its start */
+	CHARIOT_TRUST_HELD,		/* there was a report: stays so until somebody looks */
+	CHARIOT_NR_TRUST_STATES
+};
+enum chariot_trust_by {			/* who has said so */
+	CHARIOT_TRUST_BY_PROBATION,
+	CHARIOT_TRUST_BY_OPERATOR,	/* chariot driver trust */
+	CHARIOT_TRUST_BY_MEASURED,	/* by the tests, before it was shipped */
+	CHARIOT_NR_TRUST_BYS
+};
+struct chariot_trust {
+	size_t sz;			/* sizeof(struct chariot_trust) */
+	char driver[CHARIOT_NAME_LEN];
+	char module[CHARIOT_ID_LEN];	/* build-id, or "symbols-" and a hash of these */
+	char kernel[CHARIOT_ID_LEN];	/* build-id, or "release-" and a hash of that */
+	char release[CHARIOT_ID_LEN];	/* of the kernel, for people */
+	char chariot[16];		/* version */
+	uint32_t state, by;		/* CHARIOT_TRUST_*, CHARIOT_TRUST_BY_* */
+	uint64_t entries, seconds;	/* under report, without one */
+	char reason[512];		/* HELD: the first report's text */
+	char rules[2048];		/* HELD: policy that would allow what was reported,
+					 * one statement a line */
+};
+
+/* @dir, or without one $CHARIOT_STATE, or CHARIOT_STATE_DIR. */
+CHARIOT_API const char *chariot_trust__dir(const char *dir);
+/* One file.  -EINVAL: it is spoilt, and the log says where. */
+CHARIOT_API int chariot_trust__read(const char *path, struct chariot_trust *t);
+/* For each file of @dir (as above) and what is shipped, by name, until @fn returns
+ * something but 0; @err, not 0, is for one that is spoilt, of which the name is known.
+ * A directory that is not there has none. */
+CHARIOT_API int chariot_trust__each(const char *dir,
+				    int (*fn)(void *ctx, const char *path, int err,
+					      const struct chariot_trust *t),
+				    void *ctx);
+/* Make the file of that build, or replace it, at once. */
+CHARIOT_API int chariot_trust__write(const char *dir,
+				     const struct chariot_trust *t);
+CHARIOT_API const char *chariot_trust_state_name(uint32_t state);
+CHARIOT_API const char *chariot_trust_by_name(uint32_t by);
+
+/* The policy statement that would allow what a VIOLATION event tells of, into @buf;
+ * "" when that is not easy to say. */
+CHARIOT_API const char *chariot_vm__propose(struct chariot_vm *vm,
+					    const struct chariot_event *ev,
+					    char *buf, size_t len);
+
 /* ---- guard: isolate named drivers of a VM as the guest loads them ------- */
 
 struct chariot_guard;
@@ -290,7 +356,8 @@ struct chariot_guard_opts {
 	size_t sz;			/* sizeof(struct chariot_guard_opts) */
 	const char *drivers;		/* "e1000,nvme"; may be "" */
 	const char *const *policies;	/* files; NULL-terminated or NULL */
-	uint32_t verdict;		/* CHARIOT_VERDICT_*; 0 is REPORT, not the default */
+	uint32_t verdict;		/* CHARIOT_VERDICT_*, also AUTO; 0 is REPORT, not the
+					 * default */
 	bool fail_stop;			/* when we fail, the ERROR event has verdict PAUSE:
 					 * @on_event is to stop the VM */
 	uint32_t timeout_ms;		/* vCPU waits at most; 0: 60000 */
@@ -299,6 +366,8 @@ struct chariot_guard_opts {
 			 const char *text);
 	void *ctx;
 	bool events_apart;		/* they go to @on_event, not into the log, too */
+	const char *state_dir;		/* of AUTO, as chariot_trust__dir(); must outlive the
+					 * guard */
 };
 
 /* Starts a thread that serves @vm, and owns it from then on; if this fails @vm stays the

@@ -6,20 +6,23 @@
  *
  * CHARIOT_KERNELS: where selftests/env/kernels.sh put the kernels.
  */
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fake-guest.h"
 #include "tap.h"
-#include "vm.h"
+#include "trust.h"
 
 #define SHIFT	0	/* nokaslr: the image has no relocations applied */
 #define GPA	0x1000000ULL
 #define MODULE	0xffffffffc0400000ULL
+#define MODULE_AT(page)	(MODULE + (page) * PAGE_SIZE)	/* text, rodata, data */
 
 static struct {
 	pthread_mutex_t lock;
@@ -30,7 +33,9 @@ static struct {
 	struct chariot_watch watch;
 	int nr_watch, nr_resets, nr_drops, nr_creates;
 	uint64_t continued;
-	uint32_t domains, verdict;
+	uint32_t domains, verdict, created_as;
+	uint64_t entries, reports;
+	bool no_recovery;
 	const char *domain_name;
 	char posted[CHARIOT_NAME_LEN];
 	int watch_error;
@@ -39,6 +44,12 @@ static struct {
 	uint64_t continued_at_error;
 	char text[512];
 } m = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void note(void *ctx, enum chariot_log_level level, const char *text)
+{
+	if (getenv("V"))
+		printf("# %s\n", text);
+}
 
 /* ---- the mock ----------------------------------------------------------- */
 
@@ -64,6 +75,7 @@ static int mock_domain_info(struct chariot_domain_info *i)
 	if (!(m.domains & 1U << i->domain))
 		return -ENOENT;
 	strcpy(i->name, m.domain_name ?: "e1000");
+	i->verdict = m.verdict;
 	return 0;
 }
 
@@ -71,6 +83,8 @@ static int mock_domain(struct chariot_domain_op *d, bool drop)
 {
 	if (!(m.domains & 1U << d->domain))
 		return -ENOENT;
+	if (m.no_recovery && d->verdict == CHARIOT_VERDICT_RECOVER)
+		return -EOPNOTSUPP;
 	m.verdict = d->verdict;
 	if (drop) {
 		m.domains &= ~(1U << d->domain);
@@ -119,6 +133,8 @@ static int mock_call(unsigned long cmd, void *arg)
 	case CHARIOT_DOMAIN_CREATE:
 		m.nr_creates++;
 		m.domains |= 2;
+		m.created_as = m.verdict =
+			((struct chariot_domain_create *)arg)->verdict;
 		return 1;
 	case CHARIOT_DOMAIN_DROP:
 	case CHARIOT_DOMAIN_SET:
@@ -128,8 +144,9 @@ static int mock_call(unsigned long cmd, void *arg)
 	case CHARIOT_ACT_READ:
 		return mock_act(arg);
 	case CHARIOT_STATS:
-		((struct chariot_stats *)arg)->violations =
+		((struct chariot_stats *)arg)->violations = m.reports +
 			42 + ((struct chariot_stats *)arg)->domain;
+		((struct chariot_stats *)arg)->entries = m.entries;
 		return 0;
 	}
 	return -ENOTTY;
@@ -534,6 +551,337 @@ static void test_load(const struct chariot_profile *p)
 	       "no module there: %s", m.text);
 }
 
+/* ---- probation ---------------------------------------------------------- */
+
+static void put_member(const struct chariot_profile *p, const char *type,
+		       uint64_t at, const char *path, uint64_t value)
+{
+	uint64_t size;
+	int64_t off = chariot_profile__member(p, type, path, &size);
+
+	if (off >= 0)
+		chariot_space__write(&m.guest.space, at + off, &value, size);
+}
+
+/* A driver that does nothing, with build-id @id: its init function is its text. */
+static void put_driver(const struct chariot_profile *p, uint8_t id)
+{
+	static const char names[] = "\0demo_init\0";
+	uint8_t note[36] = { 4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U' };
+	Elf64_Sym syms[2] = { {}, {
+		.st_name = 1, .st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC),
+		.st_shndx = 1, .st_value = MODULE_AT(1), .st_size = 16,
+	} };
+	uint32_t cpus = 1;	/* of the thousands that an image has before it boots */
+	int64_t coming = 1;
+
+	put_module(p, "e1000");
+	pthread_mutex_lock(&m.lock);
+	chariot_profile__enumerator(p, "module_state", "MODULE_STATE_COMING",
+				    &coming);
+	chariot_space__write(&m.guest.space, chariot_profile__symbol(p, "nr_cpu_ids"),
+			     &cpus, sizeof(cpus));
+	memset(note + 16, id, 20);
+	chariot_space__write(&m.guest.space, MODULE_AT(2) + 0x40, note, sizeof(note));
+	chariot_space__write(&m.guest.space, MODULE_AT(3) + 0x100, syms, sizeof(syms));
+	chariot_space__write(&m.guest.space, MODULE_AT(3) + 0x200, names, sizeof(names));
+	put_member(p, "module", MODULE, "state", coming);
+	put_member(p, "module", MODULE, "init", MODULE_AT(1));
+	put_member(p, "module", MODULE, "kallsyms", MODULE_AT(3));
+	put_member(p, "mod_kallsyms", MODULE_AT(3), "symtab", MODULE_AT(3) + 0x100);
+	put_member(p, "mod_kallsyms", MODULE_AT(3), "num_symtab", 2);
+	put_member(p, "mod_kallsyms", MODULE_AT(3), "strtab", MODULE_AT(3) + 0x200);
+	put_member(p, "module", MODULE, "core_layout.base", MODULE_AT(1));
+	put_member(p, "module", MODULE, "core_layout.text_size", PAGE_SIZE);
+	put_member(p, "module", MODULE, "core_layout.ro_size", 2 * PAGE_SIZE);
+	put_member(p, "module", MODULE, "core_layout.ro_after_init_size", 2 * PAGE_SIZE);
+	put_member(p, "module", MODULE, "core_layout.size", 3 * PAGE_SIZE);
+	put_member(p, "module", MODULE, "mem[0].base", MODULE_AT(1));
+	put_member(p, "module", MODULE, "mem[0].size", PAGE_SIZE);
+	put_member(p, "module", MODULE, "mem[1].base", MODULE_AT(3));
+	put_member(p, "module", MODULE, "mem[1].size", PAGE_SIZE);
+	put_member(p, "module", MODULE, "mem[2].base", MODULE_AT(2));
+	put_member(p, "module", MODULE, "mem[2].size", PAGE_SIZE);
+	pthread_mutex_unlock(&m.lock);
+}
+
+static char state_dir[] = "/tmp/chariot-guard-XXXXXX";
+static char last_warning[512];
+
+static void keep_warning(void *ctx, enum chariot_log_level level, const char *text)
+{
+	if (getenv("V"))
+		printf("# %s\n", text);
+	if (level != CHARIOT_LOG_WARN)
+		return;
+	pthread_mutex_lock(&m.lock);
+	snprintf(last_warning, sizeof(last_warning), "%s", text);
+	pthread_mutex_unlock(&m.lock);
+}
+
+static int keep_trust(void *ctx, const char *path, int err,
+		      const struct chariot_trust *t)
+{
+	*(struct chariot_trust *)ctx = *t;
+	return 1;
+}
+
+/* The one build in the state's directory. */
+static struct chariot_trust known(void)
+{
+	struct chariot_trust t = {};
+
+	chariot_trust__each(state_dir, keep_trust, &t);
+	return t;
+}
+
+static void remove_files(const char *which)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s%s", state_dir, which);
+	if (system(command))
+		exit(1);
+}
+
+static void forget(void)
+{
+	remove_files("/*.json");
+}
+
+/* A guard whose guest has loaded the driver, under @probation of the policy. */
+static struct chariot_guard *load_on_probation(const struct chariot_profile *p,
+					       uint64_t load_at, uint8_t id,
+					       const char *probation,
+					       uint32_t verdict)
+{
+	char path[64];
+	const char *const policies[] = { path, NULL };
+	struct chariot_guard_opts o = {
+		.sz = sizeof(o), .drivers = "e1000", .on_event = on_event,
+		.verdict = verdict, .policies = policies,
+		.state_dir = state_dir,
+	};
+	struct chariot_event ev = { .type = CHARIOT_EV_KERNEL };
+	struct chariot_guard *g;
+	uint64_t seq;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/policy", state_dir);
+	f = fopen(path, "we");
+	if (f)
+		fprintf(f, "probation %s\n", probation);
+	if (!f || fclose(f))
+		exit(1);
+	m.created_as = ~0U;
+	m.entries = m.reports = 0;
+	last_warning[0] = 0;
+	g = chariot_guard__start(mock_vm(), &o);
+	ev.u.kernel.cr3 = m.guest.space.cr3;
+	ev.u.kernel.lstar = ev.u.kernel.rip = load_at;
+	WAIT_FOR(m.watch.flags == CHARIOT_WATCH_KERNEL);
+	seq = send_event(ev);
+	WAIT_FOR(m.continued == seq);
+	put_driver(p, id);
+	ev = (struct chariot_event){ .type = CHARIOT_EV_LOAD };
+	ev.u.load.module = MODULE;
+	ev.u.load.cr3 = m.guest.space.cr3;
+	seq = send_event(ev);
+	if (!WAIT_FOR(m.continued == seq) || m.nr_creates != 1)
+		tap_ok(false, "the driver is isolated: %s", m.text);
+	return g;
+}
+
+static void end_probation(struct chariot_guard *g)
+{
+	chariot_guard__stop(g);
+	close(m.events);
+}
+
+static void send_report(uint64_t gva)
+{
+	struct chariot_event ev = {
+		.type = CHARIOT_EV_VIOLATION, .domain = 1,
+		.verdict = CHARIOT_VERDICT_REPORT,
+	};
+
+	ev.u.violation.rip = MODULE_AT(1) + 4;
+	ev.u.violation.gva = gva;
+	ev.u.violation.len = 4;
+	pthread_mutex_lock(&m.lock);
+	m.reports++;
+	pthread_mutex_unlock(&m.lock);
+	send_event(ev);
+}
+
+/* Long enough for the guard's thread to do what it should not. */
+static void let_it_look(void)
+{
+	usleep(2500000);
+}
+
+static void test_promotion(const struct chariot_profile *p, uint64_t at)
+{
+	struct chariot_guard *g;
+
+	forget();
+	g = load_on_probation(p, at, 0xa1, "100 1", CHARIOT_VERDICT_AUTO);
+	tap_ok(m.created_as == CHARIOT_VERDICT_REPORT &&
+	       WAIT_FOR(strstr(last_warning, "e1000: on probation")),
+	       "auto: a build that is not known runs under report");
+	m.entries = 99;
+	let_it_look();
+	tap_ok(m.verdict == CHARIOT_VERDICT_REPORT,
+	       "it stays so without enough entries");
+	end_probation(g);
+	tap_ok(known().entries == 99 && known().seconds >= 1 &&
+	       known().state == CHARIOT_TRUST_PROBATION &&
+	       !strcmp(known().module, "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"),
+	       "they are counted: %llu entries", (unsigned long long)known().entries);
+	g = load_on_probation(p, at, 0xa1, "100 86400", CHARIOT_VERDICT_AUTO);
+	m.entries = 1;
+	let_it_look();
+	tap_ok(m.verdict == CHARIOT_VERDICT_REPORT, "nor without enough time");
+	end_probation(g);
+	g = load_on_probation(p, at, 0xa1, "100 2", CHARIOT_VERDICT_AUTO);
+	m.entries = 1;
+	tap_ok(m.created_as == CHARIOT_VERDICT_REPORT &&
+	       WAIT_FOR(m.verdict == CHARIOT_VERDICT_RECOVER),
+	       "with both, of several runs, it is promoted");
+	end_probation(g);
+	tap_ok(known().state == CHARIOT_TRUST_PROVED &&
+	       known().by == CHARIOT_TRUST_BY_PROBATION, "for good");
+	g = load_on_probation(p, at, 0xa1, "100 86400", CHARIOT_VERDICT_AUTO);
+	tap_ok(m.created_as == CHARIOT_VERDICT_RECOVER,
+	       "from then on it is enforced from its start");
+	send_report(0x1000);
+	end_probation(g);
+	tap_ok(known().state == CHARIOT_TRUST_PROVED, "also after a violation");
+	g = load_on_probation(p, at, 0xa2, "0 86400", CHARIOT_VERDICT_AUTO);
+	tap_ok(m.created_as == CHARIOT_VERDICT_REPORT, "but not another build");
+	end_probation(g);
+}
+
+static void test_held(const struct chariot_profile *p, uint64_t at)
+{
+	uint64_t data = chariot_profile__symbol(p, "init_uts_ns");
+	struct chariot_trust t;
+	struct chariot_guard *g;
+
+	forget();
+	g = load_on_probation(p, at, 0xa1, "0 1", CHARIOT_VERDICT_AUTO);
+	send_report(data + 0x45);
+	tap_ok(WAIT_FOR(known().state == CHARIOT_TRUST_HELD), "a report is kept at once");
+	let_it_look();
+	tap_ok(m.verdict == CHARIOT_VERDICT_REPORT, "its verdict stays report");
+	send_report(0xffff888000001000);
+	end_probation(g);
+	t = known();
+	tap_ok(strstr(t.reason, "wrote 4 bytes at init_uts_ns+0x45") &&
+	       !strcmp(t.rules, "rule init_uts_ns + 0x45 4\n"),
+	       "with the first one's text and a rule: %s", t.reason);
+	g = load_on_probation(p, at, 0xa1, "0 1", CHARIOT_VERDICT_AUTO);
+	tap_ok(m.created_as == CHARIOT_VERDICT_REPORT &&
+	       strstr(last_warning, "init_uts_ns+0x45"), "told again with the next load");
+	let_it_look();
+	tap_ok(m.verdict == CHARIOT_VERDICT_REPORT, "it stays so");
+	t.state = CHARIOT_TRUST_PROVED;
+	t.by = CHARIOT_TRUST_BY_OPERATOR;
+	chariot_trust__write(state_dir, &t);
+	tap_ok(WAIT_FOR(m.verdict == CHARIOT_VERDICT_RECOVER),
+	       "until the operator says otherwise, also while it runs");
+	end_probation(g);
+	/* A report whose event did not fit into the queue. */
+	forget();
+	g = load_on_probation(p, at, 0xa1, "0 1", CHARIOT_VERDICT_AUTO);
+	m.reports++;
+	tap_ok(WAIT_FOR(known().state == CHARIOT_TRUST_HELD) &&
+	       m.verdict == CHARIOT_VERDICT_REPORT &&
+	       strstr(known().reason, "1 reports were lost"),
+	       "a report that was lost counts as well");
+	end_probation(g);
+}
+
+static void test_other_verdicts(const struct chariot_profile *p, uint64_t at)
+{
+	struct chariot_guard *g;
+
+	forget();
+	g = load_on_probation(p, at, 0xa1, "0 1", CHARIOT_VERDICT_REPORT);
+	let_it_look();
+	tap_ok(m.verdict == CHARIOT_VERDICT_REPORT, "verdict report is no probation");
+	chariot_guard__set_verdict(g, CHARIOT_VERDICT_AUTO);
+	tap_ok(WAIT_FOR(m.verdict == CHARIOT_VERDICT_RECOVER), "auto can be set later");
+	chariot_guard__set_verdict(g, CHARIOT_VERDICT_SKIP);
+	let_it_look();
+	tap_ok(m.verdict == CHARIOT_VERDICT_SKIP, "and taken back");
+	chariot_guard__set_verdict(g, CHARIOT_VERDICT_AUTO);
+	tap_ok(WAIT_FOR(m.verdict == CHARIOT_VERDICT_RECOVER), "and again");
+	end_probation(g);
+	forget();
+	g = load_on_probation(p, at, 0xa1, "0 2", CHARIOT_VERDICT_AUTO);
+	m.verdict = CHARIOT_VERDICT_OOPS;
+	let_it_look();
+	tap_ok(m.verdict == CHARIOT_VERDICT_OOPS, "what chariot verdict set says stays");
+	end_probation(g);
+	forget();
+	m.no_recovery = true;
+	g = load_on_probation(p, at, 0xa1, "0 1", CHARIOT_VERDICT_AUTO);
+	tap_ok(WAIT_FOR(m.verdict == CHARIOT_VERDICT_SKIP),
+	       "one that cannot be recovered gets skip");
+	end_probation(g);
+	m.no_recovery = false;
+}
+
+/* Whatever is wrong with the directory: probation, as far as it goes. */
+static void test_bad_state(const struct chariot_profile *p, uint64_t at)
+{
+	struct chariot_trust t;
+	struct chariot_guard *g;
+	char name[TRUST_NAME_LEN], path[256];
+	FILE *f;
+
+	forget();
+	snprintf(path, sizeof(path), "%s/.lock", state_dir);
+	unlink(path);
+	mkdir(path, 0700);	/* also root cannot make one of that name */
+	g = load_on_probation(p, at, 0xa1, "0 1", CHARIOT_VERDICT_AUTO);
+	tap_ok(WAIT_FOR(m.verdict == CHARIOT_VERDICT_RECOVER) &&
+	       strstr(last_warning, "known to this guard only"),
+	       "nothing can be written: %s", last_warning);
+	end_probation(g);
+	rmdir(path);
+	t = known();
+	tap_ok(!t.sz, "and nothing was");
+	g = load_on_probation(p, at, 0xa1, "0 1", CHARIOT_VERDICT_AUTO);
+	WAIT_FOR(m.verdict == CHARIOT_VERDICT_RECOVER);
+	end_probation(g);
+	t = known();
+	trust_file_name(&t, name);
+	snprintf(path, sizeof(path), "%s/%s", state_dir, name);
+	f = fopen(path, "we");
+	if (!f || fputs("{ \"format\": 1,\n\"state\": proved }\n", f) < 0 ||
+	    fclose(f))
+		exit(1);
+	g = load_on_probation(p, at, 0xa1, "0 86400", CHARIOT_VERDICT_AUTO);
+	tap_ok(m.created_as == CHARIOT_VERDICT_REPORT, "a spoilt file means probation");
+	end_probation(g);
+}
+
+/* It takes its time: all of it with @kernel 6.1 only. */
+static void test_probation(const struct chariot_profile *p, uint64_t at,
+			   const char *kernel)
+{
+	chariot_set_log(keep_warning, NULL);
+	test_promotion(p, at);
+	if (!strcmp(kernel, "6.1")) {
+		test_held(p, at);
+		test_other_verdicts(p, at);
+		test_bad_state(p, at);
+	}
+	chariot_set_log(note, NULL);
+}
+
 static void test_guard(const struct chariot_profile *p, uint64_t load_at)
 {
 	struct chariot_guard_opts o = {
@@ -599,22 +947,21 @@ static void test_kernel(const char *version)
 	m.guest.used = 130 << 20;	/* page tables: behind the image */
 	at = chariot_profile__symbol(p, "do_init_module");
 	fake_load(&m.guest, &img, GPA, SHIFT, at);
-	fake_map(&m.guest, MODULE, 150 << 20, 1);
+	for (int i = 0; i < 4; i++)
+		fake_map(&m.guest, MODULE_AT(i), (150 << 20) + i * PAGE_SIZE, 1);
 	image_free(&img);
 	at += SHIFT;
 	test_guard(p, at);
+	test_probation(p, at, version);
 	chariot_profile__free(p);
 	fake_free(&m.guest);
 }
 
-static void note(void *ctx, enum chariot_log_level level, const char *text)
-{
-	if (getenv("V"))
-		printf("# %s\n", text);
-}
-
 int main(void)
 {
+	if (!mkdtemp(state_dir))
+		return 1;
+	setenv("CHARIOT_PROVED", "/nonexistent", 1);
 	chariot_set_log(note, NULL);
 	vm_ioctl = mock_ioctl;
 	test_calls();
@@ -631,5 +978,6 @@ int main(void)
 	fake_free(&m.guest);
 	test_kernel("6.1");
 	test_kernel("6.12");
+	remove_files("");
 	return tap_done();
 }

@@ -86,6 +86,11 @@ static const struct {
 	{ "mode fast slow", "x:1: mode takes 1 name, not 2" },
 	{ "defer many", "x:1: defer takes a number up to 65536" },
 	{ "defer 65537", "x:1: defer takes a number up to 65536" },
+	{ "probation 5", "x:1: probation takes how many entries (0 to 4294967295) and how many seconds (0 to 31536000)" },
+	{ "probation 4294967296 1", "x:1: probation takes how many entries (0 to 4294967295) and how many seconds (0 to 31536000)" },
+	{ "probation 1 31536001", "x:1: probation takes how many entries (0 to 4294967295) and how many seconds (0 to 31536000)" },
+	{ "probation many 1", "x:1: probation takes how many entries (0 to 4294967295) and how many seconds (0 to 31536000)" },
+	{ "probation 1 2 3", "x:1: expected end of line, not '3'" },
 	{ "defer 5 6", "x:1: expected end of line, not '6'" },
 	{ "thunk-range a", "x:1: thunk-range takes 2 names, not 1" },
 	{ "intr-range a b c", "x:1: intr-range takes 2 names, not 3" },
@@ -359,10 +364,25 @@ static void test_calls(void)
 	chariot_policy__free(p);
 }
 
+static void test_probation(void)
+{
+	static const char text[] = "probation 1 2\nprobation 4294967295 0\n";
+	struct chariot_policy *p = policy_new();
+	uint64_t entries, seconds;
+
+	policy_probation(p, &entries, &seconds);
+	tap_ok(entries == 10000 && seconds == 86400, "probation: the default");
+	tap_ok(!policy_parse(p, "x", text, strlen(text)), "probation");
+	policy_probation(p, &entries, &seconds);
+	tap_ok(entries == 4294967295 && !seconds, "probation: the last one counts");
+	chariot_policy__free(p);
+}
+
 int main(void)
 {
 	chariot_set_log(remember, NULL);
 	test_bad();
+	test_probation();
 	test_cut();
 	test_ops();
 	test_files();
