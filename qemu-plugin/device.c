@@ -31,7 +31,7 @@
 #define CHARIOT_PCI_CLASS	0xff00
 
 #define NODE		"/dev/chariot"
-#define VERDICTS	"report, skip, oops, pause, recover"
+#define VERDICTS	"report, skip, oops, pause, recover, auto"
 
 typedef struct ChariotDev {
 	PCIDevice parent;
@@ -40,6 +40,7 @@ typedef struct ChariotDev {
 	char *drivers;
 	char *policy;
 	uint32_t verdict;
+	char *state_dir;		/* of verdict auto, or NULL */
 	bool fail_pause;
 	bool requests;			/* the guest may make some */
 
@@ -298,6 +299,7 @@ static bool start_guard(ChariotDev *d, char **files, Error **errp)
 		.drivers = d->drivers ?: "",
 		.policies = (const char *const *)files,
 		.verdict = d->verdict,
+		.state_dir = d->state_dir,
 		.fail_stop = d->fail_pause,
 		.on_event = on_event,
 		.ctx = d,
@@ -419,6 +421,21 @@ static void set_policy(Object *obj, const char *value, Error **errp)
 		return;
 	g_free(d->policy);
 	d->policy = g_strdup(value);
+}
+
+static char *get_state_dir(Object *obj, Error **errp)
+{
+	return g_strdup(chariot_trust__dir(CHARIOT_DEV(obj)->state_dir));
+}
+
+static void set_state_dir(Object *obj, const char *value, Error **errp)
+{
+	ChariotDev *d = CHARIOT_DEV(obj);
+
+	if (!may_set(obj, "state-dir", errp))
+		return;
+	g_free(d->state_dir);
+	d->state_dir = g_strdup(value);
 }
 
 static char *get_verdict(Object *obj, Error **errp)
@@ -598,6 +615,7 @@ static void chariot_finalize(Object *obj)
 	pthread_mutex_destroy(&d->lock);
 	g_free(d->drivers);
 	g_free(d->policy);
+	g_free(d->state_dir);
 }
 
 /* The ACT is in the kernel, and full of addresses of this host's run. */
@@ -618,7 +636,12 @@ static void add_properties(ObjectClass *oc)
 	object_class_property_add_str(oc, "verdict", get_verdict, set_verdict);
 	object_class_property_set_description(oc, "verdict",
 		"what is done about a violation: " VERDICTS
-		" (default: recover; can be changed at any time)");
+		" (default: auto; can be changed at any time)");
+	object_class_property_add_str(oc, "state-dir", get_state_dir,
+				      set_state_dir);
+	object_class_property_set_description(oc, "state-dir",
+		"which drivers have proved themselves, for verdict auto (default: "
+		CHARIOT_STATE_DIR ")");
 	object_class_property_add_str(oc, "fail", get_fail, set_fail);
 	object_class_property_set_description(oc, "fail",
 		"what is done when a driver cannot be isolated: continue, pause (default: continue)");

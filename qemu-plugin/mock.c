@@ -161,15 +161,21 @@ struct chariot_guard *chariot_guard__start(struct chariot_vm *vm,
 	sigset_t mask;
 
 	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	fprintf(stderr, "mock: start drivers=%s verdict=%s fail_stop=%d signals=%s\n",
+	fprintf(stderr, "mock: start drivers=%s verdict=%s fail_stop=%d signals=%s state=%s\n",
 		o->drivers, chariot_verdict_name(o->verdict), o->fail_stop,
-		sigismember(&mask, SIGTERM) ? "blocked" : "open");
+		sigismember(&mask, SIGTERM) ? "blocked" : "open",
+		o->state_dir ?: "default");
 	g->o = *o;
 	/* Read and write: so that it never ends. */
 	g->fifo = fifo ? open(fifo, O_RDWR | O_CLOEXEC) : -1;
 	if (pipe(g->stop) || pthread_create(&g->thread, NULL, guard_main, g))
 		abort();
 	return g;
+}
+
+const char *chariot_trust__dir(const char *dir)
+{
+	return dir ?: CHARIOT_STATE_DIR;
 }
 
 void chariot_guard__stop(struct chariot_guard *g)
@@ -243,7 +249,7 @@ static const char *const verdicts[] = {
 
 const char *chariot_verdict_name(uint32_t verdict)
 {
-	return verdicts[verdict];
+	return verdict == CHARIOT_VERDICT_AUTO ? "auto" : verdicts[verdict];
 }
 
 int chariot_verdict_by_name(const char *name)
@@ -251,7 +257,7 @@ int chariot_verdict_by_name(const char *name)
 	for (int i = 0; i < CHARIOT_NR_VERDICTS; i++)
 		if (!strcmp(verdicts[i], name))
 			return i;
-	return -EINVAL;
+	return strcmp(name, "auto") ? -EINVAL : CHARIOT_VERDICT_AUTO;
 }
 
 __attribute__((visibility("default")))

@@ -134,7 +134,7 @@ done
 refuses "drivers=e1000:" "ends in a separator" \
 	"$SO" -device chariot,drivers=e1000:
 for v in '' foo SKIP; do
-	refuses "verdict=$v" "verdict: \"$v\" is none of report, skip, oops, pause, recover" \
+	refuses "verdict=$v" "verdict: \"$v\" is none of report, skip, oops, pause, recover, auto" \
 		"$SO" -device "chariot,verdict=$v"
 done
 refuses "fail=foo" 'fail: "foo" is none of continue, pause' \
@@ -254,10 +254,10 @@ finish()
 	exec 7>&-
 }
 
-start -S -device chariot,id=c,addr=5,drivers=e1000:snd-dummy,,nvme,verdict=pause,fail=pause ||
+start -S -device chariot,id=c,addr=5,drivers=e1000:snd-dummy,,nvme,verdict=pause,fail=pause,state-dir=/s ||
 	not_ok "starts" "$(cat "$TMP/err")"
 said "the guard gets the properties, and a thread without signals" \
-	"mock: start drivers=e1000,snd-dummy,nvme verdict=pause fail_stop=1 signals=blocked"
+	"mock: start drivers=e1000,snd-dummy,nvme verdict=pause fail_stop=1 signals=blocked state=/s"
 is "ids on the bus" "1234:c4a7" "$(hmp 'info pci')"
 is "state" '"return": "isolating"' "$(qom_get state)"
 is "stats: first" '"entries": 12' "$(qom_get stats)"
@@ -268,9 +268,9 @@ is "domains" '"e1000": {"memory": 0, "verdict": "oops", "objects": 56}' \
 is "verdict can be read" '"return": "pause"' "$(qom_get verdict)"
 is "verdict can be set at run time" '"return": {}' "$(qom_set verdict skip)"
 said "and reaches the guard" "mock: verdict skip"
-is "to a known one" "is none of report, skip, oops, pause, recover" \
+is "to a known one" "is none of report, skip, oops, pause, recover, auto" \
 	"$(qom_set verdict foo)"
-for p in drivers policy fail; do
+for p in drivers policy fail state-dir; do
 	is "$p cannot be set at run time" "after it was realized" \
 		"$(qom_set $p pause)"
 done
@@ -339,7 +339,8 @@ said "the guard stops" "mock: stop"
 said "what was cut is counted" "more messages suppressed"
 is "plugged again" '"return": {}' "$(qmp '{"execute": "device_add",
 	"arguments": {"driver": "chariot", "id": "c", "drivers": "nvme"}}' )"
-said "the guard starts" "mock: start drivers=nvme verdict=recover fail_stop=0"
+said "the guard starts" "mock: start drivers=nvme verdict=auto fail_stop=0"
+said "and has the default directory" "signals=blocked state=default"
 finish
 check "QEMU ends well" [ $status -eq 0 ]
 check "and has nothing else to complain about" \

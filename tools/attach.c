@@ -215,7 +215,7 @@ static int run_detach(int argc, char **argv)
 }
 
 static const struct command attach_commands[] = {
-	{ NULL, "VM [DRIVER[,DRIVER...]] [--verdict VERDICT] [--policy FILE]...",
+	{ NULL, "VM [DRIVER[,DRIVER...]] [--verdict VERDICT] [--policy FILE]... [--state DIR]",
 	  run_attach },
 	{},
 };

@@ -144,12 +144,14 @@ int vm_each_domain(struct chariot_vm *vm,
 
 /* ---- guards: guard.c ----------------------------------------------------- */
 
-/* In the order of CHARIOT_VERDICT_*; CHARIOT_VERDICT_DEFAULT is the last one. */
+/* In the order of CHARIOT_VERDICT_*, and what a guard can have besides, the default. */
 #define VERDICTS	"report, skip, oops, pause, recover"
+#define GUARD_VERDICTS	VERDICTS ", auto"
 
 #define GUARD_OPTIONS \
-	"  --verdict VERDICT  report, skip, oops, pause or recover (default)\n" \
-	"  --policy FILE      on top of the built-in policy; may be repeated\n"
+	"  --verdict VERDICT  report, skip, oops, pause, recover or auto (default)\n" \
+	"  --policy FILE      on top of the built-in policy; may be repeated\n" \
+	"  --state DIR        what is known of builds, for auto (/var/lib/chariot)\n"
 
 /* VM [DRIVERS] and these options; @min arguments, @policies outlives @o. */
 int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,

@@ -87,10 +87,11 @@ static int run(struct guard *g, const char *vm_name,
 int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
 	       struct option_list *policies)
 {
-	const char *verdict = NULL;
+	const char *verdict = NULL, *state = NULL;
 	const struct option_def options[] = {
 		{ "verdict", OPT_STRING, &verdict },
 		{ "policy", OPT_LIST, policies },
+		{ "state", OPT_STRING, &state },
 		{},
 	};
 	int v = CHARIOT_VERDICT_DEFAULT;
@@ -100,12 +101,13 @@ int guard_args(int *argc, char **argv, int min, struct chariot_guard_opts *o,
 	if (verdict)
 		v = chariot_verdict_by_name(verdict);
 	if (v < 0)
-		return usage("--verdict: \"%s\" is none of " VERDICTS,
+		return usage("--verdict: \"%s\" is none of " GUARD_VERDICTS,
 			     verdict);
 	o->sz = sizeof(*o);
 	o->verdict = v;
 	o->drivers = *argc > 1 ? argv[1] : NULL;
 	o->policies = policies->v;
+	o->state_dir = state;
 	return EXIT_OK;
 }
 
@@ -122,7 +124,7 @@ static int run_guard(int argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{ NULL, "VM DRIVER[,DRIVER...] [--verdict VERDICT] [--policy FILE]...",
+	{ NULL, "VM DRIVER[,DRIVER...] [--verdict VERDICT] [--policy FILE]... [--state DIR]",
 	  run_guard },
 	{},
 };

@@ -92,7 +92,8 @@ static int verdict_set(int argc, char **argv)
 	if (parse_args(&argc, argv, NULL, 3, 3))
 		return EXIT_USAGE;
 	verdict = chariot_verdict_by_name(argv[2]);
-	if (verdict < 0)
+	/* Only a guard knows what auto is. */
+	if (verdict < 0 || verdict == CHARIOT_VERDICT_AUTO)
 		return usage("\"%s\" is none of " VERDICTS,
 			     argv[2]);
 	vm = vm_open(argv[0], NULL);

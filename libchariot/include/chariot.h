@@ -275,7 +275,7 @@ CHARIOT_API const char *chariot_vm__describe(struct chariot_vm *vm,
 #define CHARIOT_VERDICT_AUTO	0x100
 /* What chariot guard and attach, the libvirt hook and QEMU's device give to a guard
  * that is not told a verdict. */
-#define CHARIOT_VERDICT_DEFAULT	CHARIOT_VERDICT_RECOVER
+#define CHARIOT_VERDICT_DEFAULT	CHARIOT_VERDICT_AUTO
 CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
 CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
 CHARIOT_API const char *chariot_mode_name(uint32_t mode);

@@ -198,7 +198,7 @@ static int take_attributes(struct isolation *is, const xmlNode *n)
 			return bad_attribute(n, a);
 		} else if (!strcmp((const char *)a->name, "verdict")) {
 			if (chariot_verdict_by_name(v) < 0)
-				return refuse("line %d: verdict=\"%s\" is none of report, skip, oops, pause, recover",
+				return refuse("line %d: verdict=\"%s\" is none of report, skip, oops, pause, recover, auto",
 					      n->line, v);
 			is->verdict = v;
 		} else if (!strcmp((const char *)a->name, "on-restore")) {

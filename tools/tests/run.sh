@@ -126,6 +126,10 @@ test_grammar()
 	t 2 'no name of a driver' isolate a ../b
 	t 2 'no name of a driver' isolate a "$(printf 'x%.0s' {1..60})"
 	t 2 'is none of' guard a b --verdict bogus
+	t 2 'is none of' verdict set a b auto
+	t 2 'is needed' driver trust
+	t 2 'exclude' driver trust --from x --probation
+	t 1 'x: ' driver trust --from "$DIR/x"
 	t 2 'no number' vm continue a b
 	t 2 'no DRIVER' inject a --list
 	t 2 'are needed' inject a b
@@ -168,6 +172,7 @@ test_files()
 	fi
 	ko=$(ls "$k"/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko*)
 	t 0 '^Driver: +e1000' driver show "$ko"
+	t 0 '^Build-id: +[0-9a-f]{40}$' driver show "$ko"
 	t 0 '^calls +kfree +revoke arg0' policy check --kernel "$k/vmlinuz" \
 		--driver "$ko"
 	j 0 'any(r["function"] == "e1000_xmit_frame" for r in o)' -j policy \
@@ -191,6 +196,65 @@ test_files()
 	t 0 "^Release: +$1" profile show "$k/vmlinuz"
 	j 0 'o["symbols"] > 50000 and len(o["build_id"]) == 40' \
 		-j profile show "$k/vmlinuz"
+}
+
+# record STATE BY ENTRIES [REASON]: a file of what is known of a build of e1000
+record()
+{
+	cat <<-END
+		{ "format": 1, "driver": "e1000",
+		  "module": "7d9962e57a79949f3cee8427d90dd6629b35edd5",
+		  "kernel": "eb4fbcd037e7253717950bf2b93bd5566f47c56f",
+		  "release": "6.1.0-56-amd64", "chariot": "1.0.0",
+		  "state": "$1", "by": "$2", "entries": $3, "seconds": 7,
+		  "reason": "${4:-}", "rules": [${4:+\"rule jiffies 8\"}] }
+	END
+}
+
+# What the operator sees and says of builds.
+test_trust()
+{
+	local s=$DIR/state name=e1000.7d9962e57a79949f3cee8427.eb4fbcd037e7253717950bf2.1.0.0.json
+
+	CMD=$REAL
+	export CHARIOT_STATE=$s CHARIOT_PROVED=$DIR/proved
+	t 0 '^DRIVER +BUILD' driver list
+	j 0 'o == []' -j driver list
+	t 1 "no build \"e1000\" in $s" driver trust e1000
+	mkdir "$s" "$DIR/proved"
+	record held probation 5 'e1000: wrote' >"$s/$name"
+	t 0 'e1000 +7d9962e57a79 +6.1.0-56-amd64 +1.0.0 +held +probation +5 +7' driver list
+	t 0 '^e1000 7d9962e57a79 is held: e1000: wrote' driver list e1000
+	t 0 '^  rule jiffies 8' driver list e1000
+	j 0 'o == []' -j driver list nvme
+	j 0 'len(o) == 1 and o[0]["reason"] == "e1000: wrote" and o[0]["rules"] == ["rule jiffies 8"] and o[0]["file"].endswith(".json")' \
+		-j driver list
+	t 1 'was reported: e1000: wrote' driver trust --from "$s/$name"
+	t 1 'no build "bogus"' driver trust e1000 bogus
+	j 0 'o[0]["state"] == "held"' -j driver list
+	t 1 'no build "7d9962e"' driver trust 7d9962e
+	j 0 'o[0]["state"] == "proved" and o[0]["by"] == "operator" and not o[0]["reason"]' \
+		-j driver trust 7d9962e5
+	j 0 'o[0]["state"] == "proved" and o[0]["entries"] == 5' -j driver list
+	t 0 'e1000 .*probation +operator +0 +0' driver trust e1000 --probation
+	j 0 'o[0]["state"] == "probation" and o[0]["entries"] == 0' -j driver list
+	t 1 'was never called' driver trust --from "$s/$name"
+	record probation probation 9 >"$DIR/one.json"
+	t 0 'e1000 .*proved +measured +9 +7' driver trust --from "$DIR/one.json" --state "$DIR/proved"
+	j 0 'len(o) == 2 and o[1]["by"] == "measured"' -j driver list
+	[ -e "$DIR/proved/$name" ]
+	ok $? "a file for a package: $name"
+	rm "$s/$name"
+	t 0 'e1000 .*probation +operator' driver trust e1000 --probation
+	[ -e "$s/$name" ]
+	ok $? "what is shipped can be taken back"
+	printf '{ "format": 1,\n"driver" }' >"$s/bad.json"
+	t 1 'bad.json:2: byte ' driver list
+	t 0 'e1000 .*proved +operator' driver trust e1000
+	rm "$s/bad.json"
+	touch "$DIR/file"
+	t 1 'file: Not a directory' driver trust --from "$DIR/one.json" --state "$DIR/file"
+	unset CHARIOT_STATE CHARIOT_PROVED
 }
 
 test_bad_files()
@@ -439,7 +503,7 @@ test_hook()
 		t 1 "no (KVM )?VM \"?$name" attach --verdict skip -- "$name" e1000
 	done
 	hook "$(xml "" "$d<chariot:policy file='/a b'/>")" vm started begin -
-	[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict recover --policy /a b -- vm e1000" ]
+	[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict auto --policy /a b -- vm e1000" ]
 	ok $? "hook: a policy"
 	hook '<domain><metadata><o:o xmlns:o="urn:o"/></metadata></domain>' vm started begin -
 	[ $? = 0 ] && [ ! -e "$DIR/args" ] && [ ! -s "$DIR/err" ]
@@ -598,6 +662,7 @@ test_man()
 unset MOCK_KERNEL MOCK_TEXT MOCK_PLAIN
 test_grammar
 test_bad_files
+test_trust
 test_files 6.1
 test_files 6.12
 test_mock

@@ -143,7 +143,7 @@ def test_completion(objects, names):
             same(complete("", o), re.findall(r"chariot %s ([a-z]+)" % o,
                                              text.split("\n\n")[0]),
                  "completion: commands of %s" % o)
-    for kind, words in (("verdict", "guard a b --verdict"), ("verdict", "verdict set a b"),
+    for kind, words in (("guard-verdict", "guard a b --verdict"), ("verdict", "verdict set a b"),
                         ("source", "act show a b --source"),
                         ("event", "event watch --type"), ("fault", "inject a b --type")):
         same(complete("", *words.split()), names[kind], "completion: %s" % words)
@@ -161,6 +161,7 @@ def all_names():
     m = re.search(r"--type TYPE +a fault of that type: (.*?)\n  --", help_of("inject"), re.S)
     return {
         "verdict": names_in(event_c, "verdicts"),
+        "guard-verdict": names_in(event_c, "verdicts") + ["auto"],
         # These two have no rows in an ACT.
         "source": set(names_in(event_c, "sources")) - {"none", "stack"},
         "event": names_in(event_c, "events"),
@@ -170,16 +171,16 @@ def all_names():
 
 # Which text lists all names of a kind, and between which words?
 LISTS = (
-    ("verdict", "help guard", r"--verdict VERDICT +(.*?) --"),
-    ("verdict", "help attach", r"--verdict VERDICT +(.*?) --"),
+    ("guard-verdict", "help guard", r"--verdict VERDICT +(.*?) --"),
+    ("guard-verdict", "help attach", r"--verdict VERDICT +(.*?) --"),
     ("verdict", "help verdict", r"set VM DRIVER \{ (.*?) \}"),
     ("verdict", "tools/cli.h", r'VERDICTS "(.*?)"'),
-    ("verdict", "tools/libvirt/hook.c", r'verdict=\\"%s\\" is none of (.*?)"'),
-    ("verdict", "qemu-plugin/device.c", r'VERDICTS "(.*?)"'),
-    ("verdict", "Documentation/qemu.rst", r"verdict=(\w+\|\S*)"),
-    ("verdict", MAN + "chariot-guard.8", r'--verdict " VERDICT" (.*?), see'),
-    ("verdict", MAN + "chariot-attach.8", r'--verdict " VERDICT" (.*?), see'),
-    ("verdict", MAN + "chariot-libvirt.7", r"verdict= is (.*?)\. on-restore="),
+    ("guard-verdict", "tools/libvirt/hook.c", r'verdict=\\"%s\\" is none of (.*?)"'),
+    ("guard-verdict", "qemu-plugin/device.c", r'VERDICTS "(.*?)"'),
+    ("guard-verdict", "Documentation/qemu.rst", r"verdict=(\w+\|\S*)"),
+    ("guard-verdict", MAN + "chariot-guard.8", r'--verdict " VERDICT" (.*?), see'),
+    ("guard-verdict", MAN + "chariot-attach.8", r'--verdict " VERDICT" (.*?), see'),
+    ("guard-verdict", MAN + "chariot-libvirt.7", r"verdict= is (.*?)\. on-restore="),
     ("source", "help act", r"--source SOURCE +only (.*?) OPTIONS"),
     ("source", "tools/act.c", r'--source: .*? is none of (.*?)"'),
     ("event", "help event", r"--type TYPE,\.\.\. +only (.*?) OPTIONS"),
