@@ -119,7 +119,7 @@ isolated()
 	echo "mode $2" >/tmp/mode.policy
 	# shellcheck disable=SC2086 # a list
 	boot "$1" vm_start a $NET -plugin "file=$PLUGIN" \
-		-device chariot,drivers=e1000,policy=/tmp/mode.policy
+		-device chariot,drivers=e1000,verdict=recover,policy=/tmp/mode.policy
 	vm_run a 'rmmod chariot_bench' >/dev/null
 	.build/tools/chariot isolate a chariot_bench >/dev/null || exit 1
 	vm_run a 'insmod /c/chariot_bench.ko' || exit 1
@@ -139,7 +139,7 @@ deferred()
 	echo "defer $1" >/tmp/mode.policy
 	# shellcheck disable=SC2086 # a list
 	boot "defer $1" vm_start a -plugin "file=$PLUGIN" \
-		-device chariot,drivers=chariot_bench,policy=/tmp/mode.policy
+		-device chariot,drivers=chariot_bench,verdict=recover,policy=/tmp/mode.policy
 	OPS="kmalloc:1000 pages:1000" operations "defer$1"
 	V[defer$1.memory]=$(.build/tools/chariot -j domain list a |
 		sed -n 's/.*"memory":\([0-9]*\).*/\1/p')

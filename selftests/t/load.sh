@@ -24,14 +24,14 @@ vm_kill a
 
 serve 200000
 # shellcheck disable=SC2086 # a list
-vm_start a $NET -plugin "file=$PLUGIN" -device chariot || exit 1
+vm_start a $NET -plugin "file=$PLUGIN" -device chariot,verdict=recover || exit 1
 vm_wait a || exit 1
 said "requests are off" 'takes no requests .*status 1' e1000
 is "nothing was loaded" "$(vm_run a 'grep -c ^e1000 /proc/modules')" 0
 vm_kill a
 
 # shellcheck disable=SC2086 # a list
-vm_start a $NET -plugin "file=$PLUGIN" -device chariot,requests=on || exit 1
+vm_start a $NET -plugin "file=$PLUGIN" -device chariot,requests=on,verdict=recover || exit 1
 vm_wait a || exit 1
 said "a name that is none" 'is no name of a module status 1' "'a/b'"
 said "a module that is none" 'nosuch is not loaded status 1' nosuch
