@@ -217,6 +217,9 @@ int32_t profile_type_id(const struct chariot_profile *p, const char *name,
 int profile_read_member(const struct chariot_profile *p,
 			const struct chariot_space *s, const char *type,
 			uint64_t gva, const char *path, uint64_t *value);
+/* The kernel's bytes, of a profile that was made from a file; -EFAULT. */
+int profile_read(const struct chariot_profile *p, uint64_t gva, void *buf,
+		 size_t len);
 /* First of @names (NULL-terminated) that is a kernel symbol, else 0. */
 uint64_t profile_symbol_any(const struct chariot_profile *p,
 			    const char *const *names);

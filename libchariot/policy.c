@@ -524,6 +524,7 @@ static const struct {
 	{ "object", STMT_OBJECT, 0, 2, parse_block },
 	{ "rule", STMT_RULE, -1, 0, parse_rule },
 	{ "mode", STMT_MODE, 1, 0, NULL },
+	{ "library", STMT_LIBRARY, 1, 0, NULL },
 	{ "defer", STMT_DEFER, -1, 0, parse_defer },
 	{ "restart", STMT_RESTART, -1, 0, parse_restart },
 	{ "evidence", STMT_EVIDENCE, 1, 0, NULL },
@@ -563,6 +564,10 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 	if (!s->err && st->kind == STMT_EVIDENCE &&
 	    evidence_by_name(st->names.v[0]) < 0)
 		scan_fail(s, st->line, "evidence is off, on or ask, not %s",
+			  st->names.v[0]);
+	if (!s->err && st->kind == STMT_LIBRARY &&
+	    strcmp(st->names.v[0], "on") && strcmp(st->names.v[0], "off"))
+		scan_fail(s, st->line, "library is on or off, not %s",
 			  st->names.v[0]);
 	if (!s->err && st->kind == STMT_ENTRY && st->names.nr > 6)
 		scan_fail(s, st->line, "at most 6 parameters");

@@ -67,6 +67,7 @@ enum stmt_kind {
 	STMT_RULE,		/* actions: one GRANT */
 	STMT_MODE,		/* names[0]: chariot_mode_by_name() */
 	STMT_DEFER,		/* num */
+	STMT_LIBRARY,		/* names[0]: on or off */
 	STMT_RESTART,		/* num, seconds */
 	STMT_EVIDENCE,		/* names[0]: off, on or ask */
 	STMT_PROBATION,		/* num: entries, seconds */

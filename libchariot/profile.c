@@ -15,6 +15,7 @@ struct chariot_profile {
 	struct btf *btf;
 	struct btf_names types;
 	uint64_t text, end;		/* _text, _end */
+	struct image img;		/* of a file */
 	char release[128];
 	char build_id[2 * BUILD_ID_MAX + 1];
 };
@@ -180,7 +181,10 @@ struct chariot_profile *chariot_profile__from_file(const char *path)
 	if (err)
 		return err_null(err);
 	p = profile_make(&img);
-	image_free(&img);
+	if (p)
+		p->img = img;
+	else
+		image_free(&img);
 	return p;
 }
 
@@ -193,6 +197,7 @@ void chariot_profile__free(struct chariot_profile *p)
 	btf_names_free(&p->types);
 	btf__free(p->btf);
 	ksyms_free(&p->syms);
+	image_free(&p->img);
 	free(p);
 	errno = saved;
 }
@@ -202,6 +207,17 @@ void chariot_profile__free(struct chariot_profile *p)
 const char *chariot_profile__release(const struct chariot_profile *p)
 {
 	return p->release;
+}
+
+int profile_read(const struct chariot_profile *p, uint64_t gva, void *buf,
+		 size_t len)
+{
+	const void *at = image_at(&p->img, gva, len);
+
+	if (!at)
+		return -EFAULT;
+	memcpy(buf, at, len);
+	return 0;
 }
 
 const char *chariot_profile__build_id(const struct chariot_profile *p)

@@ -87,3 +87,82 @@ bool proto_fits(const struct btf *btf, const struct btf_type *proto,
 			return false;
 	return true;
 }
+
+#define DATA_DEPTH	8
+#define DATA_STEPS	512
+
+struct looking {
+	const struct btf *btf;
+	uint32_t seen[DATA_DEPTH];
+	unsigned int depth, steps;
+};
+
+static bool is_atomic(const char *name)
+{
+	return !strncmp(name, "atomic", 6) || !strcmp(name, "refcount_t");
+}
+
+/* Without what has atomic_t, refcount_t as a name on its way. */
+static const struct btf_type *strip_data(struct looking *l, uint32_t *id)
+{
+	const struct btf_type *t = btf__type_by_id(l->btf, *id);
+
+	while (t && (btf_is_mod(t) || btf_is_typedef(t))) {
+		if (++l->steps > DATA_STEPS ||
+		    (btf_is_typedef(t) &&
+		     is_atomic(btf__name_by_offset(l->btf, t->name_off))))
+			return NULL;
+		*id = t->type;
+		t = btf__type_by_id(l->btf, *id);
+	}
+	return t;
+}
+
+static bool holds_data(struct looking *l, uint32_t id);
+
+static bool members_hold_data(struct looking *l, const struct btf_type *t,
+			      uint32_t id)
+{
+	const struct btf_member *m = btf_members(t);
+	bool ok = true;
+
+	for (unsigned int i = 0; i < l->depth; i++)
+		if (l->seen[i] == id)
+			return true;
+	if (l->depth == DATA_DEPTH)
+		return false;
+	l->seen[l->depth++] = id;
+	for (int i = 0; i < btf_vlen(t) && ok; i++)
+		ok = holds_data(l, m[i].type);
+	l->depth--;
+	return ok;
+}
+
+static bool holds_data(struct looking *l, uint32_t id)
+{
+	const struct btf_type *t;
+
+	if (!id)
+		return true;
+	if (++l->steps > DATA_STEPS)
+		return false;
+	t = strip_data(l, &id);
+	if (!t)
+		return false;
+	if (!id || btf_is_int(t) || btf_is_any_enum(t) || btf_is_float(t))
+		return true;
+	if (btf_is_ptr(t))
+		return holds_data(l, t->type);
+	if (btf_is_array(t))
+		return holds_data(l, btf_array(t)->type);
+	return btf_is_composite(t) && members_hold_data(l, t, id);
+}
+
+bool proto_is_data(const struct btf *btf, uint32_t id)
+{
+	struct looking l = { .btf = btf };
+	const struct btf_type *t = strip_data(&l, &id);
+
+	/* A pointer is the caller's, wherever it leads. */
+	return !id || (t && (btf_is_ptr(t) || holds_data(&l, id)));
+}

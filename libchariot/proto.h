@@ -28,6 +28,11 @@ const char *proto_struct_name(const struct btf *btf, const struct param *p);
  * typedef on the way to it; *TYPE: a pointer to one; "any"; "_": it is no pointer.
  */
 bool proto_param_fits(const struct btf *btf, uint32_t id, const char *name);
+/*
+ * Is it plain data: neither it nor what it leads to has a lock, a reference count or a
+ * function?  What has is an object of the kernel's, of which others are, too.
+ */
+bool proto_is_data(const struct btf *btf, uint32_t id);
 bool proto_fits(const struct btf *btf, const struct btf_type *proto,
 		const struct signature *sig);
 

@@ -10,6 +10,7 @@
 
 #include "policy.h"
 #include "proto.h"
+#include "pure.h"
 
 #define MAX_CPUS	8192
 
@@ -24,6 +25,14 @@ struct shared {
 	const char *name;
 	const struct stmt *st;
 	bool pinned, dropped;
+};
+
+/* An import that is library code, and all that runs with it. */
+struct library {
+	const char *name;
+	const struct pure_fn **fn;
+	size_t nr;
+	bool dropped;
 };
 
 struct seq {			/* a run of ops that gates share */
@@ -62,7 +71,8 @@ struct builder {
 	const struct chariot_space *s;
 	const struct chariot_driver *d;
 	const struct btf *btf;
-	struct vec seqs, shared, funcs, types, providers;
+	struct vec seqs, shared, funcs, types, providers, libraries;
+	size_t imports[2];	/* gates that are not the policy's: from, to */
 	unsigned int tries_providers;
 	int err;
 };
@@ -330,6 +340,8 @@ static const char *hides(struct builder *b, const struct shared *sh,
 
 	for (size_t i = 0; i < b->t->gates.nr; i++) {
 		*at = g[i].gva;
+		if (i >= b->imports[0] && i < b->imports[1])
+			continue;
 		if (g[i].nr_ops && *at >= start && *at < end &&
 		    (*at < sh->start || *at >= sh->end))
 			return "gate";
@@ -378,11 +390,9 @@ static int shared_cmp(const void *x, const void *y)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
-/* Neighbours become one range: the module goes through them one by one. */
-static void add_inherit(struct builder *b)
+static void drop_shared(struct builder *b)
 {
 	struct shared *sh = b->shared.v;
-	uint64_t start = 0, end = 0;
 	bool again = true;
 
 	while (again && !b->err) {
@@ -390,6 +400,14 @@ static void add_inherit(struct builder *b)
 		for (size_t i = 0; i < b->shared.nr; i++)
 			again |= drop_one(b, &sh[i]);
 	}
+}
+
+/* Neighbours become one range: the module goes through them one by one. */
+static void add_inherit(struct builder *b)
+{
+	struct shared *sh = b->shared.v;
+	uint64_t start = 0, end = 0;
+
 	if (b->shared.nr)
 		qsort(sh, b->shared.nr, sizeof(*sh), shared_cmp);
 	for (size_t i = 0; i < b->shared.nr; i++) {
@@ -493,12 +511,12 @@ static void add_rules(struct builder *b)
 
 /* ---- gates -------------------------------------------------------------- */
 
-static bool is_inherited(const struct builder *b, uint64_t gva)
+static bool is_shared(const struct builder *b, uint64_t gva, bool dropped)
 {
 	const struct shared *sh = b->shared.v;
 
 	for (size_t i = 0; i < b->shared.nr; i++)
-		if (!sh[i].dropped && gva >= sh[i].start && gva < sh[i].end)
+		if (sh[i].dropped == dropped && gva >= sh[i].start && gva < sh[i].end)
 			return true;
 	return false;
 }
@@ -525,9 +543,10 @@ static bool add_returned(struct builder *b, const char *name, uint64_t gva);
 
 /*
  * The rest of the imports, so that the table says what the driver may call;
- * what their prototypes say they return is handed over.
+ * what their prototypes say they return is handed over.  Those that were not inherited
+ * after all are @dropped.
  */
-static void add_imports(struct builder *b)
+static void add_imports(struct builder *b, bool dropped)
 {
 	const struct chariot_kernel *k = &b->t->create.kernel;
 	const struct chariot_symbol *sym;
@@ -540,12 +559,268 @@ static void add_imports(struct builder *b)
 		gva = sym[i].gva ? sym[i].gva :
 		      chariot_profile__symbol(b->p, sym[i].name);
 		if (gva < k->text_start || (gva >= k->text_end && gva < end) ||
-		    is_inherited(b, gva))
+		    is_shared(b, gva, false) ||
+		    is_shared(b, gva, true) != dropped)
 			continue;
 		if (policy_find(b->policy, STMT_GATE, sym[i].name) ||
 		    !add_returned(b, sym[i].name, gva))
 			add_gate(b, gva, NULL, NULL);
 	}
+}
+
+/* ---- library code of the kernel's --------------------------------------- */
+
+#define LIBRARIES_MAX	128
+
+static bool library_is_on(const struct chariot_policy *policy)
+{
+	const struct stmt *st;
+	bool on = true;
+
+	for (st = policy->first; st; st = st->next)
+		if (st->kind == STMT_LIBRARY)
+			on = !strcmp(st->names.v[0], "on");
+	return on;
+}
+
+/*
+ * Does it write where its caller says, by the types?  Into plain data: an object of the
+ * kernel's may be one that the driver knows of and does not have.
+ */
+static bool writes_data(const struct btf *btf, const struct btf_type *proto,
+			uint16_t writes)
+{
+	const struct btf_param *params = btf_params(proto);
+	bool some = false;
+	struct param p;
+	int reg = 0;
+
+	for (int i = 0; i < btf_vlen(proto); i++) {
+		proto_param(btf, params[i].type, &reg, &p);
+		if (p.arg < 0 || !p.pointer)
+			continue;
+		if (!(writes & (FROM_ARG(p.arg) | FROM_IN(p.arg))))
+			continue;
+		if (!proto_is_data(btf, p.to))
+			return false;
+		some |= !p.is_const;
+	}
+	return some;
+}
+
+/* Does it do without other code, but for what ends the guest and warnings? */
+static bool never_leaves(struct builder *b, const struct library *lib)
+{
+	const char *name;
+	uint64_t off;
+
+	for (size_t i = 0; i < lib->nr; i++)
+		for (uint32_t k = 0; k < lib->fn[i]->nr_exits; k++) {
+			name = chariot_profile__name(b->p, lib->fn[i]->exits[k],
+						     &off);
+			if (!name || (!strstr(name, ".cold") &&
+				      !policy_find(b->policy, STMT_PANICS, name)))
+				return false;
+		}
+	return true;
+}
+
+static bool has_gate_ops(const struct builder *b, uint64_t gva)
+{
+	const struct chariot_gate *g = b->t->gates.v;
+
+	for (size_t i = 0; i < b->t->gates.nr; i++)
+		if (g[i].gva == gva && g[i].nr_ops)
+			return true;
+	return false;
+}
+
+/* The policy's word counts, and what the function returns must be seen. */
+static bool may_be_library(struct builder *b, const char *name, uint64_t gva)
+{
+	return kernel_proto(b, name) && !has_gate_ops(b, gva) &&
+	       !is_shared(b, gva, false) && !is_shared(b, gva, true) &&
+	       !policy_find(b->policy, STMT_GATE, name) &&
+	       !catalogue_find(b->policy, name);
+}
+
+static void add_library(struct builder *b, struct pure *pu, const char *name,
+			uint64_t gva)
+{
+	const struct btf_type *proto = kernel_proto(b, name);
+	const struct pure_fn *all[PURE_CLOSURE], *f;
+	struct library *lib, l = { .name = name, .fn = all };
+
+	if (b->libraries.nr == LIBRARIES_MAX || !may_be_library(b, name, gva))
+		return;
+	f = pure_look(pu, gva);
+	if (!f) {
+		if (errno == ENOMEM)
+			b->err = -ENOMEM;
+		return;
+	}
+	l.nr = pure_closure(pu, f, all);
+	if (!l.nr || (f->writes ? !writes_data(profile_btf(b->p), proto, f->writes) :
+		      !never_leaves(b, &l)))
+		return;
+	l.fn = malloc(l.nr * sizeof(*l.fn));
+	lib = l.fn ? vec_add(b, &b->libraries, sizeof(*lib)) : NULL;
+	if (!lib) {
+		free(l.fn);
+		b->err = -ENOMEM;
+		return;
+	}
+	memcpy(l.fn, all, l.nr * sizeof(*l.fn));
+	*lib = l;
+}
+
+static void collect_libraries(struct builder *b, struct pure *pu)
+{
+	const struct chariot_symbol *sym;
+	uint64_t gva;
+	size_t nr;
+
+	sym = chariot_driver__imports(b->d, &nr);
+	for (size_t i = 0; i < nr && !b->err; i++) {
+		gva = chariot_profile__symbol(b->p, sym[i].name);
+		if (gva && (!sym[i].gva || sym[i].gva == gva))
+			add_library(b, pu, sym[i].name, gva);
+	}
+}
+
+static bool runs_along(const struct builder *b, uint64_t gva)
+{
+	const struct library *lib = b->libraries.v;
+
+	for (size_t i = 0; i < b->libraries.nr; i++)
+		for (size_t k = 0; k < lib[i].nr && !lib[i].dropped; k++)
+			if (lib[i].fn[k]->start == gva)
+				return true;
+	return is_shared(b, gva, false);
+}
+
+/*
+ * A call of what is on the same page would not be seen.  That must not matter: it has no
+ * actions, and is not known to take, give back, end or sleep.
+ */
+static const char *hidden_beside(struct builder *b, const struct pure_fn *f)
+{
+	struct shared sh = { .start = f->start, .end = f->end };
+	const struct chariot_gate *g = b->t->gates.v;
+	uint64_t first = f->start & PAGE_MASK, at, off;
+	uint64_t len = ((f->end + PAGE_SIZE - 1) & PAGE_MASK) - first;
+	const char *name;
+
+	/* The policy's, and interrupts. */
+	if (hides(b, &sh, &at))
+		return chariot_profile__name(b->p, at, &off) ?: "?";
+	for (size_t i = b->imports[0]; i < b->imports[1]; i++) {
+		if (g[i].gva - first >= len || runs_along(b, g[i].gva))
+			continue;
+		name = chariot_profile__name(b->p, g[i].gva, &off);
+		if (g[i].nr_ops || !name || catalogue_find(b->policy, name))
+			return name ?: "?";
+	}
+	return NULL;
+}
+
+static const char *why_not(struct builder *b, const struct library *lib)
+{
+	const char *name;
+	uint64_t gva, off;
+
+	for (size_t i = 0; i < lib->nr; i++) {
+		gva = lib->fn[i]->start;
+		name = chariot_profile__name(b->p, gva, &off);
+		if (is_shared(b, gva, false))
+			continue;
+		/* The driver may call it, too. */
+		if (is_shared(b, gva, true) || has_gate_ops(b, gva) ||
+		    (name && catalogue_find(b->policy, name)))
+			return name ?: "?";
+		name = hidden_beside(b, lib->fn[i]);
+		if (name)
+			return name;
+	}
+	return NULL;
+}
+
+static void drop_libraries(struct builder *b)
+{
+	struct library *lib = b->libraries.v;
+	const char *name;
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < b->libraries.nr; i++) {
+			name = lib[i].dropped ? NULL : why_not(b, &lib[i]);
+			if (!name)
+				continue;
+			log_debug("%s is not inherited: it shares a page with %s, or calls it",
+				  lib[i].name, name);
+			lib[i].dropped = again = true;
+		}
+	}
+}
+
+/* WARN_ONCE() notes that it has warned before it leaves. */
+static void add_once(struct builder *b)
+{
+	uint64_t start = chariot_profile__symbol(b->p, "__start_once");
+	uint64_t end = chariot_profile__symbol(b->p, "__end_once");
+
+	if (b->s && end > start)
+		add_rule_bytes(b, start, end - start);
+}
+
+static void share_libraries(struct builder *b)
+{
+	static const struct stmt by_itself = { .kind = STMT_INHERIT };
+	struct library *lib = b->libraries.v;
+	bool once = false;
+
+	for (size_t i = 0; i < b->libraries.nr; i++) {
+		if (lib[i].dropped)
+			continue;
+		log_debug("%s is library code: inherited with %zu others",
+			  lib[i].name, lib[i].nr - 1);
+		once |= lib[i].fn[0]->once;
+		for (size_t k = 0; k < lib[i].nr; k++)
+			if (!is_shared(b, lib[i].fn[k]->start, false))
+				add_shared(b, lib[i].fn[k]->start,
+					   lib[i].fn[k]->end, lib[i].name,
+					   &by_itself);
+	}
+	if (once)
+		add_once(b);
+}
+
+/* Imports that write but where their caller says are inherited without being named. */
+static void add_libraries(struct builder *b)
+{
+	struct pure *pu;
+
+	if (b->err || !library_is_on(b->policy))
+		return;
+	pu = pure_new(b->p, b->s);
+	if (!pu) {
+		b->err = -errno;
+		return;
+	}
+	collect_libraries(b, pu);
+	drop_libraries(b);
+	share_libraries(b);
+	pure_free(pu);
+}
+
+static void free_libraries(struct builder *b)
+{
+	struct library *lib = b->libraries.v;
+
+	for (size_t i = 0; i < b->libraries.nr; i++)
+		free(lib[i].fn);
+	free(lib);
 }
 
 /* ---- entries ------------------------------------------------------------ */
@@ -1271,9 +1546,14 @@ chariot_tables__build(const struct chariot_policy *policy,
 	add_intr(&b);
 	add_policy_gates(&b);
 	collect_shared(&b);
+	b.imports[0] = b.t->gates.nr;
+	add_imports(&b, false);
+	b.imports[1] = b.t->gates.nr;
+	drop_shared(&b);
+	add_libraries(&b);
 	add_inherit(&b);
 	add_rules(&b);
-	add_imports(&b);
+	add_imports(&b, true);
 	sort_gates(&b.t->gates);
 	add_entries(&b);
 	add_types(&b);
@@ -1287,6 +1567,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	finish(&b);
 	free(b.seqs.v);
 	free(b.shared.v);
+	free_libraries(&b);
 	free(b.funcs.v);
 	free(b.types.v);
 	if (b.err) {
