@@ -174,6 +174,13 @@ static void store_stack(struct walk *k, const struct val *p, unsigned int size,
 		k->st.smear |= v->from;
 }
 
+static bool is_atomic(const cs_insn *insn)
+{
+	return insn->detail->x86.prefix[0] == X86_PREFIX_LOCK ||
+	       insn->id == X86_INS_XCHG || insn->id == X86_INS_CMPXCHG ||
+	       insn->id == X86_INS_XADD;
+}
+
 static void store(struct walk *k, const struct val *p, unsigned int size,
 		  const struct val *v)
 {
@@ -190,8 +197,10 @@ static void store(struct walk *k, const struct val *p, unsigned int size,
 	k->f->writes |= to;
 	if (to && size >= 8)
 		k->f->stored |= v->from;
+	if (to && is_atomic(k->insn))
+		k->f->atomic = true;
 	for (int i = 0; i < 6; i++)
-		if (p->exact && p->from == FROM_ARG(i))
+		if (p->exact && !is_atomic(k->insn) && p->from == FROM_ARG(i))
 			for (int64_t n = p->off; n < p->off + (int64_t)size; n++)
 				if (n >= 0 && n < 64)
 					k->f->bytes[i] |= 1ULL << n;
@@ -683,6 +692,7 @@ static bool call(struct walk *k, uint64_t target)
 	}
 	add_place(k, &k->f->calls, &k->f->nr_calls, g->start);
 	k->f->once |= g->once;
+	k->f->atomic |= g->atomic;
 	to = map(k, g->writes);
 	stored = map(k, g->stored);
 	if (to & FROM_KERNEL)

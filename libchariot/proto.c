@@ -166,3 +166,45 @@ bool proto_is_data(const struct btf *btf, uint32_t id)
 	/* A pointer is the caller's, wherever it leads. */
 	return !id || (t && (btf_is_ptr(t) || holds_data(&l, id)));
 }
+
+/* A struct of pointers to such structs, and numbers. */
+static bool is_linked(struct looking *l, uint32_t id)
+{
+	const struct btf_type *t = strip_data(l, &id), *m;
+	bool ok = true;
+	uint32_t to;
+
+	if (!t || !btf_is_struct(t) || l->depth == DATA_DEPTH)
+		return false;
+	for (unsigned int i = 0; i < l->depth; i++)
+		if (l->seen[i] == id)
+			return true;
+	l->seen[l->depth++] = id;
+	for (int i = 0; i < btf_vlen(t) && ok; i++) {
+		if (++l->steps > DATA_STEPS)
+			return false;
+		to = btf_members(t)[i].type;
+		m = strip_data(l, &to);
+		ok = m && (btf_is_int(m) || (btf_is_ptr(m) ?
+			   is_linked(l, m->type) : is_linked(l, to)));
+	}
+	l->depth--;
+	return ok;
+}
+
+bool proto_is_link(const struct btf *btf, uint32_t id)
+{
+	struct looking l = { .btf = btf };
+	const struct btf_type *t = id ? strip_data(&l, &id) : NULL;
+	uint32_t to;
+
+	if (!t)
+		return false;
+	/* The caller's string, or its arguments. */
+	if (btf_is_ptr(t)) {
+		to = t->type;
+		t = to ? strip_data(&l, &to) : NULL;
+		return t && btf_is_int(t);
+	}
+	return btf_is_named(btf, id, "__va_list_tag") || is_linked(&l, id);
+}

@@ -33,6 +33,11 @@ bool proto_param_fits(const struct btf *btf, uint32_t id, const char *name);
  * function?  What has is an object of the kernel's, of which others are, too.
  */
 bool proto_is_data(const struct btf *btf, uint32_t id);
+/*
+ * Does it lead to what is the caller's as well?  Elements of a list or a tree, strings, or
+ * the arguments of a caller with "...".
+ */
+bool proto_is_link(const struct btf *btf, uint32_t id);
 bool proto_fits(const struct btf *btf, const struct btf_type *proto,
 		const struct signature *sig);
 

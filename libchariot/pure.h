@@ -45,6 +45,7 @@ struct pure_fn {
 	bool busy, again, stale;	/* while it is looked at */
 	size_t time;
 	bool returns;
+	bool atomic;		/* it shares what it writes with others */
 	bool once;		/* it, or what it calls, may warn once */
 	uint16_t writes;	/* through what it writes: FROM_ARG, FROM_IN */
 	uint16_t stored;	/* what pointers it leaves there */

@@ -73,6 +73,7 @@ struct builder {
 	const struct btf *btf;
 	struct vec seqs, shared, funcs, types, providers, libraries;
 	size_t imports[2];	/* gates that are not the policy's: from, to */
+	struct pure *pure;	/* NULL: "library off" */
 	unsigned int tries_providers;
 	int err;
 };
@@ -572,6 +573,8 @@ static void add_imports(struct builder *b, bool dropped)
 
 #define LIBRARIES_MAX	128
 
+static const struct pure_fn *look_at(struct builder *b, uint64_t gva);
+
 static bool library_is_on(const struct chariot_policy *policy)
 {
 	const struct stmt *st;
@@ -585,7 +588,8 @@ static bool library_is_on(const struct chariot_policy *policy)
 
 /*
  * Does it write where its caller says, by the types?  Into plain data: an object of the
- * kernel's may be one that the driver knows of and does not have.
+ * kernel's may be one that the driver knows of and does not have.  Nor, but for what is
+ * linked, into what data leads to.
  */
 static bool writes_data(const struct btf *btf, const struct btf_type *proto,
 			uint16_t writes)
@@ -603,26 +607,51 @@ static bool writes_data(const struct btf *btf, const struct btf_type *proto,
 			continue;
 		if (!proto_is_data(btf, p.to))
 			return false;
+		if (writes & FROM_IN(p.arg) && !proto_is_link(btf, p.to))
+			return false;
 		some |= !p.is_const;
 	}
 	return some;
 }
 
 /* Does it do without other code, but for what ends the guest and warnings? */
-static bool never_leaves(struct builder *b, const struct library *lib)
+static bool keeps_on(struct builder *b, const struct pure_fn *f)
 {
 	const char *name;
 	uint64_t off;
 
-	for (size_t i = 0; i < lib->nr; i++)
-		for (uint32_t k = 0; k < lib->fn[i]->nr_exits; k++) {
-			name = chariot_profile__name(b->p, lib->fn[i]->exits[k],
-						     &off);
-			if (!name || (!strstr(name, ".cold") &&
-				      !policy_find(b->policy, STMT_PANICS, name)))
-				return false;
-		}
+	for (uint32_t i = 0; i < f->nr_exits; i++) {
+		name = chariot_profile__name(b->p, f->exits[i], &off);
+		if (!name || (!strstr(name, ".cold") &&
+			      !policy_find(b->policy, STMT_PANICS, name)))
+			return false;
+	}
 	return true;
+}
+
+/*
+ * How many of them leave?  Few do where it is for the sake of something rare, such as a
+ * format that only the kernel knows; where it is the function's work, its rest would not
+ * be checked, and what it works on may be the kernel's.
+ */
+static bool mostly_stays(struct builder *b, const struct library *lib, bool few)
+{
+	size_t leave = 0;
+
+	for (size_t i = 0; i < lib->nr; i++)
+		leave += !keeps_on(b, lib->fn[i]);
+	return !leave || (few && 6 * leave < lib->nr && keeps_on(b, lib->fn[0]));
+}
+
+/* Is it more than a check of what it writes, which inheriting does better? */
+static bool acts(const struct builder *b, const struct chariot_gate *g)
+{
+	const struct chariot_op *op = (struct chariot_op *)b->t->ops.v + g->op;
+
+	for (size_t i = 0; i < g->nr_ops; i++)
+		if (op[i].op != CHARIOT_OP_CHECK)
+			return true;
+	return false;
 }
 
 static bool has_gate_ops(const struct builder *b, uint64_t gva)
@@ -630,7 +659,7 @@ static bool has_gate_ops(const struct builder *b, uint64_t gva)
 	const struct chariot_gate *g = b->t->gates.v;
 
 	for (size_t i = 0; i < b->t->gates.nr; i++)
-		if (g[i].gva == gva && g[i].nr_ops)
+		if (g[i].gva == gva && acts(b, &g[i]))
 			return true;
 	return false;
 }
@@ -644,8 +673,7 @@ static bool may_be_library(struct builder *b, const char *name, uint64_t gva)
 	       !catalogue_find(b->policy, name);
 }
 
-static void add_library(struct builder *b, struct pure *pu, const char *name,
-			uint64_t gva)
+static void add_library(struct builder *b, const char *name, uint64_t gva)
 {
 	const struct btf_type *proto = kernel_proto(b, name);
 	const struct pure_fn *all[PURE_CLOSURE], *f;
@@ -653,15 +681,10 @@ static void add_library(struct builder *b, struct pure *pu, const char *name,
 
 	if (b->libraries.nr == LIBRARIES_MAX || !may_be_library(b, name, gva))
 		return;
-	f = pure_look(pu, gva);
-	if (!f) {
-		if (errno == ENOMEM)
-			b->err = -ENOMEM;
-		return;
-	}
-	l.nr = pure_closure(pu, f, all);
-	if (!l.nr || (f->writes ? !writes_data(profile_btf(b->p), proto, f->writes) :
-		      !never_leaves(b, &l)))
+	f = look_at(b, gva);
+	l.nr = f ? pure_closure(b->pure, f, all) : 0;
+	if (!l.nr || f->atomic || !mostly_stays(b, &l, f->writes) ||
+	    (f->writes && !writes_data(profile_btf(b->p), proto, f->writes)))
 		return;
 	l.fn = malloc(l.nr * sizeof(*l.fn));
 	lib = l.fn ? vec_add(b, &b->libraries, sizeof(*lib)) : NULL;
@@ -674,7 +697,7 @@ static void add_library(struct builder *b, struct pure *pu, const char *name,
 	*lib = l;
 }
 
-static void collect_libraries(struct builder *b, struct pure *pu)
+static void collect_libraries(struct builder *b)
 {
 	const struct chariot_symbol *sym;
 	uint64_t gva;
@@ -684,7 +707,7 @@ static void collect_libraries(struct builder *b, struct pure *pu)
 	for (size_t i = 0; i < nr && !b->err; i++) {
 		gva = chariot_profile__symbol(b->p, sym[i].name);
 		if (gva && (!sym[i].gva || sym[i].gva == gva))
-			add_library(b, pu, sym[i].name, gva);
+			add_library(b, sym[i].name, gva);
 	}
 }
 
@@ -718,7 +741,7 @@ static const char *hidden_beside(struct builder *b, const struct pure_fn *f)
 		if (g[i].gva - first >= len || runs_along(b, g[i].gva))
 			continue;
 		name = chariot_profile__name(b->p, g[i].gva, &off);
-		if (g[i].nr_ops || !name || catalogue_find(b->policy, name))
+		if (acts(b, &g[i]) || !name || catalogue_find(b->policy, name))
 			return name ?: "?";
 	}
 	return NULL;
@@ -799,19 +822,11 @@ static void share_libraries(struct builder *b)
 /* Imports that write but where their caller says are inherited without being named. */
 static void add_libraries(struct builder *b)
 {
-	struct pure *pu;
-
-	if (b->err || !library_is_on(b->policy))
+	if (b->err || !b->pure)
 		return;
-	pu = pure_new(b->p, b->s);
-	if (!pu) {
-		b->err = -errno;
-		return;
-	}
-	collect_libraries(b, pu);
+	collect_libraries(b);
 	drop_libraries(b);
 	share_libraries(b);
-	pure_free(pu);
 }
 
 static void free_libraries(struct builder *b)
@@ -1403,7 +1418,52 @@ static int compile_returned(struct compiler *c, const struct btf *btf,
 	return err;
 }
 
-/* False: the function is not known, or returns nothing of the kind. */
+/* What the function does, by its text; NULL: not known. */
+static const struct pure_fn *look_at(struct builder *b, uint64_t gva)
+{
+	const struct pure_fn *f = b->pure ? pure_look(b->pure, gva) : NULL;
+
+	if (!f && b->pure && errno == ENOMEM)
+		b->err = -ENOMEM;
+	return f;
+}
+
+/*
+ * Numbers that it puts where an argument points to: by the type it may, and by its text
+ * it does.  If it is told how many there are, it may be none.
+ */
+static int compile_written(struct builder *b, struct compiler *c,
+			   const struct btf *btf, const struct btf_type *proto,
+			   uint64_t gva)
+{
+	const struct btf_param *params = btf_params(proto);
+	const struct pure_fn *f = look_at(b, gva);
+	struct chariot_op op = { .op = CHARIOT_OP_CHECK,
+				 .deref[1] = CHARIOT_RET };
+	const struct btf_type *t;
+	struct param p[6];
+	int nr, reg = 0, err = 0;
+
+	for (nr = 0; f && nr < btf_vlen(proto) && nr < 6; nr++) {
+		proto_param(btf, params[nr].type, &reg, &p[nr]);
+		p[nr].name = btf__name_by_offset(btf, params[nr].name_off) ?: "";
+	}
+	for (int i = 0; f && i < nr && !err; i++) {
+		if (p[i].arg < 0 || !p[i].pointer || p[i].is_const || !p[i].id)
+			continue;
+		t = btf__type_by_id(btf, p[i].id);
+		if (!btf_is_int(t) || !t->size || t->size > 8 ||
+		    length_after(p, nr, i) >= 0 ||
+		    ~f->bytes[p[i].arg] & ((1ULL << t->size) - 1))
+			continue;
+		op.base = p[i].arg;
+		op.len_add = t->size;
+		err = compile_emit(c, &op);
+	}
+	return err;
+}
+
+/* False: the function is not known, or returns and writes nothing of the kind. */
 static bool add_returned(struct builder *b, const char *name, uint64_t gva)
 {
 	const struct btf_type *proto = kernel_proto(b, name);
@@ -1423,7 +1483,8 @@ static bool add_returned(struct builder *b, const char *name, uint64_t gva)
 		return false;
 	c.btf = btf;
 	c.lenient = true;
-	err = compile_returned(&c, btf, proto, name);
+	err = compile_returned(&c, btf, proto, name) ?:
+	      compile_written(b, &c, btf, proto, gva);
 	if (err == -ENOMEM)
 		b->err = err;
 	seq = add_ops(b, c.ops, c.nr);
@@ -1546,6 +1607,10 @@ chariot_tables__build(const struct chariot_policy *policy,
 	add_intr(&b);
 	add_policy_gates(&b);
 	collect_shared(&b);
+	if (!b.err && library_is_on(policy)) {
+		b.pure = pure_new(p, s);
+		b.err = b.pure ? 0 : -errno;
+	}
 	b.imports[0] = b.t->gates.nr;
 	add_imports(&b, false);
 	b.imports[1] = b.t->gates.nr;
@@ -1568,6 +1633,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	free(b.seqs.v);
 	free(b.shared.v);
 	free_libraries(&b);
+	pure_free(b.pure);
 	free(b.funcs.v);
 	free(b.types.v);
 	if (b.err) {
