@@ -829,6 +829,23 @@ static void add_libraries(struct builder *b)
 	share_libraries(b);
 }
 
+/* Calls of what is on such a page are not seen: no check can be promised for them. */
+static void forget_unseen(struct builder *b)
+{
+	const struct chariot_range *r = b->t->ranges.v;
+	struct chariot_gate *g = b->t->gates.v;
+
+	for (size_t i = b->imports[0]; i < b->imports[1]; i++) {
+		if (!g[i].nr_ops || acts(b, &g[i]))
+			continue;
+		for (size_t k = 0; k < b->t->ranges.nr; k++)
+			if (r[k].kind == CHARIOT_RANGE_INHERIT &&
+			    g[i].gva >= (r[k].gva & PAGE_MASK) &&
+			    (g[i].gva & PAGE_MASK) < r[k].gva + r[k].len)
+				g[i].op = g[i].nr_ops = 0;
+	}
+}
+
 static void free_libraries(struct builder *b)
 {
 	struct library *lib = b->libraries.v;
@@ -1617,6 +1634,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	drop_shared(&b);
 	add_libraries(&b);
 	add_inherit(&b);
+	forget_unseen(&b);
 	add_rules(&b);
 	add_imports(&b, true);
 	sort_gates(&b.t->gates);

@@ -586,6 +586,84 @@ static void test_no_btf(const struct chariot_policy *policy,
 	chariot_tables__free(t);
 }
 
+static bool runs_in_view(const struct view *v, uint64_t gva)
+{
+	for (uint32_t i = 0; i < v->c->nr_ranges; i++)
+		if (v->ranges[i].kind == CHARIOT_RANGE_INHERIT &&
+		    gva - v->ranges[i].gva < v->ranges[i].len)
+			return true;
+	return false;
+}
+
+static bool is_checked(const struct view *v, uint64_t gva, uint8_t arg, uint64_t len)
+{
+	const struct chariot_op *op;
+
+	for (uint32_t i = 0; i < v->c->nr_gates; i++)
+		for (uint32_t k = 0; v->gates[i].gva == gva && k < v->gates[i].nr_ops; k++) {
+			op = &v->ops[v->gates[i].op + k];
+			if (op->op == CHARIOT_OP_CHECK && op->base == arg &&
+			    !op->len_kind && op->len_add == len)
+				return true;
+		}
+	return false;
+}
+
+/* Of a made-up driver that imports these, without and with another word of the policy. */
+static void test_library(const struct chariot_profile *p, const char *more,
+			 const char *import, const char *beside, int want,
+			 const char *version)
+{
+	struct chariot_policy *policy = chariot_policy__load(NULL);
+	struct chariot_driver d = { .name = "made_up" };
+	uint64_t gva = chariot_profile__symbol(p, import);
+	struct chariot_tables *t;
+	struct view v;
+
+	policy_parse(policy, "x", more, strlen(more));
+	driver_add_symbol(&d.imports, import, 0, 0, true);
+	if (beside)
+		driver_add_symbol(&d.imports, beside, 0, 0, true);
+	t = chariot_tables__build(policy, p, NULL, &d);
+	if (tap_ok(t && gva, "%s: tables for %s", version, import)) {
+		v = view(t);
+		tap_ok((want == 1) == runs_in_view(&v, gva) &&
+		       (want < 2 || is_checked(&v, gva, 2, want)),
+		       "%s: %s%s%s%s is %s", version, import, beside ? " with " : "",
+		       beside ?: "", *more ? " and a word of the policy" : "",
+		       want == 1 ? "inherited" : want ? "checked" : "a plain call");
+	}
+	chariot_tables__free(t);
+	free(d.imports.v);
+	chariot_policy__free(policy);
+}
+
+static void test_libraries(const struct chariot_profile *p, const char *version)
+{
+	static const char *const found[] = {
+		"sprintf", "snprintf", "kstrtoint", "hex2bin", "nla_strscpy",
+	};
+
+	chariot_set_log(NULL, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(found); i++) {
+		test_library(p, "", found[i], NULL, 1, version);
+		test_library(p, "library off\n", found[i], NULL, 0, version);
+	}
+	test_library(p, "library off\nlibrary on\n", "sprintf", NULL, 1, version);
+	test_library(p, "gate sprintf { }\n", "sprintf", NULL, 0, version);
+	test_library(p, "release kstrtoint\n", "kstrtoint", NULL, 0, version);
+	/* What the function calls: the driver might, too. */
+	test_library(p, "gate vsnprintf { grant ret 8 }\n", "sprintf", NULL, 0,
+		     version);
+	/* It locks, it writes to an object of the kernel's, it returns one. */
+	test_library(p, "", "device_add", NULL, 0, version);
+	test_library(p, "", "ether_setup", NULL, 0, version);
+	test_library(p, "", "sg_next", NULL, 0, version);
+	test_library(p, "", "pci_read_config_dword", NULL, 4, version);
+	test_library(p, "", "pci_read_config_word", NULL, 2, version);
+	chariot_set_log(note, NULL);
+}
+
 static void test_kernel(const struct chariot_policy *policy, const char *version)
 {
 	struct chariot_profile *p;
@@ -601,6 +679,7 @@ static void test_kernel(const struct chariot_policy *policy, const char *version
 	if (!tap_ok(p, "%s: profile", version))
 		return;
 	test_prototypes(policy, p, version);
+	test_libraries(p, version);
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
 		snprintf(what, sizeof(what), "%s %s", version, drivers[i]);
 		d = open_driver(version, drivers[i]);
