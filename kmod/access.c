@@ -29,7 +29,7 @@ struct search {
 static bool search(struct chariot_domain *dom, struct search *s, u32 first,
 		   u32 nr, const struct chariot_values *val, int depth)
 {
-	const struct chariot_op *op = dom->ops + first, *end = op + nr;
+	const struct chariot_op *op = chariot_op_at(dom, first), *end = op + nr;
 	struct chariot_values sub;
 	struct chariot_elements el;
 
@@ -158,11 +158,16 @@ static bool in_rule(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		.steps = CHARIOT_MAX_STEPS,
 	};
 	struct chariot_values val = {};
+	struct chariot_part *p;
 
-	return dom->nr_rules &&
-	       chariot_percpu_read(dom, vs->vcpu, dom->kernel.current_task,
-				   &val.v[CHARIOT_CURRENT], sizeof(val.v[0])) &&
-	       search(dom, &s, 0, dom->nr_rules, &val, 0);
+	if (!chariot_percpu_read(dom, vs->vcpu, dom->kernel.current_task,
+				 &val.v[CHARIOT_CURRENT], sizeof(val.v[0])))
+		return false;
+	for_each_part(p, dom)
+		if (search(dom, &s, p->slot << CHARIOT_OPS_SHIFT, p->nr_rules,
+			   &val, 0))
+			return true;
+	return false;
 }
 
 /* What evidence has granted for the calls on this stack. */

@@ -171,8 +171,10 @@ int chariot_calls_run(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		}
 	if (c->next == c->nr) {
 		finish(vcpu, c);
-		if (c->drop)
+		if (c->drop) {
 			vm->drop = c->drop;
+			vm->drop_at = c->drop_at;
+		}
 		kfree(c);
 		return 0;
 	}

@@ -24,7 +24,8 @@ struct chariot_calls {
 	u32 spinning;		/* so many of the first have interrupts off */
 	u64 preempt_gva;	/* 0: not known */
 	bool hold;		/* never return */
-	u32 drop;		/* this domain, at the end */
+	u32 drop;		/* at the end, of this domain, */
+	u64 drop_at;		/*	the module whose exit is there */
 	/* then: */
 	struct chariot_caller caller;
 	u64 rip, rsp, rax;

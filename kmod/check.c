@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tables of a domain, copied from a caller and checked.
- * Called by life and recover.
+ * The tables of a domain's module, copied from a caller and checked.
+ * Called by part and recover.
  */
 #include "check.h"
 
@@ -109,23 +109,23 @@ static int check_checks(const struct chariot_op *op, u32 nr)
 	return n > CHARIOT_MAX_CHECKS ? -E2BIG : 0;
 }
 
-static int check_gates(const struct chariot_domain *dom,
+static int check_gates(const struct chariot_part *p,
 		       const struct chariot_gate *g, u32 nr, u16 flags)
 {
 	u32 i;
 	int err = 0;
 
 	for (i = 0; i < nr && !err; i++) {
-		if (g[i].flags & ~flags || g[i].op > dom->nr_ops ||
-		    g[i].nr_ops > dom->nr_ops - g[i].op ||
+		if (g[i].flags & ~flags || g[i].op > p->nr_ops ||
+		    g[i].nr_ops > p->nr_ops - g[i].op ||
 		    (i && g[i].gva <= g[i - 1].gva))
 			return -EINVAL;
-		err = check_checks(dom->ops + g[i].op, g[i].nr_ops);
+		err = check_checks(p->ops + g[i].op, g[i].nr_ops);
 	}
 	return err;
 }
 
-void *chariot_copy_table(struct chariot_domain *dom, u64 ptr, u32 nr,
+void *chariot_copy_table(struct chariot_part *p, u64 ptr, u32 nr,
 			 size_t size, u32 max)
 {
 	void *table;
@@ -139,51 +139,50 @@ void *chariot_copy_table(struct chariot_domain *dom, u64 ptr, u32 nr,
 		kvfree(table);
 		return ERR_PTR(-EFAULT);
 	}
-	dom->tables += nr * size;
+	p->tables += nr * size;
 	return table;
 }
 
-#define COPY_TABLE(dom, args, what, max)				\
+#define COPY_TABLE(p, args, what, max)				\
 ({									\
-	void *t = chariot_copy_table(dom, (args)->what, (args)->nr_##what, \
-				     sizeof(*(dom)->what), max);	\
+	void *t = chariot_copy_table(p, (args)->what, (args)->nr_##what, \
+				     sizeof(*(p)->what), max);	\
 	if (!IS_ERR(t)) {						\
-		(dom)->what = t;					\
-		(dom)->nr_##what = (args)->nr_##what;			\
+		(p)->what = t;					\
+		(p)->nr_##what = (args)->nr_##what;			\
 	}								\
 	PTR_ERR_OR_ZERO(t);						\
 })
 
-int chariot_check_tables(struct chariot_domain *dom,
+int chariot_check_tables(struct chariot_part *p,
 		       const struct chariot_domain_create *a)
 {
-	u64 sum = 0;
 	u32 i;
 	int err;
 
-	err = COPY_TABLE(dom, a, ranges, CHARIOT_MAX_RANGES) ?:
-	      COPY_TABLE(dom, a, gates, CHARIOT_MAX_GATES) ?:
-	      COPY_TABLE(dom, a, entries, CHARIOT_MAX_GATES) ?:
-	      COPY_TABLE(dom, a, ops, CHARIOT_MAX_OPS);
-	for (i = 0; i < dom->nr_ranges && !err; i++) {
-		err = check_range(&dom->ranges[i]);
-		sum += dom->ranges[i].len;
+	err = COPY_TABLE(p, a, ranges, CHARIOT_MAX_RANGES) ?:
+	      COPY_TABLE(p, a, gates, CHARIOT_MAX_GATES) ?:
+	      COPY_TABLE(p, a, entries, CHARIOT_MAX_GATES) ?:
+	      COPY_TABLE(p, a, ops, CHARIOT_MAX_OPS);
+	for (i = 0; i < p->nr_ranges && !err; i++) {
+		err = check_range(&p->ranges[i]);
+		p->len += p->ranges[i].len;
 	}
-	if (!err && sum > CHARIOT_MAX_OBJECT)
+	if (!err && p->len > CHARIOT_MAX_OBJECT)
 		err = -E2BIG;
-	for (i = 0; i < dom->nr_ops && !err; i++)
-		err = check_op(&dom->ops[i], dom->nr_ops);
-	if (!err && a->nr_rules > dom->nr_ops)
+	for (i = 0; i < p->nr_ops && !err; i++)
+		err = check_op(&p->ops[i], p->nr_ops);
+	if (!err && a->nr_rules > p->nr_ops)
 		err = -EINVAL;
-	dom->nr_rules = a->nr_rules;
-	for (i = 0; !err && i < dom->nr_rules; i++)
-		err = check_rule(&dom->ops[i]);
+	p->nr_rules = a->nr_rules;
+	for (i = 0; !err && i < p->nr_rules; i++)
+		err = check_rule(&p->ops[i]);
 	if (err)
 		return err;
-	sort(dom->ranges, dom->nr_ranges, sizeof(*dom->ranges), range_cmp,
+	sort(p->ranges, p->nr_ranges, sizeof(*p->ranges), range_cmp,
 	     NULL);
-	return check_gates(dom, dom->gates, dom->nr_gates, 0) ?:
-	       check_gates(dom, dom->entries, dom->nr_entries,
+	return check_gates(p, p->gates, p->nr_gates, 0) ?:
+	       check_gates(p, p->entries, p->nr_entries,
 			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT |
 			   CHARIOT_GATE_BALANCED | CHARIOT_GATE_REMOVE |
 			   CHARIOT_GATE_REQUEST |

@@ -113,7 +113,7 @@ static enum chariot_action give_up(struct chariot_fault *f)
 	if (err)
 		return chariot_end_isolation(f, err, "a driver that failed cannot be left");
 	if (gate && gate->flags & CHARIOT_GATE_INIT)
-		chariot_domain_init_done(f->dom, -EIO);
+		chariot_domain_init_done(f->dom, gate->gva, -EIO);
 	return CHARIOT_RETRY;
 }
 
@@ -214,9 +214,9 @@ static enum chariot_action leave(struct chariot_fault *f)
 	if (more)
 		return CHARIOT_RETRY;
 	if (gate && gate->flags & CHARIOT_GATE_INIT)
-		chariot_domain_init_done(f->dom, result);
+		chariot_domain_init_done(f->dom, gate->gva, result);
 	else if (gate && gate->flags & CHARIOT_GATE_EXIT)
-		chariot_domain_drop(f->dom);
+		chariot_domain_unloaded(f->dom, gate->gva);
 	return CHARIOT_RETRY;
 }
 
@@ -475,7 +475,7 @@ enum chariot_action chariot_leave_for(struct chariot_fault *f)
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &top,
 				  sizeof(top)))
 		return chariot_bad_fetch(f);
-	gate = chariot_gate_find(f->dom->gates, f->dom->nr_gates, f->rip);
+	gate = chariot_gate_of(f->dom, f->rip);
 	if (chariot_domain_text(f->dom, top))
 		return call(f, gate, top, false);
 	if (f->rsp == e->slot && top == e->ret)
@@ -591,7 +591,7 @@ enum chariot_action chariot_kernel_fetch(struct chariot_fault *f)
 		return resume(f, frame);
 	if (resume_callee(f))
 		return CHARIOT_RETRY;
-	gate = chariot_gate_find(f->dom->entries, f->dom->nr_entries, f->rip);
+	gate = chariot_entry_of(f->dom, f->rip);
 	if (gate && stack_is_mapped(f))
 		return enter(f, gate);
 	frame = chariot_frame_pop_left(f->dom, f->rip, f->rsp);

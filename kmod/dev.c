@@ -252,6 +252,11 @@ static long do_create(struct chariot_handle *h, union args *a)
 	return chariot_domain_create(h->vm, &a->create);
 }
 
+static long do_add(struct chariot_handle *h, union args *a)
+{
+	return chariot_domain_add(h->vm, &a->create);
+}
+
 typedef long (*domain_fn)(struct chariot_domain *dom, union args *a);
 
 static long on_domain(struct chariot_handle *h, u32 nr, union args *a,
@@ -299,12 +304,16 @@ static long do_set(struct chariot_handle *h, union args *a)
 
 static long info(struct chariot_domain *dom, union args *a)
 {
+	const struct chariot_part *p = chariot_part_next(dom, NULL);
 	struct chariot_domain_info *i = &a->domain_info;
 
 	i->verdict = dom->verdict;
 	memcpy(i->name, dom->name, sizeof(i->name));
-	i->text = dom->nr_ranges ? dom->ranges[0].gva : 0;
-	i->text_len = dom->nr_ranges ? dom->ranges[0].len : 0;
+	i->text = p->nr_ranges ? p->ranges[0].gva : 0;
+	i->text_len = p->nr_ranges ? p->ranges[0].len : 0;
+	i->nr_modules = 0;
+	for_each_part(p, dom)
+		i->nr_modules++;
 	i->nr_objects = dom->act.nr_objects;
 	i->nr_pages_full = dom->act.nr_full;
 	i->nr_pages_shared = dom->act.nr_shared;
@@ -313,7 +322,6 @@ static long info(struct chariot_domain *dom, union args *a)
 		    dom->nr_frames * (sizeof(struct chariot_frame) +
 				      sizeof(struct chariot_entry));
 	i->mode = dom->mode;
-	i->reserved0 = 0;
 	memset(i->reserved, 0, sizeof(i->reserved));
 	return 0;
 }
@@ -499,6 +507,8 @@ static const struct call vm_calls[] = {
 	CALL(CHARIOT_AUDIT, chariot_audit, reserved, CALL_IN_OUT, 0, do_audit),
 	CALL(CHARIOT_DOMAIN_CREATE, chariot_domain_create, recover.flags,
 	     CALL_IN, 0, do_create),
+	CALL(CHARIOT_DOMAIN_ADD, chariot_domain_create, module, CALL_IN, 0,
+	     do_add),
 	CALL(CHARIOT_DOMAIN_DROP, chariot_domain_op, verdict, CALL_IN, 0,
 	     do_drop),
 	CALL(CHARIOT_DOMAIN_SET, chariot_domain_op, verdict, CALL_IN, 0, do_set),

@@ -18,27 +18,87 @@ static int gate_cmp(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-const struct chariot_gate *
-chariot_gate_find(const struct chariot_gate *table, u32 nr, u64 gva)
+static const struct chariot_gate *find(const struct chariot_gate *table, u32 nr,
+				       u64 gva)
 {
 	struct chariot_gate key = { .gva = gva };
 
 	return bsearch(&key, table, nr, sizeof(key), gate_cmp);
 }
 
-u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva)
+struct chariot_part *chariot_part_next(const struct chariot_domain *dom,
+				       const struct chariot_part *p)
 {
-	u32 i;
+	u32 i = p ? p->slot + 1 : 0;
 
-	for (i = 0; i < dom->nr_ranges; i++)
-		if (gva - dom->ranges[i].gva < dom->ranges[i].len)
-			return dom->ranges[i].kind;
-	return CHARIOT_NR_RANGE_KINDS;
+	while (i < dom->nr_slots && !dom->parts[i])
+		i++;
+	return i < dom->nr_slots ? dom->parts[i] : NULL;
 }
 
-bool chariot_domain_text(const struct chariot_domain *dom, u64 gva)
+/* Ranges are by kind (check.c), text first. */
+struct chariot_part *chariot_part_at(const struct chariot_domain *dom, u64 gva)
 {
-	return chariot_domain_range(dom, gva) <= CHARIOT_RANGE_INIT_TEXT;
+	const struct chariot_range *r;
+	struct chariot_part *p;
+
+	for_each_part(p, dom)
+		for (r = p->ranges; r < p->ranges + p->nr_ranges &&
+		     r->kind <= CHARIOT_RANGE_INIT_TEXT; r++)
+			if (gva - r->gva < r->len)
+				return p;
+	return NULL;
+}
+
+struct chariot_part *chariot_part_with(const struct chariot_domain *dom,
+				       const struct chariot_gate *entry)
+{
+	struct chariot_part *p;
+
+	for_each_part(p, dom)
+		if (entry >= p->entries && entry < p->entries + p->nr_entries)
+			return p;
+	return NULL;
+}
+
+u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva)
+{
+	u32 i, kind = CHARIOT_NR_RANGE_KINDS;
+	struct chariot_part *p;
+
+	for_each_part(p, dom)
+		for (i = 0; i < p->nr_ranges && p->ranges[i].kind < kind; i++)
+			if (gva - p->ranges[i].gva < p->ranges[i].len)
+				kind = p->ranges[i].kind;
+	return kind;
+}
+
+const struct chariot_gate *chariot_gate_of(const struct chariot_domain *dom, u64 gva)
+{
+	const struct chariot_gate *g, *found = NULL;
+	struct chariot_part *p;
+
+	for_each_part(p, dom) {
+		g = find(p->gates, p->nr_gates, gva);
+		if (g && (!found || g->nr_ops))
+			found = g;
+		if (found && found->nr_ops)
+			break;
+	}
+	return found;
+}
+
+const struct chariot_gate *chariot_entry_of(const struct chariot_domain *dom, u64 gva)
+{
+	const struct chariot_gate *g = NULL;
+	struct chariot_part *p;
+
+	for_each_part(p, dom) {
+		g = find(p->entries, p->nr_entries, gva);
+		if (g)
+			break;
+	}
+	return g;
 }
 
 /* In one go: by the ops of a gate, or by one call of ours. */

@@ -24,11 +24,32 @@ static inline bool chariot_broken(const struct chariot_domain *dom)
 	return dom->state >= CHARIOT_BROKEN;
 }
 
-/* Kind of the first range with @gva, CHARIOT_NR_RANGE_KINDS if none. */
+/* From the first one, or with NULL; NULL: there is none more. */
+struct chariot_part *chariot_part_next(const struct chariot_domain *dom,
+				       const struct chariot_part *p);
+#define for_each_part(p, dom)						\
+	for (p = chariot_part_next(dom, NULL); p; p = chariot_part_next(dom, p))
+/* Whose text @gva is in; whose row of the entry table it is.  NULL: nobody's. */
+struct chariot_part *chariot_part_at(const struct chariot_domain *dom, u64 gva);
+struct chariot_part *chariot_part_with(const struct chariot_domain *dom,
+				       const struct chariot_gate *entry);
+
+/* Kind of a range with @gva, text first, CHARIOT_NR_RANGE_KINDS if none. */
 u32 chariot_domain_range(const struct chariot_domain *dom, u64 gva);
-bool chariot_domain_text(const struct chariot_domain *dom, u64 gva);
-const struct chariot_gate *
-chariot_gate_find(const struct chariot_gate *table, u32 nr, u64 gva);
+static inline bool chariot_domain_text(const struct chariot_domain *dom, u64 gva)
+{
+	return chariot_part_at(dom, gva);
+}
+/* The kernel function there, of two rows one that has ops; the driver's function. */
+const struct chariot_gate *chariot_gate_of(const struct chariot_domain *dom, u64 gva);
+const struct chariot_gate *chariot_entry_of(const struct chariot_domain *dom, u64 gva);
+/* Behind it are the others of its run. */
+static inline const struct chariot_op *
+chariot_op_at(const struct chariot_domain *dom, u32 op)
+{
+	return dom->parts[op >> CHARIOT_OPS_SHIFT]->ops +
+	       (op & (CHARIOT_MAX_OPS - 1));
+}
 /* Have a fetch at @gva, kernel code, leave the driver's view. */
 void chariot_domain_trap(struct chariot_domain *dom, u64 gva);
 int chariot_domain_grant(struct chariot_domain *dom, u64 gva, u64 len,

@@ -159,7 +159,7 @@ bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			const struct chariot_values *val,
 			struct chariot_refusal *refusal)
 {
-	const struct chariot_op *op = dom->ops + gate->op;
+	const struct chariot_op *op = chariot_op_at(dom, gate->op);
 	const struct chariot_op *end = op + gate->nr_ops;
 
 	lockdep_assert_held(&dom->vm->lock);
@@ -177,7 +177,7 @@ static int run_ops(struct chariot_domain *dom, u32 first, u32 nr,
 		   unsigned int phase, const struct chariot_values *val,
 		   u64 gate, u64 site, int depth, int *steps)
 {
-	const struct chariot_op *op = dom->ops + first, *end = op + nr;
+	const struct chariot_op *op = chariot_op_at(dom, first), *end = op + nr;
 	struct chariot_values sub;
 	struct chariot_elements el;
 	int err = 0;
@@ -226,7 +226,7 @@ void chariot_gate_returned(struct chariot_domain *dom,
 			   const struct chariot_values *val,
 			   struct chariot_entry *e)
 {
-	const struct chariot_op *op = dom->ops + gate->op;
+	const struct chariot_op *op = chariot_op_at(dom, gate->op);
 	const struct chariot_op *end = op + gate->nr_ops;
 	u64 at;
 
@@ -242,7 +242,7 @@ static int hand_each(struct chariot_domain *dom, struct chariot_entry *e,
 		     u32 first, u32 nr, const struct chariot_values *val,
 		     int depth, int *steps)
 {
-	const struct chariot_op *op = dom->ops + first, *end = op + nr;
+	const struct chariot_op *op = chariot_op_at(dom, first), *end = op + nr;
 	struct chariot_values sub;
 	struct chariot_elements el;
 	int err = 0;

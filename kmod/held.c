@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a driver has taken and has to give back.  Called by cross and recover. */
+/* What a driver has taken and has to give back.  Called by cross, part and recover. */
 #include "held.h"
 
 #include <linux/bsearch.h>
@@ -147,14 +147,44 @@ static void take_resource(struct chariot_domain *dom, struct chariot_held h)
 		list[dom->nr_resources++] = h;
 }
 
+static const struct chariot_lock *row_of(struct chariot_domain *dom, u64 fn)
+{
+	struct chariot_lock key = { .gva = fn }, *row = NULL;
+	struct chariot_part *p;
+
+	for_each_part(p, dom) {
+		row = bsearch(&key, p->locks, p->nr_locks, sizeof(key), lock_cmp);
+		if (row)
+			break;
+	}
+	return row;
+}
+
 const struct chariot_lock *chariot_held_row(struct chariot_domain *dom,
 						u64 fn)
 {
-	struct chariot_lock key = { .gva = fn };
+	return dom->verdict == CHARIOT_VERDICT_RECOVER ? row_of(dom, fn) : NULL;
+}
 
-	return dom->verdict == CHARIOT_VERDICT_RECOVER ?
-	       bsearch(&key, dom->locks, dom->nr_locks, sizeof(key), lock_cmp) :
-	       NULL;
+/* The same row of a module that stays; NULL: no other has it. */
+const struct chariot_lock *chariot_held_other(struct chariot_domain *dom,
+					      const struct chariot_part *gone,
+					      const struct chariot_lock *lock)
+{
+	return lock >= gone->locks && lock < gone->locks + gone->nr_locks ?
+	       row_of(dom, lock->gva) : lock;
+}
+
+void chariot_held_move(struct chariot_domain *dom, const struct chariot_part *gone,
+		       struct chariot_held *list, u32 *nr)
+{
+	u32 i;
+
+	for (i = *nr; i--;) {
+		list[i].lock = chariot_held_other(dom, gone, list[i].lock);
+		if (!list[i].lock)
+			chariot_held_take_out(list, nr, i);
+	}
 }
 
 void chariot_held_call(struct chariot_domain *dom, struct chariot_entry *e,

@@ -32,5 +32,12 @@ enum chariot_held_word chariot_held_look(struct chariot_domain *dom, u64 gva);
 /* Is it @e that has it? */
 bool chariot_held_has(const struct chariot_entry *e, u64 gva);
 void chariot_held_take_out(struct chariot_held *list, u32 *nr, u32 i);
+/* The tables of @gone go, which has been taken from the domain: rows of the others
+ * take the place of its; what only it knew is not given back. */
+const struct chariot_lock *chariot_held_other(struct chariot_domain *dom,
+					      const struct chariot_part *gone,
+					      const struct chariot_lock *lock);
+void chariot_held_move(struct chariot_domain *dom, const struct chariot_part *gone,
+		       struct chariot_held *list, u32 *nr);
 
 #endif

@@ -5,11 +5,10 @@
  */
 #include "life.h"
 #include "call.h"
-#include "check.h"
 #include "event.h"
 #include "frame.h"
+#include "part.h"
 #include "recover.h"
-#include "ret.h"
 #include "view.h"
 #include "watch.h"
 
@@ -19,15 +18,17 @@ static struct workqueue_struct *free_wq;
 
 static void domain_free(struct chariot_domain *dom)
 {
+	struct chariot_part *p, *next;
+
 	chariot_act_destroy(&dom->act);
 	chariot_gone_destroy(&dom->gone_back);
 	xa_destroy(&dom->exec);
 	xa_destroy(&dom->open);
-	kvfree(dom->ranges);
-	kvfree(dom->gates);
-	kvfree(dom->entries);
-	kvfree(dom->ops);
-	chariot_recover_free(dom);
+	for (p = chariot_part_next(dom, NULL); p; p = next) {
+		next = chariot_part_next(dom, p);
+		chariot_part_free(p);
+	}
+	kfree(dom->resources);
 	kfree(dom);
 }
 
@@ -44,69 +45,6 @@ static void domain_free_later(struct chariot_domain *dom)
 }
 
 /* ---- a domain begins ----------------------------------------------------- */
-
-/* Text of a driver: fetched in its view, trapped in the kernel view. */
-static int map_text(struct chariot_domain *dom, const struct chariot_range *r)
-{
-	struct chariot_vm *vm = dom->vm;
-	struct chariot_walk w;
-	u64 at, gfn;
-	int err;
-
-	for (at = r->gva; at < r->gva + r->len; at += PAGE_SIZE) {
-		if (chariot_guest_walk(vm->kvm, dom->cr, at, &w))
-			return -EFAULT;
-		gfn = w.gpa >> PAGE_SHIFT;
-		if (xa_load(&vm->text, gfn))
-			return -EEXIST;
-		err = chariot_view_split(vm, gfn) ?:
-		      xa_err(xa_store(&dom->exec, gfn, xa_mk_value(1),
-				      GFP_KERNEL_ACCOUNT)) ?:
-		      xa_err(xa_store(&vm->text, gfn, xa_mk_value(dom->nr),
-				      GFP_KERNEL_ACCOUNT));
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int map_inherit(struct chariot_domain *dom,
-		       const struct chariot_range *r)
-{
-	struct chariot_walk w;
-	u64 at;
-	int err;
-
-	for (at = r->gva & PAGE_MASK; at < r->gva + r->len; at += PAGE_SIZE) {
-		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
-			return -EFAULT;
-		err = chariot_view_split(dom->vm, w.gpa >> PAGE_SHIFT) ?:
-		      xa_err(xa_store(&dom->exec, w.gpa >> PAGE_SHIFT,
-				      xa_mk_value(1), GFP_KERNEL_ACCOUNT));
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int map_range(struct chariot_domain *dom, const struct chariot_range *r)
-{
-	switch (r->kind) {
-	case CHARIOT_RANGE_TEXT:
-	case CHARIOT_RANGE_INIT_TEXT:
-		return map_text(dom, r);
-	case CHARIOT_RANGE_INHERIT:
-		return map_inherit(dom, r);
-	case CHARIOT_RANGE_DATA:
-	case CHARIOT_RANGE_INIT_DATA:
-		return chariot_domain_grant(dom, r->gva, r->len,
-					    CHARIOT_SRC_SECTION, 0, 0);
-	case CHARIOT_RANGE_RULE:
-		return chariot_domain_grant(dom, r->gva, r->len,
-					    CHARIOT_SRC_RULE, 0, 0);
-	}
-	return 0;
-}
 
 /* Take the domain's text out of the kernel view's trap. */
 static void unmap_text(struct chariot_domain *dom)
@@ -144,15 +82,24 @@ domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
 	return dom;
 }
 
+static bool name_ok(const char name[CHARIOT_NAME_LEN])
+{
+	return strnlen(name, CHARIOT_NAME_LEN) < CHARIOT_NAME_LEN;
+}
+
+/* Also of a further module: what it does not use must be sensible, too. */
 static int check_create(struct chariot_vm *vm,
 			const struct chariot_domain_create *args)
 {
-	if (strnlen(args->name, sizeof(args->name)) == sizeof(args->name) ||
-	    !args->name[0] || args->verdict >= CHARIOT_NR_VERDICTS ||
+	if (!name_ok(args->name) || !args->name[0] || !name_ok(args->module) ||
+	    args->verdict >= CHARIOT_NR_VERDICTS || args->reserved ||
 	    args->kernel.stack_size > SZ_64K ||
 	    args->defer > CHARIOT_MAX_DEFER || args->mode >= CHARIOT_NR_MODES ||
 	    memchr_inv(args->kernel.reserved, 0, sizeof(args->kernel.reserved)))
 		return -EINVAL;
+	if (args->verdict == CHARIOT_VERDICT_RECOVER &&
+	    !memchr_inv(&args->recover, 0, sizeof(args->recover)))
+		return -EOPNOTSUPP;
 	if (chariot_kvm_nx_huge_pages(vm->kvm)) {
 		pr_notice_ratelimited("VM of pid %d: kvm's nx_huge_pages is on: split pages would become executable in a driver's view; load kvm with nx_huge_pages=off\n",
 			  vm->pid);
@@ -161,22 +108,8 @@ static int check_create(struct chariot_vm *vm,
 	return 0;
 }
 
-/* Before it is seen by others. */
-static int map_all(struct chariot_domain *dom)
-{
-	u32 i;
-	int err = 0;
-
-	chariot_domain_account(dom);
-	if (dom->vm->memory > CHARIOT_MAX_MEMORY)
-		return -ENOSPC;
-	for (i = 0; i < dom->nr_ranges && !err; i++)
-		err = map_range(dom, &dom->ranges[i]);
-	return err ?: chariot_recover_arm(dom);
-}
-
 /* The domain's number, or -errno: then all is as it was. */
-static int install(struct chariot_domain *dom)
+static int install(struct chariot_domain *dom, struct chariot_part *p)
 {
 	struct chariot_vm *vm = dom->vm;
 	int err;
@@ -188,14 +121,11 @@ static int install(struct chariot_domain *dom)
 	if (dom->nr >= CHARIOT_WATCH_VIEW)
 		return -EBUSY;
 	chariot_view_splits_begin(vm);
-	err = map_all(dom);
+	err = chariot_part_join(dom, p);
 	chariot_view_splits_end(vm, !err);
 	if (err) {
-		unmap_text(dom);
 		vm->memory -= dom->memory;
 	} else {
-		dom->ret = chariot_ret_find(dom, CHARIOT_RANGE_TEXT);
-		dom->init_ret = chariot_ret_find(dom, CHARIOT_RANGE_INIT_TEXT);
 		rcu_assign_pointer(vm->domains[dom->nr], dom);
 		vm->nr_domains++;
 	}
@@ -212,23 +142,100 @@ int chariot_domain_create(struct chariot_vm *vm,
 			  const struct chariot_domain_create *args)
 {
 	struct chariot_domain *dom;
-	int r = check_create(vm, args);
+	struct chariot_part *p;
+	int r = args->domain ? -EINVAL : check_create(vm, args);
 
 	if (r)
 		return r;
+	p = chariot_part_create(args, args->module[0] ? args->module : args->name);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
 	dom = domain_alloc(vm, args);
-	if (IS_ERR(dom))
-		return PTR_ERR(dom);
-	r = chariot_check_tables(dom, args) ?:
-	    chariot_recover_create(dom, &args->recover) ?:
-	    chariot_vm_lock(vm);
+	r = PTR_ERR_OR_ZERO(dom) ?: chariot_vm_lock(vm);
 	if (!r) {
-		r = install(dom);
+		r = install(dom, p);
 		chariot_vm_unlock(vm);
 	}
-	if (r < 0)
-		domain_free(dom);
+	if (r < 0) {
+		chariot_part_free(p);
+		if (!IS_ERR(dom))
+			domain_free(dom);
+	}
 	return r;
+}
+
+/* ---- a module of it comes, or goes ---------------------------------------- */
+
+static void tell_part(struct chariot_domain *dom, u32 type,
+		      const struct chariot_part *p)
+{
+	struct chariot_event ev = {
+		.type = type, .vcpu = ~0U, .domain = dom->nr,
+		.verdict = dom->verdict,
+	};
+
+	strscpy(ev.u.name.name, p->name, sizeof(ev.u.name.name));
+	chariot_event_send(dom->vm, &ev, NULL);
+}
+
+static int join(struct chariot_vm *vm, u32 nr, struct chariot_part *p)
+{
+	struct chariot_domain *dom = chariot_domain_of(vm, nr);
+	struct chariot_part *other;
+	int err;
+
+	if (vm->dead)
+		return -ESHUTDOWN;
+	if (!dom)
+		return -ENOENT;
+	for_each_part(other, dom)
+		if (!strcmp(other->name, p->name))
+			return -EEXIST;
+	chariot_view_splits_begin(vm);
+	err = chariot_part_join(dom, p);
+	chariot_view_splits_end(vm, !err);
+	/* As in install(). */
+	chariot_view_zap_all(vm);
+	if (!err)
+		tell_part(dom, CHARIOT_EV_MODULE_NEW, p);
+	return err;
+}
+
+int chariot_domain_add(struct chariot_vm *vm,
+		       const struct chariot_domain_create *args)
+{
+	struct chariot_part *p;
+	int r = args->module[0] ? check_create(vm, args) : -EINVAL;
+
+	if (r)
+		return r;
+	p = chariot_part_create(args, args->module);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	r = chariot_vm_lock(vm);
+	if (!r) {
+		r = join(vm, args->domain, p);
+		chariot_vm_unlock(vm);
+	}
+	if (r)
+		chariot_part_free(p);
+	return r;
+}
+
+void chariot_domain_unloaded(struct chariot_domain *dom, u64 gva)
+{
+	struct chariot_part *p = chariot_part_at(dom, gva);
+
+	if (dom->gone)
+		return;
+	/* With the last one the domain goes. */
+	if (!p || (p == chariot_part_next(dom, NULL) &&
+		   !chariot_part_next(dom, p))) {
+		chariot_domain_drop(dom);
+		return;
+	}
+	tell_part(dom, CHARIOT_EV_MODULE_GONE, p);
+	chariot_part_leave(dom, p);
 }
 
 /* ---- and ends ------------------------------------------------------------ */
@@ -264,49 +271,27 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	list_add(&dom->gone_node, &vm->gone);
 }
 
-static void drop_init_text(struct chariot_domain *dom, struct chariot_range *r)
+void chariot_domain_init_done(struct chariot_domain *dom, u64 gva, s64 result)
 {
-	struct chariot_walk w;
-	u64 at;
-
-	for (at = r->gva; at < r->gva + r->len; at += PAGE_SIZE) {
-		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
-			continue;
-		xa_erase(&dom->vm->text, w.gpa >> PAGE_SHIFT);
-		xa_erase(&dom->exec, w.gpa >> PAGE_SHIFT);
-		chariot_view_zap(dom->vm, w.gpa >> PAGE_SHIFT);
-	}
-}
-
-void chariot_domain_init_done(struct chariot_domain *dom, s64 result)
-{
+	struct chariot_part *p = chariot_part_at(dom, gva);
 	struct chariot_event ev = {
 		.type = CHARIOT_EV_INIT_DONE, .vcpu = ~0U, .domain = dom->nr,
 		.verdict = dom->verdict,
 	};
-	u32 i;
 
-	if (dom->gone)
+	if (dom->gone || !p)
 		return;
-	strscpy(ev.u.init.name, dom->name, sizeof(ev.u.init.name));
+	strscpy(ev.u.init.name, p->name, sizeof(ev.u.init.name));
 	ev.u.init.result = result;
 	chariot_event_send(dom->vm, &ev, NULL);
 	if (result < 0) {
-		chariot_domain_drop(dom);
+		chariot_domain_unloaded(dom, gva);
 		return;
 	}
-	chariot_recover_loaded(dom);
-	for (i = 0; i < dom->nr_ranges; i++) {
-		struct chariot_range *r = &dom->ranges[i];
-
-		if (r->kind == CHARIOT_RANGE_INIT_TEXT)
-			drop_init_text(dom, r);
-		else if (r->kind == CHARIOT_RANGE_INIT_DATA)
-			chariot_domain_revoke(dom, r->gva);
-		else
-			continue;
-		r->len = 0;
-	}
+	/* What others of them are for is its work. */
+	if (!strcmp(p->name, dom->name))
+		chariot_recover_loaded(dom);
+	chariot_part_loaded(dom, p);
 }
 
 /* ---- all of a VM --------------------------------------------------------- */
@@ -366,7 +351,7 @@ static void finish(struct chariot_vm *vm)
 
 	finish_closed(vm);
 	if (dom)
-		chariot_domain_drop(dom);
+		chariot_domain_unloaded(dom, vm->drop_at);
 	vm->drop = 0;
 	if (vm->reset)
 		chariot_vm_reset(vm);

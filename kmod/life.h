@@ -12,10 +12,16 @@
 /* Not under vm->lock: it copies from user memory first. */
 int chariot_domain_create(struct chariot_vm *vm,
 			  const struct chariot_domain_create *args);
+/* A further module of one; the same. */
+int chariot_domain_add(struct chariot_vm *vm,
+		       const struct chariot_domain_create *args);
 /* Under vm->lock.  The domain lives until that is given back. */
 void chariot_domain_drop(struct chariot_domain *dom);
-/* The driver's init has returned: what only it needed is no longer the driver's. */
-void chariot_domain_init_done(struct chariot_domain *dom, s64 result);
+/* The module's init, at @gva, has returned: what only it needed is no longer the
+ * driver's. */
+void chariot_domain_init_done(struct chariot_domain *dom, u64 gva, s64 result);
+/* And its exit, at @gva; with the last module the domain goes. */
+void chariot_domain_unloaded(struct chariot_domain *dom, u64 gva);
 /* Drop all domains and watches. */
 void chariot_vm_reset(struct chariot_vm *vm);
 /* And tell: the guest began anew. */

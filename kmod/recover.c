@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Recovery of a driver that has failed.  Called by cross, hook and life. */
+/* Recovery of a driver that has failed.  Called by cross, hook, life and part. */
 #include "recover.h"
 #include "call.h"
 #include "check.h"
@@ -29,14 +29,14 @@ static int check_stand_ins(const struct chariot_stand_in *s, u32 nr)
 	return 0;
 }
 
-int chariot_recover_create(struct chariot_domain *dom,
+int chariot_recover_create(struct chariot_part *part,
 			   const struct chariot_recover *r)
 {
 	void *p;
 	u32 i;
 
 	if (!memchr_inv(r, 0, sizeof(*r)))
-		return chariot_recovers(dom) ? -EOPNOTSUPP : 0;
+		return 0;
 	if (r->trap < CHARIOT_KERNEL_HALF || (r->oops && r->oops < CHARIOT_KERNEL_HALF) ||
 	    (r->hold && r->hold < CHARIOT_KERNEL_HALF) ||
 	    (r->irq_exit && r->irq_exit < CHARIOT_KERNEL_HALF) ||
@@ -46,28 +46,27 @@ int chariot_recover_create(struct chariot_domain *dom,
 	for (i = 0; i < ARRAY_SIZE(r->replace); i++)
 		if (r->replace[i].fn && r->replace[i].fn < CHARIOT_KERNEL_HALF)
 			return -EINVAL;
-	dom->recover = *r;
-	p = chariot_copy_table(dom, r->stand_ins, r->nr_stand_ins,
-			       sizeof(*dom->stand_ins), CHARIOT_MAX_STAND_INS);
+	part->recover = *r;
+	p = chariot_copy_table(part, r->stand_ins, r->nr_stand_ins,
+			       sizeof(*part->stand_ins), CHARIOT_MAX_STAND_INS);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
-	dom->stand_ins = p;
-	dom->nr_stand_ins = r->nr_stand_ins;
-	p = chariot_copy_table(dom, r->locks, r->nr_locks, sizeof(*dom->locks),
+	part->stand_ins = p;
+	part->nr_stand_ins = r->nr_stand_ins;
+	p = chariot_copy_table(part, r->locks, r->nr_locks, sizeof(*part->locks),
 			       CHARIOT_MAX_LOCKS);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
-	dom->locks = p;
-	dom->nr_locks = r->nr_locks;
-	return check_stand_ins(dom->stand_ins, dom->nr_stand_ins) ?:
-	       chariot_held_check(dom->locks, dom->nr_locks);
+	part->locks = p;
+	part->nr_locks = r->nr_locks;
+	return check_stand_ins(part->stand_ins, part->nr_stand_ins) ?:
+	       chariot_held_check(part->locks, part->nr_locks);
 }
 
-void chariot_recover_free(struct chariot_domain *dom)
+void chariot_recover_free(struct chariot_part *p)
 {
-	kvfree(dom->stand_ins);
-	kvfree(dom->locks);
-	kfree(dom->resources);
+	kvfree(p->stand_ins);
+	kvfree(p->locks);
 }
 
 /* A hypercall of this CPU's kind, and a "ret". */
@@ -83,24 +82,29 @@ static bool is_trap(struct chariot_vm *vm, struct chariot_cr cr, u64 gva)
 }
 
 /* The trap and the hook are of the kernel, and so the same for all domains. */
-int chariot_recover_arm(struct chariot_domain *dom)
+int chariot_recover_arm(struct chariot_domain *dom, const struct chariot_part *p)
 {
+	const struct chariot_recover *r = &p->recover;
 	struct chariot_vm *vm = dom->vm;
+	u32 flags = r->flags;
 	int err;
 
-	if (!dom->recover.trap)
-		return 0;
-	if (vm->trap && vm->trap != dom->recover.trap)
+	if (!r->trap)
+		return chariot_recovers(dom) || dom->recover.trap ? -EOPNOTSUPP : 0;
+	if (vm->trap && vm->trap != r->trap)
 		return -EBUSY;
-	if (!is_trap(vm, dom->cr, dom->recover.trap))
+	if (!is_trap(vm, dom->cr, r->trap))
 		return -ENOEXEC;
-	if (dom->recover.oops && !vm->oops.gva) {
-		err = chariot_point_arm(vm, &vm->oops, dom->cr,
-					dom->recover.oops);
+	if (r->oops && !vm->oops.gva) {
+		err = chariot_point_arm(vm, &vm->oops, dom->cr, r->oops);
 		if (err)
 			return err;
 	}
-	vm->trap = dom->recover.trap;
+	vm->trap = r->trap;
+	if (dom->nr_slots > 1)
+		flags &= dom->recover.flags;
+	dom->recover = *r;
+	dom->recover.flags = flags;
 	return 0;
 }
 
@@ -387,7 +391,7 @@ static bool replace(struct chariot_domain *dom, struct chariot_calls *c)
  * fault itself: nothing else has the names that another one will register.
  */
 static void end_exit(struct chariot_domain *dom, struct chariot_calls *c,
-		     bool returned)
+		     const struct chariot_entry *e, bool returned)
 {
 	size_t len = strlen(dom->name);
 	u32 nr = c->nr;
@@ -395,6 +399,7 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c,
 	if (dom->recover.flags & CHARIOT_RECOVER_COMPLETE &&
 	    add_resources(dom, c, 0, 0)) {
 		c->drop = dom->nr;
+		c->drop_at = e->gate->gva;
 		return;
 	}
 	c->nr = nr;
@@ -403,6 +408,15 @@ static void end_exit(struct chariot_domain *dom, struct chariot_calls *c,
 	c->hold = true;
 	chariot_calls_add(c, dom->recover.hold, U32_MAX);
 	dom->state = CHARIOT_HELD;
+}
+
+/* What it returns when the driver has failed. */
+static u64 result_of(const struct chariot_domain *dom,
+		     const struct chariot_gate *gate)
+{
+	const struct chariot_part *p = gate ? chariot_part_with(dom, gate) : NULL;
+
+	return p ? p->recover.returns[CHARIOT_GATE_RETURN_OF(gate->flags)] : 0;
 }
 
 static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -415,8 +429,7 @@ static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	c = chariot_calls_alloc(dom, vcpu, e);
 	if (!c)
 		return -ENOMEM;
-	c->rax = e->gate ?
-		 dom->recover.returns[CHARIOT_GATE_RETURN_OF(e->gate->flags)] : 0;
+	c->rax = result_of(dom, e->gate);
 	if (irq_exit)
 		chariot_calls_add(c, dom->recover.irq_exit, 0);
 	add_locks(c, e);
@@ -435,7 +448,7 @@ static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		dom->state = CHARIOT_FAILED;
 	}
 	if (chariot_broken(dom) && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
-		end_exit(dom, c, false);
+		end_exit(dom, c, e, false);
 	return chariot_calls_run(dom->vm, vcpu, c);
 }
 
@@ -529,7 +542,7 @@ bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	if (flags & CHARIOT_GATE_REMOVE)
 		add_resources(dom, c, CHARIOT_LOCK_DEVICE, e->args[0]);
 	else if (chariot_broken(dom))
-		end_exit(dom, c, true);
+		end_exit(dom, c, e, true);
 	if (!c->nr) {
 		kfree(c);
 		return false;

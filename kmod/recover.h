@@ -19,16 +19,17 @@ chariot_stand_in_of(const struct chariot_domain *dom,
 		    const struct chariot_gate *gate)
 {
 	u32 nr = gate ? CHARIOT_GATE_STAND_IN_OF(gate->flags) : 0;
+	const struct chariot_part *p = nr ? chariot_part_with(dom, gate) : NULL;
 
-	return nr && nr <= dom->nr_stand_ins ? &dom->stand_ins[nr - 1] : NULL;
+	return p && nr <= p->nr_stand_ins ? &p->stand_ins[nr - 1] : NULL;
 }
 
-/* Copy and check the tables of @dom.  -EINVAL, -EFAULT, -ENOMEM, -E2BIG. */
-int chariot_recover_create(struct chariot_domain *dom,
-			   const struct chariot_recover *r);
-/* The guest's kernel is known to come by: arm what is common to all domains. */
-int chariot_recover_arm(struct chariot_domain *dom);
-void chariot_recover_free(struct chariot_domain *dom);
+/* Copy and check the tables of @p.  -EINVAL, -EFAULT, -ENOMEM, -E2BIG. */
+int chariot_recover_create(struct chariot_part *p, const struct chariot_recover *r);
+void chariot_recover_free(struct chariot_part *p);
+/* @p comes to @dom: arm what is common to all domains.  -EOPNOTSUPP: the others can
+ * be recovered, and it cannot. */
+int chariot_recover_arm(struct chariot_domain *dom, const struct chariot_part *p);
 
 /* The driver is entered: what its caller will want to have back. */
 void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
@@ -55,7 +56,7 @@ int chariot_recover_exit(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 /* @e has returned, and something is called before it may.  False: it may. */
 bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			      const struct chariot_entry *e);
-/* init has returned. */
+/* The init of the driver that the domain has its name from has returned. */
 void chariot_recover_loaded(struct chariot_domain *dom);
 
 /* In place of kvm_emulate_hypercall(). */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A place in the driver's text where a "ret" is executed.  Called by life. */
+/* A place in the driver's text where a "ret" is executed.  Called by part. */
 #include "ret.h"
 
 #define OP_CALL		0xe8	/* rel32 */
@@ -90,13 +90,14 @@ static u64 find_in(struct chariot_domain *dom, const struct chariot_range *r)
 	       find_byte(dom, r, true);
 }
 
-u64 chariot_ret_find(struct chariot_domain *dom, u32 kind)
+u64 chariot_ret_find(struct chariot_domain *dom, const struct chariot_part *p,
+		     u32 kind)
 {
 	u64 at = 0;
 	u32 i;
 
-	for (i = 0; i < dom->nr_ranges && !at; i++)
-		if (dom->ranges[i].kind == kind)
-			at = find_in(dom, &dom->ranges[i]);
+	for (i = 0; i < p->nr_ranges && !at; i++)
+		if (p->ranges[i].kind == kind)
+			at = find_in(dom, &p->ranges[i]);
 	return at;
 }

@@ -12,15 +12,18 @@
 #include "domain.h"
 
 /* In the ranges of that kind; 0: there is none. */
-u64 chariot_ret_find(struct chariot_domain *dom, u32 kind);
-/* For what is on the stack of @e.  The init function's text goes when it returns, so
- * nobody else may return there. */
+u64 chariot_ret_find(struct chariot_domain *dom, const struct chariot_part *p,
+		     u32 kind);
+/* For what is on the stack of @e: in its own module, which stays while it runs.  The
+ * init function's text goes when it returns, so nobody else may return there. */
 static inline u64 chariot_ret_of(const struct chariot_domain *dom,
 				 const struct chariot_entry *e)
 {
-	if (!dom->ret && e->gate && e->gate->flags & CHARIOT_GATE_INIT)
-		return dom->init_ret;
-	return dom->ret;
+	const struct chariot_part *p = chariot_part_at(dom, e->rip);
+
+	if (p && !p->ret && e->gate && e->gate->flags & CHARIOT_GATE_INIT)
+		return p->init_ret;
+	return p ? p->ret : 0;
 }
 
 #endif

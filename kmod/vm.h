@@ -105,6 +105,29 @@ enum chariot_state {
 	CHARIOT_HELD,			/* and so its module stays */
 };
 
+/* A module of a domain (part.c), with its own tables. */
+struct chariot_part {
+	char name[CHARIOT_NAME_LEN];
+	u32 slot;			/* in the domain's parts[] */
+	struct chariot_range *ranges;
+	struct chariot_gate *gates, *entries;	/* sorted by gva */
+	struct chariot_op *ops;
+	u32 nr_ranges, nr_gates, nr_entries, nr_ops, nr_rules;
+	u64 ret, init_ret;	/* ret.h, in its text and in that of its init */
+	u64 len;			/* of its ranges, bytes */
+	size_t tables;			/* bytes */
+
+	/* recover.c */
+	struct chariot_recover recover;
+	struct chariot_stand_in *stand_ins;
+	struct chariot_lock *locks;
+	u32 nr_stand_ins, nr_locks;
+};
+
+/* Numbers of ops are those of all of a domain's tables: chariot_op_at(). */
+#define CHARIOT_OPS_SHIFT	16
+static_assert(CHARIOT_MAX_OPS == 1 << CHARIOT_OPS_SHIFT);
+
 struct chariot_domain {
 	struct chariot_vm *vm;
 	unsigned int nr;		/* also its view */
@@ -116,21 +139,16 @@ struct chariot_domain {
 	struct xarray open;		/* gfns open beside the ACT (open.c); RCU */
 	struct chariot_act act;
 
-	struct chariot_range *ranges;
-	struct chariot_gate *gates, *entries;	/* sorted by gva */
-	struct chariot_op *ops;
-	u32 nr_ranges, nr_gates, nr_entries, nr_ops, nr_rules;
+	struct chariot_part *parts[CHARIOT_MAX_MODULES];	/* NULL: free */
+	u32 nr_slots;			/* none is behind */
 	struct chariot_kernel kernel;
 	struct chariot_cr cr;
-	u64 ret, init_ret;	/* ret.h, in the driver's text and in that of init */
 	size_t tables;			/* bytes */
 	u64 memory;			/* bytes, its part of vm->memory */
 
 	/* recover.c */
-	struct chariot_recover recover;
-	struct chariot_stand_in *stand_ins;
-	struct chariot_lock *locks;
-	u32 nr_stand_ins, nr_locks;
+	struct chariot_recover recover;	/* of the part that came last, but for what is the
+					 * tables': flags are those that all have */
 	enum chariot_state state;
 	bool deaf;			/* its interrupt handlers do not run */
 	u64 exit_tasks[2];		/* that clean up: a device, all */
@@ -218,7 +236,8 @@ struct chariot_vm {
 
 	struct mutex lock;
 	bool reset;			/* left to do by who holds it: drop all, */
-	u32 drop;			/* or this domain */
+	u32 drop;			/* or of this domain */
+	u64 drop_at;			/*	the module whose exit is there */
 	bool dead;
 	struct list_head gone;		/* domains that were dropped */
 	u64 memory;			/* bytes that its domains use */

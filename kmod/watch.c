@@ -4,6 +4,7 @@
  * Called by dev, fault and life.
  */
 #include "watch.h"
+#include "domain.h"
 #include "event.h"
 #include "point.h"
 #include "view.h"
@@ -77,15 +78,21 @@ bool chariot_watch_reset(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 	       (vm->nr_domains || vm->watch & CHARIOT_WATCH_LOAD);
 }
 
-/* The first range is text, but for a driver that has none. */
+/* The first range is text, but for a module that has none. */
 static bool text_moved(struct chariot_domain *dom, struct chariot_cr cr)
 {
-	const struct chariot_range *r = dom->ranges;
+	const struct chariot_range *r;
 	struct chariot_walk walk;
+	struct chariot_part *p;
 
-	return dom->nr_ranges && r->kind == CHARIOT_RANGE_TEXT &&
-	       (chariot_guest_walk(dom->vm->kvm, cr, r->gva, &walk) ||
-		!xa_load(&dom->exec, walk.gpa >> PAGE_SHIFT));
+	for_each_part(p, dom) {
+		r = p->ranges;
+		if (p->nr_ranges && r->kind == CHARIOT_RANGE_TEXT &&
+		    (chariot_guest_walk(dom->vm->kvm, cr, r->gva, &walk) ||
+		     !xa_load(&dom->exec, walk.gpa >> PAGE_SHIFT)))
+			return true;
+	}
+	return false;
 }
 
 /* With the same kernel at the same place again the load point is right as it is. */

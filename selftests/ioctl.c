@@ -50,6 +50,7 @@ static struct call {
 	C(CHARIOT_GRANT, CHARIOT_GRANT_REVOKE, chariot_grant),
 	C(CHARIOT_ACT_READ, 0, chariot_act_read),
 	C(CHARIOT_STATS, 0, chariot_stats),
+	C(CHARIOT_DOMAIN_ADD, 0, chariot_domain_create),
 #undef C
 };
 #define NR_CALLS (sizeof(calls) / sizeof(*calls))
@@ -157,6 +158,13 @@ static void fill_create(union shaped *a)
 	a->create.verdict = CHARIOT_VERDICT_RECOVER;	/* without means */
 }
 
+static void fill_add(union shaped *a)
+{
+	strcpy(a->create.name, "shape");
+	strcpy(a->create.module, "shape");
+	a->create.domain = 5;
+}
+
 static void fill_domain(union shaped *a)
 {
 	a->domain.domain = 5;
@@ -200,6 +208,7 @@ static const struct shape {
 	S(GRANT, chariot_grant, 32, ENOENT, fill_grant, false),
 	S(ACT_READ, chariot_act_read, 32, ENOENT, fill_domain, false),
 	S(STATS, chariot_stats, 240, 0, NULL, false),
+	S(DOMAIN_ADD, chariot_domain_create, 672, ENOENT, fill_add, false),
 #undef S
 };
 #define NR_SHAPES (sizeof(shapes) / sizeof(*shapes))
@@ -526,12 +535,58 @@ static void test_create(int fd)
 	CREATE(EINVAL, "check in no argument", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
 	CREATE(EINVAL, "defer too much", .defer = CHARIOT_MAX_DEFER + 1);
+	CREATE(EINVAL, "the number of a domain", .domain = 1);
+	CREATE(EINVAL, "reserved", .reserved = 1);
+	CREATE(EINVAL, "an endless name of a module",
+	       .module = { [0 ... CHARIOT_NAME_LEN - 1] = 'a' });
 	CREATE(EINVAL, "an unknown flag", .flags = 1);
 	CREATE(EINVAL, "an unknown mode", .mode = CHARIOT_NR_MODES);
 	op = (struct chariot_op){ .len_mul = CHARIOT_MAX_OBJECT + 1 };
 	CREATE(EINVAL, "op with too large a factor", .nr_ops = 1,
 	       .ops = (__u64)(unsigned long)&op);
 #undef CREATE
+}
+
+/* A further module: what is wrong with its tables is told before who it is for. */
+static void test_add(int fd)
+{
+	struct chariot_domain_create c;
+	struct chariot_gate gates[2] = { { .gva = 2 }, { .gva = 1 } };
+	struct chariot_op op = { .op = CHARIOT_NR_OPS };
+	__u32 bad[] = { 0, 1, 31, 32, 33, 1000, ~0u };
+	int r = 0;
+
+#define ADD(err, what, ...) do {					\
+	c = (struct chariot_domain_create){				\
+		.argsz = sizeof(c), .name = "x", .module = "y",		\
+		.domain = 1, __VA_ARGS__ };				\
+	ok(fails(fd, CHARIOT_DOMAIN_ADD, &c, err), "add: " what);	\
+} while (0)
+	ADD(ENOENT, "no such domain", .verdict = CHARIOT_VERDICT_SKIP);
+	ADD(EINVAL, "no module", .module = "");
+	ADD(EINVAL, "no name", .name = "");
+	ADD(EINVAL, "bad verdict", .verdict = CHARIOT_NR_VERDICTS);
+	ADD(EINVAL, "reserved", .reserved = 1);
+	ADD(EINVAL, "an unknown flag", .flags = 1);
+	ADD(EINVAL, "an endless name of a module",
+	    .module = { [0 ... CHARIOT_NAME_LEN - 1] = 'a' });
+	ADD(EOPNOTSUPP, "recover without means",
+	    .verdict = CHARIOT_VERDICT_RECOVER);
+	ADD(EINVAL, "recover: no trap", .recover.hold = TRAP);
+	ADD(E2BIG, "~0 entries", .nr_entries = ~0u);
+	ADD(EFAULT, "table at NULL", .nr_ranges = 1);
+	ADD(EINVAL, "gates out of order", .nr_gates = 2,
+	    .gates = (__u64)(unsigned long)gates);
+	ADD(EINVAL, "unknown op", .nr_ops = 1,
+	    .ops = (__u64)(unsigned long)&op);
+#undef ADD
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		c = (struct chariot_domain_create){
+			.argsz = sizeof(c), .name = "x", .module = "y",
+			.domain = bad[i] };
+		r += !fails(fd, CHARIOT_DOMAIN_ADD, &c, ENOENT);
+	}
+	ok(!r, "add: to domains that do not exist");
 }
 
 static void test_mem(int fd)
@@ -700,6 +755,7 @@ int main(int argc, char **argv)
 	test_shapes(dev, fd, fd2);
 	test_domain_calls(fd);
 	test_create(fd);
+	test_add(fd);
 	test_mem(fd);
 	test_evidence(fd);
 	test_watch(fd, fd2);

@@ -499,6 +499,9 @@ struct chariot_domain_create {
 					 * last ones; CHARIOT_MAX_DEFER at most */
 	__u32 mode;			/* CHARIOT_MODE_* */
 	struct chariot_recover recover;	/* all 0: cannot be recovered */
+	__u32 domain;			/* DOMAIN_ADD: which one; else 0 */
+	__u32 reserved;
+	char  module[CHARIOT_NAME_LEN];	/* of the module itself; "": it is called @name */
 };
 #define CHARIOT_MAX_DEFER	65536
 enum {
@@ -523,6 +526,26 @@ enum {
 	CHARIOT_NR_VERDICTS
 };
 
+/*
+ * CHARIOT_DOMAIN_ADD: a further @module of the driver that is domain @domain; returns
+ * 0, and a MODULE_NEW event is sent.  Modules of one domain run in one view, call one
+ * another without a gate, may write what any of them may, and fail together.  The
+ * tables are those of this module alone.  Of @name, @verdict, @kernel, @defer and
+ * @mode, which must be good, nothing is used; of @recover, trap, oops, hold, replace,
+ * restart, irq_exit, the flags of a task (for all modules from now on), and
+ * CHARIOT_RECOVER_COMPLETE, which the domain has if all its modules had it.
+ *
+ * A module whose exit has returned, or whose init failed, is gone (MODULE_GONE), with
+ * its sections and tables; with the last one the domain goes.
+ *
+ * EINVAL  no @module
+ * EEXIST  the domain has a module of that name; or as for CREATE
+ * EBUSY   it has CHARIOT_MAX_MODULES
+ * EOPNOTSUPP  the domain can be recovered, and @recover is all 0
+ * and as for CREATE
+ */
+#define CHARIOT_MAX_MODULES	32
+
 /* CHARIOT_DOMAIN_DROP: end the isolation of a driver; it runs on, unisolated. */
 /* CHARIOT_DOMAIN_SET: change the verdict of a domain. */
 struct chariot_domain_op {
@@ -546,7 +569,7 @@ struct chariot_domain_info {
 	__u64 nr_frames;		/* out: calls and interrupts under way */
 	__u64 memory;			/* out: host bytes used for this domain */
 	__u32 mode;			/* out: CHARIOT_MODE_* */
-	__u32 reserved0;
+	__u32 nr_modules;		/* out: those that it has now; 0: not told */
 	__u64 reserved[3];
 };
 
@@ -739,6 +762,7 @@ struct chariot_audit {
 #define CHARIOT_ACT_READ	_IO(CHARIOT_IOC, 0x25)	/* in, out: chariot_act_read */
 #define CHARIOT_STATS		_IO(CHARIOT_IOC, 0x26)	/* in, out: chariot_stats */
 #define CHARIOT_GIVEN		_IO(CHARIOT_IOC, 0x27)	/* in: chariot_given */
+#define CHARIOT_DOMAIN_ADD	_IO(CHARIOT_IOC, 0x28)	/* in: chariot_domain_create */
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -770,6 +794,8 @@ enum {
 	CHARIOT_EV_RECOVERED,		/* u.name: it has been loaded again */
 	CHARIOT_EV_ASK,			/* u.violation: is it one?  Waits; only the handle is
 					 * told that has asked for it (watch ASK) */
+	CHARIOT_EV_MODULE_NEW,		/* u.name: of a further module of the domain */
+	CHARIOT_EV_MODULE_GONE,		/* u.name: of one that is unloaded; others stay */
 	CHARIOT_NR_EVENTS
 };
 #define CHARIOT_EV_WAITS	(1U << 0)	/* a vCPU waits for CHARIOT_CONTINUE */
