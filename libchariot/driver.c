@@ -673,6 +673,19 @@ int chariot_driver__link(struct chariot_driver *d,
 
 /* ---- all of it ------------------------------------------------------------------ */
 
+bool driver_is_live(const struct chariot_profile *p, const struct chariot_space *s,
+		    uint64_t module)
+{
+	const struct source r = { .p = p, .s = s, .module = module };
+	uint64_t state;
+	int64_t live;
+
+	return !get(&r, "state", &state) &&
+	       !chariot_profile__enumerator(p, "module_state",
+					    "MODULE_STATE_LIVE", &live) &&
+	       state == (uint64_t)live;
+}
+
 static bool init_is_over(const struct source *r)
 {
 	uint64_t state;

@@ -46,6 +46,8 @@ static const char *const events[CHARIOT_NR_EVENTS] = {
 	[CHARIOT_EV_FAULT] = "fault",
 	[CHARIOT_EV_RECOVERED] = "recovered",
 	[CHARIOT_EV_ASK] = "ask",
+	[CHARIOT_EV_MODULE_NEW] = "module-new",
+	[CHARIOT_EV_MODULE_GONE] = "module-gone",
 };
 
 static const char *const trust_states[CHARIOT_NR_TRUST_STATES] = {
@@ -92,18 +94,36 @@ int chariot_mode_by_name(const char *name)
 	return -EINVAL;
 }
 
-bool chariot_name_ok(const char *name, size_t len)
+static bool module_ok(const char *name, size_t len)
 {
 	static const char good[] = "abcdefghijklmnopqrstuvwxyz"
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
 	/* What begins with '-' is an option, somewhere. */
-	if (!name || !len || len >= CHARIOT_NAME_LEN || *name == '-')
+	if (!len || len >= CHARIOT_NAME_LEN || *name == '-')
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (!name[i] || !strchr(good, name[i]))
 			return false;
 	return true;
+}
+
+bool chariot_name_ok(const char *name, size_t len)
+{
+	const char *plus;
+
+	if (!name || len >= CHARIOT_DRIVER_LEN)
+		return false;
+	while ((plus = memchr(name, '+', len))) {
+		if (!module_ok(name, plus - name))
+			return false;
+		len -= plus + 1 - name;
+		name = plus + 1;
+		/* "a+": and what it depends on. */
+		if (!len)
+			return true;
+	}
+	return module_ok(name, len);
 }
 
 const char *chariot_source_name(uint32_t source)

@@ -22,9 +22,21 @@
 
 #define MAX_NAMES	256	/* of drivers; the module has 30 domains */
 
+struct module {
+	char name[CHARIOT_NAME_LEN];
+	bool in;		/* the domain has it */
+};
+
 struct name {
 	struct name *next;
-	char name[CHARIOT_NAME_LEN];
+	char name[CHARIOT_NAME_LEN];	/* of its first module, and of the domain */
+	struct module modules[CHARIOT_MAX_MODULES];
+	unsigned int nr_modules;
+	unsigned int nr_named;	/* of these; the others were found */
+	bool depends;		/* "name+" */
+	uint32_t domain;	/* that was made last; 0: none */
+	bool restart;		/* when it fails; as that was made */
+	bool unbind;		/* one of its modules can be taken from devices */
 	time_t faults[POLICY_MAX_RESTARTS];	/* when it failed last, a ring */
 	unsigned int nr_faults;
 };
@@ -136,6 +148,12 @@ static bool set_name(char *dst, const char *src, size_t len)
 	return true;
 }
 
+/* Of "a+b", a. */
+static bool first_name(char *dst, const char *src)
+{
+	return set_name(dst, src, strcspn(src, "+"));
+}
+
 static struct name **find_name(struct chariot_guard *g, const char *name)
 {
 	struct name **n = &g->drivers;
@@ -145,33 +163,111 @@ static struct name **find_name(struct chariot_guard *g, const char *name)
 	return n;
 }
 
-static int add_name(struct chariot_guard *g, const char *name, size_t len)
+/* The module of a driver of ours; *@of (or NULL): of which. */
+static struct module *find_module(struct chariot_guard *g, const char *name,
+				  struct name **of)
 {
-	struct name **at, *n = calloc(1, sizeof(*n));
-	int err = 0;
+	struct name *n;
 
+	for (n = g->drivers; n; n = n->next)
+		for (unsigned int i = 0; i < n->nr_modules; i++)
+			if (!strcmp(n->modules[i].name, name)) {
+				if (of)
+					*of = n;
+				return &n->modules[i];
+			}
+	return NULL;
+}
+
+/* Under g->lock, or of a driver that nobody else knows yet. */
+static int add_module(struct chariot_guard *g, struct name *n, const char *name,
+		      size_t len)
+{
+	char key[CHARIOT_NAME_LEN];
+	struct name *of = NULL;
+
+	set_name(key, name, len);
+	for (unsigned int i = 0; i < n->nr_modules; i++)
+		if (!strcmp(n->modules[i].name, key))
+			return 0;
+	if (find_module(g, key, &of) && of != n) {
+		log_err("guard: %s is of driver %s already", key, of->name);
+		return -EEXIST;
+	}
+	if (n->nr_modules == CHARIOT_MAX_MODULES) {
+		log_err("guard: driver %s has more than %d modules", n->name,
+			CHARIOT_MAX_MODULES);
+		return -E2BIG;
+	}
+	strcpy(n->modules[n->nr_modules++].name, key);
+	return 0;
+}
+
+/* All of "a+b+c", in which each is good. */
+static int add_modules(struct chariot_guard *g, struct name *n, const char *name,
+		       size_t len)
+{
+	const char *end = name + len;
+	size_t one;
+	int err;
+
+	for (; name < end; name += one + 1) {
+		one = strcspn(name, "+");
+		if (one > (size_t)(end - name))
+			one = end - name;
+		err = add_module(g, n, name, one);
+		if (err)
+			return err;
+	}
+	n->nr_named = n->nr_modules;
+	n->depends |= end[-1] == '+';
+	return 0;
+}
+
+/* One that is there already may get more modules. */
+static int insert_name(struct chariot_guard *g, const char *name, size_t len)
+{
+	size_t first = strcspn(name, "+") < len ? strcspn(name, "+") : len;
+	char key[CHARIOT_NAME_LEN];
+	struct name **at, *n;
+	unsigned int had;
+	int err;
+
+	set_name(key, name, first);
+	at = find_name(g, key);
+	if (!*at && g->nr_drivers >= MAX_NAMES) {
+		log_err("guard: more than %d drivers", MAX_NAMES);
+		return -ENOSPC;
+	}
+	n = *at ?: calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
-	if (!chariot_name_ok(name, len)) {
-		log_err("guard: \"%.*s\" is no name of a driver", (int)len,
-			name);
+	strcpy(n->name, key);
+	had = n->nr_modules;
+	err = add_modules(g, n, name, len);
+	if (err && *at) {
+		n->nr_modules = had;
+	} else if (err) {
 		free(n);
-		return -EINVAL;
-	}
-	set_name(n->name, name, len);
-	pthread_mutex_lock(&g->lock);
-	at = find_name(g, n->name);
-	if (!*at && g->nr_drivers >= MAX_NAMES)
-		err = -ENOSPC;
-	if (*at || err) {
-		free(n);
-	} else {
+	} else if (!*at) {
 		*at = n;
 		g->nr_drivers++;
 	}
+	return err;
+}
+
+static int add_name(struct chariot_guard *g, const char *name, size_t len)
+{
+	int err;
+
+	if (!chariot_name_ok(name, len)) {
+		log_err("guard: \"%.*s\" is no name of a driver", (int)len,
+			name);
+		return -EINVAL;
+	}
+	pthread_mutex_lock(&g->lock);
+	err = insert_name(g, name, len);
 	pthread_mutex_unlock(&g->lock);
-	if (err)
-		log_err("guard: more than %d drivers", MAX_NAMES);
 	return err;
 }
 
@@ -269,11 +365,26 @@ static void forget_evidence(struct chariot_guard *g)
 	g->no_evidence = false;
 }
 
+/* No module is loaded now; which ones a driver needs another kernel may see
+ * otherwise. */
+static void forget_modules(struct chariot_guard *g)
+{
+	pthread_mutex_lock(&g->lock);
+	for (struct name *n = g->drivers; n; n = n->next) {
+		n->nr_modules = n->nr_named;
+		n->domain = 0;
+		for (unsigned int i = 0; i < n->nr_modules; i++)
+			n->modules[i].in = false;
+	}
+	pthread_mutex_unlock(&g->lock);
+}
+
 static void start_over(struct chariot_guard *g)
 {
 	forget_evidence(g);
 	forget_live(g, 0);
 	probation_end(g->probation);
+	forget_modules(g);
 	vm_forget_kernel(g->vm);
 	memset(g->vm->names, 0, sizeof(g->vm->names));
 	set_armed(g, 0);
@@ -293,38 +404,92 @@ static bool was_reset(struct chariot_guard *g)
 	return yes;
 }
 
-static bool is_loaded(struct chariot_guard *g, const char *name)
-{
-	return chariot_vm__domain_by_name(g->vm, name) <= 0 &&
-	       chariot_driver__find(g->vm->profile, chariot_vm__space(g->vm),
-				    name);
-}
-
 static uint32_t current_verdict(struct chariot_guard *g);
-static int isolate(struct chariot_guard *g, uint64_t module, bool live,
-		   const char **what);
+static struct live *find_live(struct chariot_guard *g, uint32_t domain);
+static int isolate(struct chariot_guard *g, struct name *n, struct module *m,
+		   uint64_t module, bool live, const char **what);
 
-static void isolate_live(struct chariot_guard *g, const char *name)
+/* Its domain is one of which not all is known. */
+static int note_live(struct chariot_guard *g, struct name *n, uint32_t domain)
 {
-	const struct chariot_space *s = chariot_vm__space(g->vm);
-	uint64_t module = chariot_driver__find(g->vm->profile, s, name);
-	const char *what = "it is gone";
-	struct live *l = calloc(1, sizeof(*l));
-	int nr = -ENOENT;
+	struct live *l = find_live(g, domain) ? NULL : calloc(1, sizeof(*l));
 
-	if (l && module)
-		nr = isolate(g, module, true, &what);
-	if (nr < 0) {
-		failed(g, nr, "%s is loaded, and NOT isolated: %s", name, what);
-		free(l);
-		return;
-	}
-	snprintf(l->name, sizeof(l->name), "%s", name);
-	l->domain = nr;
+	if (!l)
+		return find_live(g, domain) ? 0 : -ENOMEM;
+	snprintf(l->name, sizeof(l->name), "%s", n->name);
+	l->domain = domain;
 	l->next = g->live;
 	g->live = l;
-	log_info("%s is loaded already: its verdict is report until the guest loads it anew",
-		 name);
+	return chariot_vm__set_verdict(g->vm, domain, CHARIOT_VERDICT_REPORT);
+}
+
+/* One that is loaded already. */
+static void isolate_live(struct chariot_guard *g, struct name *n,
+			 struct module *m, uint64_t module)
+{
+	const char *what;
+	int nr = isolate(g, n, m, module, true, &what);
+
+	if (nr >= 0) {
+		what = "its verdict cannot be set";
+		nr = note_live(g, n, nr);
+	}
+	if (nr < 0) {
+		failed(g, nr, "%s is loaded, and NOT isolated: %s", m->name, what);
+		return;
+	}
+	log_info("%s is loaded already: %s verdict is report until the guest loads it anew",
+		 m->name, n->nr_modules > 1 ? "its driver's" : "its");
+}
+
+/* Of "name+", whose first module is at @module: what it depends on. */
+static void find_depends(struct chariot_guard *g, struct name *n, uint64_t module)
+{
+	const struct chariot_space *s = chariot_vm__space(g->vm);
+	char name[CHARIOT_NAME_LEN], key[CHARIOT_NAME_LEN];
+	uint64_t deps[CHARIOT_MAX_MODULES];
+	int nr, err = 0;
+
+	nr = driver_depends(g->vm->profile, s, module, deps, ARRAY_SIZE(deps));
+	if (nr < 0)
+		failed(g, nr, "%s: cannot tell which modules it depends on",
+		       n->name);
+	for (int i = 0; i < nr && !err; i++) {
+		err = driver_read_name(g->vm->profile, s, deps[i], name);
+		/* It has it, or the operator has given it to another one. */
+		if (err || !chariot_name_ok(name, strlen(name)) ||
+		    strchr(name, '+') || !set_name(key, name, strlen(name)) ||
+		    find_module(g, key, NULL))
+			continue;
+		pthread_mutex_lock(&g->lock);
+		err = add_module(g, n, key, strlen(key));
+		pthread_mutex_unlock(&g->lock);
+	}
+	if (err)
+		failed(g, err, "%s: not all modules that it depends on are isolated with it",
+		       n->name);
+}
+
+/* Of @n what is loaded, and is not in its domain yet; with @live not what has a LOAD
+ * event to come. */
+static void isolate_loaded(struct chariot_guard *g, struct name *n, bool live)
+{
+	const struct chariot_space *s = chariot_vm__space(g->vm);
+	uint64_t module;
+
+	if (n->nr_modules == 1 &&
+	    chariot_vm__domain_by_name(g->vm, n->name) > 0)
+		return;
+	module = n->depends ? chariot_driver__find(g->vm->profile, s, n->name) : 0;
+	if (module)
+		find_depends(g, n, module);
+	for (unsigned int i = 0; i < n->nr_modules; i++) {
+		module = n->modules[i].in ? 0 :
+			 chariot_driver__find(g->vm->profile, s,
+					      n->modules[i].name);
+		if (module && (!live || driver_is_live(g->vm->profile, s, module)))
+			isolate_live(g, n, &n->modules[i], module);
+	}
 }
 
 /* Not again when it has failed too often in too short a time. */
@@ -417,8 +582,7 @@ static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
 	update_watch(g);
 	/* A guest that has booted long ago. */
 	for (n = g->drivers; n; n = n->next)
-		if (is_loaded(g, n->name))
-			isolate_live(g, n->name);
+		isolate_loaded(g, n, false);
 }
 
 static uint32_t current_verdict(struct chariot_guard *g)
@@ -466,16 +630,35 @@ static bool can_unbind(const struct chariot_domain_create *c)
 	return false;
 }
 
-static void prepare_recovery(struct chariot_guard *g,
+/* Those that are loaded anew: all that the domain has with this one. */
+static void list_modules(const struct name *n, const struct module *m, char *text,
+			 size_t size)
+{
+	size_t len = 0;
+
+	text[0] = 0;
+	for (unsigned int i = 0; i < n->nr_modules; i++)
+		if ((n->modules[i].in || &n->modules[i] == m) && len < size)
+			len += snprintf(text + len, size - len, "%s%s",
+					len ? " " : "", n->modules[i].name);
+}
+
+static void prepare_recovery(struct chariot_guard *g, const struct name *n,
+			     const struct module *mod,
 			     struct chariot_domain_create *c, uint64_t module)
 {
-	struct name *n = *find_name(g, c->name);
+	/* More than there is room for in the guest. */
+	char modules[CHARIOT_MAX_MODULES * CHARIOT_NAME_LEN];
 	const struct recover_module m = {
-		.name = c->name, .module = module, .slot = slot_of(g, c->name),
-		.restart = !n || may_restart(g, n), .unbind = can_unbind(c),
+		.name = n->name, .modules = modules, .module = module,
+		.slot = slot_of(g, n->name), .several = n->nr_modules > 1,
+		.restart = n->restart, .unbind = n->unbind,
 	};
-	int err = recover_prepare(&c->recover, g->vm->profile,
-				  chariot_vm__space(g->vm), &m);
+	int err;
+
+	list_modules(n, mod, modules, sizeof(modules));
+	err = recover_prepare(&c->recover, g->vm->profile,
+			      chariot_vm__space(g->vm), &m);
 
 	if (!err)
 		return;
@@ -486,34 +669,65 @@ static void prepare_recovery(struct chariot_guard *g,
 	failed(g, err, "%s cannot be recovered: its verdict is skip", c->name);
 }
 
-static int create_domain(struct chariot_guard *g, struct chariot_tables *t,
+/* Its domain, which has other modules of it already; 0: there is none. */
+static uint32_t domain_of(struct chariot_guard *g, const struct name *n)
+{
+	int nr = n->nr_modules > 1 ?
+		 chariot_vm__domain_by_name(g->vm, n->name) : 0;
+
+	return nr > 0 ? nr : 0;
+}
+
+/* The domain's number, a new one's or the one that it is added to; or -errno. */
+static int create_domain(struct chariot_guard *g, struct name *n,
+			 struct module *m, struct chariot_tables *t,
 			 uint64_t module, uint32_t verdict)
 {
 	struct chariot_domain_create c = *chariot_tables__create(t);
 	int nr;
 
 	c.verdict = verdict;
-	prepare_recovery(g, &c, module);
-	nr = vm_call(g->vm->fd, CHARIOT_DOMAIN_CREATE, &c);
+	c.domain = domain_of(g, n);
+	if (n->nr_modules > 1) {
+		strcpy(c.module, m->name);
+		strcpy(c.name, n->name);
+	}
+	if (!c.domain)
+		n->restart = may_restart(g, n);
+	n->unbind = (c.domain && n->unbind) || can_unbind(&c);
+	prepare_recovery(g, n, m, &c, module);
+	nr = vm_call(g->vm->fd, c.domain ? CHARIOT_DOMAIN_ADD :
+					   CHARIOT_DOMAIN_CREATE, &c);
+	if (!nr)
+		nr = c.domain;
 	/* A reset that came in between has not seen this domain. */
 	if (nr > 0 && was_reset(g))
 		chariot_vm__drop(g->vm, nr);
+	m->in = nr > 0;
+	if (nr > 0)
+		n->domain = nr;
 	return nr;
 }
 
-/* With verdict auto it depends on what is known of this build. */
-static int create_by_build(struct chariot_guard *g, struct chariot_tables *t,
+/*
+ * With verdict auto it depends on what is known of this build; of a driver of several
+ * modules on that of the first one that is loaded.
+ */
+static int create_by_build(struct chariot_guard *g, struct name *n,
+			   struct module *m, struct chariot_tables *t,
 			   uint64_t module, const struct chariot_driver *d)
 {
-	struct probation_build *b = probation_build(g->probation,
-						    g->vm->profile, d);
+	struct probation_build *b;
 	uint32_t v = g->applied = current_verdict(g);
 	int nr;
 
+	if (domain_of(g, n))
+		return create_domain(g, n, m, t, module, v);
+	b = probation_build(g->probation, g->vm->profile, d);
 	if (v == CHARIOT_VERDICT_AUTO)
 		v = b ? probation_verdict(g->probation, b) :
 			CHARIOT_VERDICT_REPORT;
-	nr = create_domain(g, t, module, v);
+	nr = create_domain(g, n, m, t, module, v);
 	if (nr > 0 && b)
 		probation_begin(g->probation, g->vm, nr, b,
 				g->applied != CHARIOT_VERDICT_AUTO ||
@@ -522,8 +736,8 @@ static int create_by_build(struct chariot_guard *g, struct chariot_tables *t,
 }
 
 /* The domain's number, or -errno. */
-static int isolate(struct chariot_guard *g, uint64_t module, bool live,
-		   const char **what)
+static int isolate(struct chariot_guard *g, struct name *n, struct module *m,
+		   uint64_t module, bool live, const char **what)
 {
 	const struct chariot_space *s = chariot_vm__space(g->vm);
 	struct chariot_driver *d;
@@ -539,18 +753,56 @@ static int isolate(struct chariot_guard *g, uint64_t module, bool live,
 	err = t ? 0 : -errno ?: -EIO;
 	if (t) {
 		*what = "the module refused";
-		err = live ? create_domain(g, t, module, CHARIOT_VERDICT_REPORT) :
-			     create_by_build(g, t, module, d);
+		err = live ? create_domain(g, n, m, t, module, CHARIOT_VERDICT_REPORT) :
+			     create_by_build(g, n, m, t, module, d);
 	}
 	chariot_tables__free(t);
 	chariot_driver__free(d);
 	return err;
 }
 
+/* Are there others of its driver that were loaded without us? */
+static bool has_live(struct chariot_guard *g, const struct name *n,
+		     const struct module *m)
+{
+	const struct chariot_space *s = chariot_vm__space(g->vm);
+	uint64_t module;
+
+	for (unsigned int i = 0; i < n->nr_modules; i++) {
+		if (n->modules[i].in || &n->modules[i] == m)
+			continue;
+		module = chariot_driver__find(g->vm->profile, s,
+					      n->modules[i].name);
+		/* Another one's LOAD event may wait. */
+		if (module && driver_is_live(g->vm->profile, s, module))
+			return true;
+	}
+	return false;
+}
+
+/* The guest is about to run the init of @m, a module of @n. */
+static void load(struct chariot_guard *g, struct name *n, struct module *m,
+		 uint64_t module)
+{
+	const char *what;
+	bool live;
+	int nr;
+
+	if (n->depends && m == n->modules)
+		find_depends(g, n, module);
+	live = has_live(g, n, m);
+	nr = isolate(g, n, m, module, live, &what);
+	if (nr < 0)
+		failed(g, nr, "%s is NOT isolated: %s", m->name, what);
+	else if (live)
+		isolate_loaded(g, n, true);
+}
+
 static void on_load(struct chariot_guard *g, const struct chariot_event *ev)
 {
+	struct name *n;
+	struct module *m;
 	char name[CHARIOT_NAME_LEN], key[CHARIOT_NAME_LEN];
-	const char *what;
 	int err;
 
 	/* From before a reset: that kernel is gone. */
@@ -562,21 +814,41 @@ static void on_load(struct chariot_guard *g, const struct chariot_event *ev)
 		failed(g, err, "cannot read the name of the driver that the guest loads");
 		return;
 	}
-	if (!set_name(key, name, strlen(name)) || !*find_name(g, key)) {
+	m = set_name(key, name, strlen(name)) ? find_module(g, key, &n) : NULL;
+	if (!m) {
 		log_debug("the guest loads %s: not asked for", name);
 		return;
 	}
 	log_info("the guest loads %s", name);
-	err = isolate(g, ev->u.load.module, false, &what);
-	if (err < 0)
-		failed(g, err, "%s is NOT isolated: %s", name, what);
+	m->in = false;
+	load(g, n, m, ev->u.load.module);
+}
+
+/* A domain has gone, or one module of it. */
+static void on_gone(struct chariot_guard *g, const struct chariot_event *ev)
+{
+	bool all = ev->type == CHARIOT_EV_DOMAIN_GONE;
+	struct name *n = g->drivers;
+
+	if (all)
+		forget_live(g, ev->domain);
+	while (n && n->domain != ev->domain)
+		n = n->next;
+	for (unsigned int i = 0; n && i < n->nr_modules; i++)
+		if (all || chariot_same_driver(n->modules[i].name,
+					       ev->u.name.name))
+			n->modules[i].in = false;
+	if (n && all)
+		n->domain = 0;
 }
 
 static void release(struct chariot_guard *g, const char *name)
 {
 	int nr = chariot_vm__domain_by_name(g->vm, name);
+	char first[CHARIOT_NAME_LEN];
 
-	remove_name(g, name);
+	if (first_name(first, name))
+		remove_name(g, first);
 	if (nr > 0)
 		nr = chariot_vm__drop(g->vm, nr);
 	if (nr < 0 && nr != -ENOENT)
@@ -586,13 +858,15 @@ static void release(struct chariot_guard *g, const char *name)
 static void ask_isolate(struct chariot_guard *g, const char *name)
 {
 	int err = add_name(g, name, strlen(name));
+	char first[CHARIOT_NAME_LEN];
 
 	if (err) {
 		failed(g, err, "cannot isolate %s", name);
 		return;
 	}
-	if (g->vm->profile && is_loaded(g, name))
-		isolate_live(g, name);
+	first_name(first, name);
+	if (g->vm->profile)
+		isolate_loaded(g, *find_name(g, first), false);
 }
 
 static void on_request(struct chariot_guard *g, const struct chariot_event *ev)
@@ -665,8 +939,10 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 		note_fault(g, ev);
 		break;
 	case CHARIOT_EV_DOMAIN_GONE:
-		forget_live(g, ev->domain);
 		probation_gone(g->probation, g->vm, ev->domain);
+		/* fallthrough */
+	case CHARIOT_EV_MODULE_GONE:
+		on_gone(g, ev);
 		break;
 	}
 	/* Whatever happened: a guest never hangs on us. */
@@ -943,7 +1219,8 @@ int chariot_guard__ask(struct chariot_guard *g, const char *name)
 
 	if (!name || !chariot_name_ok(name, strlen(name)))
 		return -EINVAL;
-	set_name(asked, name, strlen(name));
+	if (!set_name(asked, name, strlen(name)))
+		return -EINVAL;
 	pthread_mutex_lock(&g->lock);
 	if (g->asked[0])
 		err = -EBUSY;
@@ -962,7 +1239,7 @@ int chariot_guard__state(struct chariot_guard *g, const char *name)
 	bool asked, listed, armed;
 	int nr;
 
-	if (!name || !set_name(wanted, name, strlen(name)))
+	if (!name || !first_name(wanted, name))
 		return -EINVAL;
 	nr = chariot_vm__domain_by_name(g->vm, wanted);
 	if (nr > 0)
@@ -973,7 +1250,7 @@ int chariot_guard__state(struct chariot_guard *g, const char *name)
 	if (nr != -ENOENT)
 		return nr;
 	pthread_mutex_lock(&g->lock);
-	asked = !strcmp(g->asked, wanted);
+	asked = chariot_same_driver(g->asked, wanted);
 	listed = *find_name(g, wanted);
 	armed = g->armed & CHARIOT_WATCH_LOAD;
 	pthread_mutex_unlock(&g->lock);

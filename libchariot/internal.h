@@ -255,9 +255,11 @@ uint16_t recover_flags(const struct recover *r, const struct btf *btf,
 		       const struct btf_type *proto, const char *name);
 /* One that is loaded. */
 struct recover_module {
-	const char *name;
+	const char *name;	/* of the driver */
+	const char *modules;	/* all that are to be loaded anew: "name", "name other" */
 	uint64_t module;	/* gva of its struct module */
 	unsigned int slot;	/* where what is for it is */
+	bool several;		/* the driver is: the others use one that is held */
 	bool restart;
 	bool unbind;		/* before that, if it has to be */
 };
@@ -271,6 +273,16 @@ int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 		    const struct recover_module *m);
 /* Take it out again: only if it was never used, else the guest may yet come there. */
 void recover_undo(const struct chariot_profile *p, const struct chariot_space *s);
+
+/* ---- depend.c ----------------------------------------------------------- */
+
+/*
+ * Modules that @module depends on, and that none but it and other ones of these
+ * depends on: gvas of their struct module, those that it depends on itself first.
+ * Their number, at most @max, or -errno.
+ */
+int driver_depends(const struct chariot_profile *p, const struct chariot_space *s,
+		   uint64_t module, uint64_t *deps, size_t max);
 
 /* ---- driver.c ----------------------------------------------------------- */
 
@@ -299,6 +311,9 @@ struct chariot_driver {
 };
 
 /* Its name as it is in the struct module at @module. */
+/* Has its init returned, and it is not being unloaded? */
+bool driver_is_live(const struct chariot_profile *p, const struct chariot_space *s,
+		    uint64_t module);
 int driver_read_name(const struct chariot_profile *p,
 		     const struct chariot_space *s, uint64_t module,
 		     char name[CHARIOT_NAME_LEN]);

@@ -490,27 +490,33 @@ static uint64_t add_text(struct slot *s, const char *text)
 
 /*
  * Users of the device may keep the module busy: they are told by errors, so it
- * is tried for a while.  Who waits for what the device will never do, with it
+ * is tried for a while, also of several, of which some need others.  Who waits for what the device will never do, with it
  * open, is told when the device is gone: what unbind is for.  One that is held has
  * another name: nothing to remove.
  */
-static void make_command(struct slot *s, const struct recover_module *m)
+static int make_command(struct slot *s, const struct recover_module *m)
 {
 	static const char remove[] =
-		"[ $i = 3 ]&&(for d in /sys/module/$m/drivers/*/*/driver;"
-		"do n=${d%/*};echo ${n##*/}>$d/unbind;done)&";
+		"[ $i = 3 ]&&(for x in $m;do "
+		"for d in /sys/module/$x/drivers/*/*/driver;"
+		"do n=${d%/*};echo ${n##*/}>$d/unbind;done;done)&";
 	struct command *c = &s->command;
-	char script[sizeof(c->text) - 80];
+	char script[sizeof(c->text) - 56];	/* of what else is in the text */
 
-	snprintf(script, sizeof(script),
-		 "m=%s;i=0;l(){ grep -q \"^$m \" /proc/modules;};"
-		 "until ! l||rmmod $m||[ $i = 60 ];do %s sleep 1;i=$((i+1));done;"
-		 "l||modprobe $m", m->name, m->unbind ? remove : "");
+	if (snprintf(script, sizeof(script),
+		     "m='%s';i=0;"
+		     "l(){ for x in $m;do grep -q \"^$x \" /proc/modules&&return;done;false;};"
+		     "until ! l||{ rmmod $m;! l;}||[ $i = 60 ];"
+		     "do %s sleep 1;i=$((i+1));done;"
+		     "l||for x in $m;do modprobe $x;done", m->modules,
+		     m->unbind ? remove : "") >= (int)sizeof(script))
+		return -E2BIG;
 	c->argv[0] = add_text(s, "/bin/sh");
 	c->argv[1] = add_text(s, "-c");
 	c->argv[2] = add_text(s, script);
 	c->envp[0] = add_text(s, "HOME=/");
 	c->envp[1] = add_text(s, "PATH=/sbin:/usr/sbin:/bin:/usr/bin");
+	return 0;
 }
 
 #define MODULE_STATE_GOING	2
@@ -532,7 +538,7 @@ static void make_replace(struct chariot_recover *r, struct slot *s,
 	uint64_t text;
 
 	/* Before 5.19 it was no function.  modprobe ends a name at a ".". */
-	if (!teardown || !copy || name < 0 ||
+	if (!teardown || !copy || name < 0 || m->several ||
 	    snprintf(held, sizeof(held), "%s~held", m->name) >= (int)sizeof(held) ||
 	    s->used + strlen(held) >= sizeof(s->command.text))
 		return;
@@ -585,7 +591,11 @@ int recover_prepare(struct chariot_recover *r, const struct chariot_profile *p,
 	if (!m->restart || !fn)
 		return 0;
 	slot.gva = at + SLOT_SIZE * (1 + m->slot % NR_SLOTS);
-	make_command(&slot, m);
+	if (make_command(&slot, m)) {
+		log_warn("%s: the names of its modules are too long for the command that loads them: when it fails, it stays stopped",
+			 m->name);
+		return 0;
+	}
 	make_replace(r, &slot, p, m);
 	err = chariot_space__write(s, slot.gva, &slot.command,
 				   sizeof(slot.command));

@@ -439,6 +439,16 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 		put(&t, "%.*s: recovered, it has been loaded again",
 		    CHARIOT_NAME_LEN, ev->u.name.name);
 		break;
+	case CHARIOT_EV_MODULE_NEW:
+		put(&t, "%.*s: isolated together with %s", CHARIOT_NAME_LEN,
+		    ev->u.name.name,
+		    vm_domain_name(vm, ev->domain, name, sizeof(name)));
+		break;
+	case CHARIOT_EV_MODULE_GONE:
+		put(&t, "%.*s: unloaded, %s stays isolated", CHARIOT_NAME_LEN,
+		    ev->u.name.name,
+		    vm_domain_name(vm, ev->domain, name, sizeof(name)));
+		break;
 	case CHARIOT_EV_RESET:
 		put(&t, "the guest was reset");
 		break;

@@ -17,6 +17,12 @@ static char fold(char c)
 	return c == '-' ? '_' : c;
 }
 
+/* The end of a module's name; others follow behind a '+'. */
+static bool at_end(char c)
+{
+	return !c || c == '+';
+}
+
 void text_fold(char *dst, const char *src, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -26,10 +32,10 @@ void text_fold(char *dst, const char *src, size_t len)
 
 bool chariot_same_driver(const char *a, const char *b)
 {
-	for (; *a && *b; a++, b++)
+	for (; !at_end(*a) && !at_end(*b); a++, b++)
 		if (fold(*a) != fold(*b))
 			return false;
-	return *a == *b;
+	return at_end(*a) && at_end(*b);
 }
 
 char *chariot_printable(char *text)

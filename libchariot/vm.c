@@ -395,6 +395,8 @@ static void make_printable(struct chariot_event *ev)
 	case CHARIOT_EV_DOMAIN_NEW:
 	case CHARIOT_EV_DOMAIN_GONE:
 	case CHARIOT_EV_RECOVERED:
+	case CHARIOT_EV_MODULE_NEW:
+	case CHARIOT_EV_MODULE_GONE:
 		text_make_printable(ev->u.name.name, sizeof(ev->u.name.name));
 		break;
 	case CHARIOT_EV_INIT_DONE:
@@ -420,6 +422,7 @@ static void learn(struct chariot_vm *vm, const struct chariot_event *ev)
 		break;
 	case CHARIOT_EV_INIT_DONE:
 	case CHARIOT_EV_DOMAIN_GONE:
+	case CHARIOT_EV_MODULE_GONE:
 		/* Its addresses may soon be another's, or no init's. */
 		vm_forget_modules(vm);
 		break;

@@ -87,7 +87,7 @@ void chariot_vm__free(struct chariot_vm *vm)
 bool chariot_name_ok(const char *name, size_t len)
 {
 	return len && len < CHARIOT_NAME_LEN && *name != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") >= len;
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-+") >= len;
 }
 
 /* ---- the guard ---------------------------------------------------------- */

@@ -179,6 +179,8 @@ static void put_details(struct json_object *o, struct chariot_vm *vm,
 	case CHARIOT_EV_DOMAIN_NEW:
 	case CHARIOT_EV_DOMAIN_GONE:
 	case CHARIOT_EV_RECOVERED:
+	case CHARIOT_EV_MODULE_NEW:
+	case CHARIOT_EV_MODULE_GONE:
 		put_name(o, ev->u.name.name);
 		break;
 	case CHARIOT_EV_REQUEST:
@@ -463,6 +465,7 @@ const struct object event_object = {
 "  --count N        end after N events\n"
 "  --timeout S      end after S seconds; an error if N events have not come\n"
 "  --type TYPE,...  only violation, unemulated, fault, recovered, error, domain-new,\n"
-"                   init-done, domain-gone, request, reset, kernel or load\n",
+"                   init-done, domain-gone, module-new, module-gone, request, reset,\n"
+"                   kernel or load\n",
 	.commands = commands,
 };

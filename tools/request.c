@@ -165,6 +165,9 @@ static int request(int argc, char **argv, uint32_t what,
 		return EXIT_USAGE;
 	if (!chariot_name_ok(argv[1], strlen(argv[1])))
 		return usage("\"%s\" is no name of a driver", argv[1]);
+	if (strlen(argv[1]) >= CHARIOT_NAME_LEN)
+		return usage("\"%s\" is too long for a request: %d bytes at most; chariot attach takes it",
+			     argv[1], CHARIOT_NAME_LEN - 1);
 	r.vm_name = argv[0];
 	r.driver = argv[1];
 	catch_signals();

@@ -62,8 +62,9 @@ static void recover(struct mini *m, const char *name, struct choices *c)
 	struct chariot_recover r = {};
 	uint32_t how = choose(c, 256);
 	struct recover_module mod = {
-		.name = name, .module = MINI_THIS, .slot = how >> 2,
-		.restart = how & 1, .unbind = how & 2,
+		.name = name, .modules = name, .module = MINI_THIS,
+		.slot = how >> 2, .several = how & 4, .restart = how & 1,
+		.unbind = how & 2,
 	};
 
 	recover_prepare(&r, m->profile, &m->g.space, &mod);
@@ -79,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	uint64_t gva = MINI_AT(choose(&c, 32)) + 20;
 	struct chariot_kernel k;
 	struct chariot_driver *d;
+	uint64_t deps[8];
 
 	for (int i = 0; c.n > 2 && i < 200; i++)
 		mini_poke_any(m, &c);
@@ -88,6 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		driver_module_at(m->profile, s, gva);
 	if (what & 8)
 		chariot_profile__load_point(m->profile, s);
+	if (driver_depends(m->profile, s, MINI_THIS, deps, 8) > 8)
+		abort();
 	chariot_profile__kernel(m->profile, s, &k);
 	d = chariot_driver__from_guest(m->profile, s,
 				       chariot_driver__find(m->profile, s,

@@ -488,6 +488,24 @@ static void set_lists(struct mini *m)
 	chariot_driver__free(ko);
 }
 
+/* It depends on itself, as far as the guest says. */
+static void set_uses(struct mini *m)
+{
+	static const char *const lists[] = { "source_list", "target_list" };
+	uint64_t use = MINI_LISTS + 512, head, node;
+
+	for (int i = 0; i < 2; i++) {
+		head = MINI_THIS + chariot_profile__member(m->profile, "module",
+							   lists[i], NULL);
+		node = use + chariot_profile__member(m->profile, "module_use",
+						     lists[i], NULL);
+		set(m, "list_head", head, "next", node);
+		set(m, "list_head", node, "next", head);
+	}
+	set(m, "module_use", use, "source", MINI_THIS);
+	set(m, "module_use", use, "target", MINI_THIS);
+}
+
 /* The second page of the guest is one of a slab cache, the third its tail. */
 static void set_slab(struct mini *m)
 {
@@ -509,6 +527,7 @@ static void load_driver(struct mini *m)
 	set_memory(m);
 	set_symbols(m);
 	set_lists(m);
+	set_uses(m);
 	set_slab(m);
 	mini_poke(m, MINI_THIS + name, "demo_drv", 9);
 	set(m, "module", MINI_THIS, "state", 1);

@@ -254,6 +254,7 @@ CHARIOT_API int chariot_vm__drop(struct chariot_vm *vm, uint32_t domain);
 /* Rows of the ACT; *@rows is malloc()ed.  Number of rows, or -errno. */
 CHARIOT_API ssize_t chariot_vm__act(struct chariot_vm *vm, uint32_t domain,
 				    struct chariot_object **rows);
+/* @name has less than CHARIOT_NAME_LEN bytes. */
 CHARIOT_API int chariot_vm__request(struct chariot_vm *vm, uint32_t what,
 				    const char *name);
 /* Next event: 1; 0 when the time is over or a signal came; -errno.  @timeout_ms -1:
@@ -280,9 +281,16 @@ CHARIOT_API const char *chariot_verdict_name(uint32_t verdict);
 CHARIOT_API int chariot_verdict_by_name(const char *name);	/* or -EINVAL */
 CHARIOT_API const char *chariot_mode_name(uint32_t mode);
 CHARIOT_API int chariot_mode_by_name(const char *name);		/* or -EINVAL */
-/* May @len bytes be the name of a driver?  Letters, digits, '_', and '-' behind. */
+/*
+ * May @len bytes, less than CHARIOT_DRIVER_LEN, be the name of a driver?  Letters,
+ * digits, '_', and '-' behind.  One that is several modules, which are isolated
+ * together, is "qxl+ttm+drm_ttm_helper", by their names, or "qxl+": with those that it
+ * depends on and that nothing else needs.  It is called by the first one.
+ */
+#define CHARIOT_DRIVER_LEN	256
 CHARIOT_API bool chariot_name_ok(const char *name, size_t len);
-/* Is it the same driver?  In names of modules '-' and '_' are the same. */
+/* Is it the same driver?  In names of modules '-' and '_' are the same; what is behind
+ * a '+' does not count. */
 CHARIOT_API bool chariot_same_driver(const char *a, const char *b);
 CHARIOT_API const char *chariot_source_name(uint32_t source);
 CHARIOT_API const char *chariot_event_name(uint32_t type);
@@ -354,7 +362,7 @@ struct chariot_guard;
 
 struct chariot_guard_opts {
 	size_t sz;			/* sizeof(struct chariot_guard_opts) */
-	const char *drivers;		/* "e1000,nvme"; may be "" */
+	const char *drivers;		/* "e1000,nvme,qxl+ttm"; may be "" */
 	const char *const *policies;	/* files; NULL-terminated or NULL */
 	uint32_t verdict;		/* CHARIOT_VERDICT_*, also AUTO; 0 is REPORT, not the
 					 * default */
@@ -384,8 +392,8 @@ CHARIOT_API int chariot_guard__stats(struct chariot_guard *g, const char *name,
 				     struct chariot_stats *st);
 CHARIOT_API int chariot_guard__set_verdict(struct chariot_guard *g,
 					   uint32_t verdict);
-/* Isolate driver NAME, too.  The thread does it; -EBUSY: it is at another.  Any
- * thread. */
+/* Isolate driver NAME, too, of less than CHARIOT_NAME_LEN bytes with all its modules.
+ * The thread does it; -EBUSY: it is at another.  Any thread. */
 CHARIOT_API int chariot_guard__ask(struct chariot_guard *g, const char *name);
 enum chariot_driver_state {
 	CHARIOT_DRIVER_UNKNOWN,		/* not to be isolated */

@@ -31,7 +31,9 @@ static struct {
 	uint64_t seq;
 	/* what the guard did */
 	struct chariot_watch watch;
-	int nr_watch, nr_resets, nr_drops, nr_creates;
+	int nr_watch, nr_resets, nr_drops, nr_creates, nr_adds;
+	struct chariot_domain_create create, add;	/* the last ones */
+	char added[512];		/* modules, each with a space behind */
 	uint64_t continued;
 	uint32_t domains, verdict, created_as;
 	uint64_t entries, reports;
@@ -132,10 +134,19 @@ static int mock_call(unsigned long cmd, void *arg)
 		return 0;
 	case CHARIOT_DOMAIN_CREATE:
 		m.nr_creates++;
+		m.create = *(struct chariot_domain_create *)arg;
 		m.domains |= 2;
 		m.created_as = m.verdict =
 			((struct chariot_domain_create *)arg)->verdict;
 		return 1;
+	case CHARIOT_DOMAIN_ADD:
+		m.add = *(struct chariot_domain_create *)arg;
+		if (!(m.domains & 1U << m.add.domain))
+			return -ENOENT;
+		m.nr_adds++;
+		snprintf(m.added + strlen(m.added), CHARIOT_NAME_LEN + 1, "%.55s ",
+			 m.add.module);
+		return 0;
 	case CHARIOT_DOMAIN_DROP:
 	case CHARIOT_DOMAIN_SET:
 		return mock_domain(arg, cmd == CHARIOT_DOMAIN_DROP);
@@ -168,6 +179,7 @@ static uint32_t size_of(unsigned long cmd)
 	case CHARIOT_POST:
 		return sizeof(struct chariot_post);
 	case CHARIOT_DOMAIN_CREATE:
+	case CHARIOT_DOMAIN_ADD:
 		return sizeof(struct chariot_domain_create);
 	case CHARIOT_DOMAIN_DROP:
 	case CHARIOT_DOMAIN_SET:
@@ -209,7 +221,8 @@ static struct chariot_vm *mock_vm(void)
 	m.events = fds[1];
 	m.watch.flags = 0;
 	m.domains = 0;
-	m.nr_watch = m.nr_resets = m.nr_drops = m.nr_creates = 0;
+	m.nr_watch = m.nr_resets = m.nr_drops = m.nr_creates = m.nr_adds = 0;
+	m.added[0] = 0;
 	m.continued = 0;
 	m.watch_error = 0;
 	m.errors = 0;
@@ -303,6 +316,17 @@ static void test_names(void)
 	       !chariot_name_ok("--help", 6) && !chariot_name_ok("a,b", 3) &&
 	       !chariot_name_ok("a\0b", 3) && !chariot_name_ok("", 0) &&
 	       !chariot_name_ok("$(a)", 4), "names of drivers");
+	tap_ok(chariot_name_ok("qxl+ttm", 7) && chariot_name_ok("qxl+", 4) &&
+	       chariot_name_ok("a+b,c+", 3) && chariot_name_ok("a+b+", 4) &&
+	       !chariot_name_ok("+a", 2) && !chariot_name_ok("a++b", 4) &&
+	       !chariot_name_ok("+", 1) && !chariot_name_ok("a+-b", 4) &&
+	       !chariot_name_ok("a++", 3) && !chariot_name_ok("a+b c", 5),
+	       "names of several modules");
+	tap_ok(chariot_same_driver("snd-a+b", "snd_a") &&
+	       chariot_same_driver("a+", "a+b") &&
+	       !chariot_same_driver("ab+c", "a+bc") &&
+	       !chariot_same_driver("", "a") && !chariot_same_driver("a", "a_"),
+	       "the same driver");
 	tap_ok(chariot_verdict_by_name("frob") == -EINVAL &&
 	       !strcmp(chariot_source_name(99), "unknown") &&
 	       !strcmp(chariot_event_name(99), "unknown"), "names");
@@ -456,6 +480,35 @@ static void test_many_names(void)
 	       "too many drivers");
 	list[256 * 5] = 0;
 	chariot_guard__stop(chariot_guard__start(vm, &o));
+	close(m.events);
+}
+
+static void bad_drivers(const char *list, int err, const char *what)
+{
+	struct chariot_guard_opts o = { .sz = sizeof(o), .drivers = list };
+	struct chariot_vm *vm = mock_vm();
+
+	tap_ok(!chariot_guard__start(vm, &o) && errno == err, "%s", what);
+	close(m.events);
+	chariot_vm__free(vm);
+}
+
+static void test_many_modules(void)
+{
+	char list[256] = "a";
+	struct chariot_guard_opts o = { .sz = sizeof(o), .drivers = list };
+
+	bad_drivers("a+b,c+b", EEXIST, "a module of two drivers");
+	bad_drivers("a,b+a", EEXIST, "a driver that is a module of another one");
+	for (int i = 0; i < 32; i++)
+		sprintf(list + strlen(list), "+m%02d", i);
+	bad_drivers(list, E2BIG, "33 modules");
+	list[strlen(list) - 4] = 0;
+	chariot_guard__stop(chariot_guard__start(mock_vm(), &o));
+	close(m.events);
+	/* It gets the modules of both. */
+	strcpy(list, "a+b,a+c,a+b");
+	chariot_guard__stop(chariot_guard__start(mock_vm(), &o));
 	close(m.events);
 }
 
@@ -927,6 +980,244 @@ static void test_guard(const struct chariot_profile *p, uint64_t load_at)
 	close(m.events);
 }
 
+/* ---- drivers of several modules ----------------------------------------- */
+
+#define MODULE_SIZE	0x2000ULL	/* struct module, and a page of its data */
+#define MODULE_AT(i)	(MODULE + (i) * MODULE_SIZE)
+#define USE_AT(i)	(MODULE_AT(8) + (i) * 0x100)	/* struct module_use */
+enum { QXL, TTM, DRM, OTHER, NR_MODULES };
+static const char *const module_names[] = { "qxl", "ttm", "drm", "other" };
+
+static void put(const struct chariot_profile *p, const char *type, uint64_t gva,
+		const char *path, uint64_t value)
+{
+	uint64_t size;
+	int64_t at = chariot_profile__member(p, type, path, &size);
+
+	if (at >= 0)
+		chariot_space__write(&m.guest.space, gva + at, &value, size);
+}
+
+static uint64_t at_member(const struct chariot_profile *p, const char *type,
+			  uint64_t gva, const char *path)
+{
+	return gva + chariot_profile__member(p, type, path, NULL);
+}
+
+static void put_u64(uint64_t gva, uint64_t value)
+{
+	chariot_space__write(&m.guest.space, gva, &value, 8);
+}
+
+static void list_init(uint64_t head)
+{
+	put_u64(head, head);
+	put_u64(head + 8, head);
+}
+
+static void list_add(uint64_t node, uint64_t head)
+{
+	uint64_t first = head;
+
+	chariot_space__read(&m.guest.space, head, &first, 8);
+	put_u64(node, first);
+	put_u64(node + 8, head);
+	put_u64(head, node);
+}
+
+/* One that can be read: a page of data, in which its symbol table is. */
+static void make_module(const struct chariot_profile *p, int i, const char *state)
+{
+	uint64_t gva = MODULE_AT(i), data = gva + PAGE_SIZE;
+	static const char zero[MODULE_SIZE];
+	int64_t value = 0;
+	char path[32];
+
+	chariot_space__write(&m.guest.space, gva, zero, sizeof(zero));
+	chariot_space__write(&m.guest.space, at_member(p, "module", gva, "name"),
+			     module_names[i], strlen(module_names[i]) + 1);
+	chariot_profile__enumerator(p, "module_state", state, &value);
+	put(p, "module", gva, "state", value);
+	put(p, "module", gva, "core_layout.base", data);
+	put(p, "module", gva, "core_layout.size", PAGE_SIZE);
+	if (!chariot_profile__enumerator(p, "mod_mem_type", "MOD_DATA", &value)) {
+		snprintf(path, sizeof(path), "mem[%d].base", (int)value);
+		put(p, "module", gva, path, data);
+		snprintf(path, sizeof(path), "mem[%d].size", (int)value);
+		put(p, "module", gva, path, PAGE_SIZE);
+	}
+	put(p, "module", gva, "kallsyms", data);
+	put(p, "mod_kallsyms", data, "symtab", data + 0x100);
+	put(p, "mod_kallsyms", data, "num_symtab", 1);
+	put(p, "mod_kallsyms", data, "strtab", data + 0x200);
+	list_init(at_member(p, "module", gva, "source_list"));
+	list_init(at_member(p, "module", gva, "target_list"));
+	list_add(at_member(p, "module", gva, "list"),
+		 chariot_profile__symbol(p, "modules"));
+}
+
+static void make_use(const struct chariot_profile *p, int i, int source, int target)
+{
+	uint64_t use = USE_AT(i);
+
+	put(p, "module_use", use, "source", MODULE_AT(source));
+	put(p, "module_use", use, "target", MODULE_AT(target));
+	list_add(at_member(p, "module_use", use, "source_list"),
+		 at_member(p, "module", MODULE_AT(target), "source_list"));
+	list_add(at_member(p, "module_use", use, "target_list"),
+		 at_member(p, "module", MODULE_AT(source), "target_list"));
+}
+
+/* What the guest runs to have all modules loaded anew. */
+static bool restarts(const struct chariot_recover *r, const char *modules)
+{
+	char text[512] = "";
+	uint64_t at = 0;
+
+	chariot_space__read(&m.guest.space, r->restart.arg[1] + 16, &at, 8);
+	chariot_space__read(&m.guest.space, at, text, 256);
+	return r->restart.fn && !r->replace[1].fn && strstr(text, modules);
+}
+
+static uint64_t load_module(int i)
+{
+	struct chariot_event ev = { .type = CHARIOT_EV_LOAD };
+
+	ev.u.load.module = MODULE_AT(i);
+	ev.u.load.cr3 = m.guest.space.cr3;
+	return send_event(ev);
+}
+
+static void send_name(uint32_t type, const char *name)
+{
+	struct chariot_event ev = { .type = type, .domain = 1 };
+
+	strcpy(ev.u.name.name, name);
+	send_event(ev);
+}
+
+static struct chariot_guard *start_several(const char *drivers, uint64_t load_at,
+					   uint64_t cpus)
+{
+	static struct chariot_guard_opts o = {
+		.sz = sizeof(o), .on_event = on_event,
+		.verdict = CHARIOT_VERDICT_OOPS,
+	};
+	struct chariot_event ev = { .type = CHARIOT_EV_KERNEL };
+	struct chariot_guard *g;
+	uint64_t seq;
+
+	/* In the image it is as many as can be. */
+	put_u64(cpus, 1);
+	o.drivers = drivers;
+	m.domain_name = "qxl";
+	g = chariot_guard__start(mock_vm(), &o);
+	WAIT_FOR(m.watch.flags == CHARIOT_WATCH_KERNEL);
+	ev.u.kernel.cr3 = m.guest.space.cr3;
+	ev.u.kernel.lstar = load_at;
+	ev.u.kernel.rip = load_at;
+	seq = send_event(ev);
+	WAIT_FOR(m.continued == seq);
+	return g;
+}
+
+static void end_several(struct chariot_guard *g)
+{
+	chariot_guard__stop(g);
+	close(m.events);
+	m.domain_name = NULL;
+}
+
+/* Loaded while the guard waits: one domain, and enforced. */
+static void test_named(const struct chariot_profile *p, uint64_t load_at)
+{
+	struct chariot_guard *g;
+	uint64_t seq;
+
+	list_init(chariot_profile__symbol(p, "modules"));
+	g = start_several("qxl+ttm", load_at, chariot_profile__symbol(p, "nr_cpu_ids"));
+	make_module(p, TTM, "MODULE_STATE_COMING");
+	seq = load_module(TTM);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_creates == 1 && !m.nr_adds &&
+	       !strcmp(m.create.name, "qxl") && !strcmp(m.create.module, "ttm") &&
+	       !m.create.domain && m.create.verdict == CHARIOT_VERDICT_OOPS,
+	       "several modules: the first one makes the domain");
+	tap_ok(restarts(&m.create.recover, "m='ttm';"), "it alone is loaded anew");
+	make_module(p, TTM, "MODULE_STATE_LIVE");
+	make_module(p, QXL, "MODULE_STATE_COMING");
+	seq = load_module(QXL);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_creates == 1 &&
+	       m.nr_adds == 1 && !strcmp(m.add.module, "qxl") &&
+	       m.add.domain == 1 && !m.errors,
+	       "the next one is added: %s", m.errors ? m.text : "");
+	tap_ok(restarts(&m.add.recover, "m='qxl ttm';"), "both are loaded anew");
+	make_module(p, OTHER, "MODULE_STATE_COMING");
+	seq = load_module(OTHER);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_creates + m.nr_adds == 2,
+	       "a module of nobody is let go");
+	send_name(CHARIOT_EV_MODULE_GONE, "qxl");
+	seq = load_module(QXL);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_adds == 2 && !m.errors,
+	       "unloaded and loaded: added again");
+	m.domains = 0;
+	send_name(CHARIOT_EV_DOMAIN_GONE, "qxl");
+	seq = load_module(QXL);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_creates == 2 &&
+	       m.create.verdict == CHARIOT_VERDICT_REPORT &&
+	       WAIT_FOR(m.nr_adds == 3) && !strcmp(m.add.module, "ttm"),
+	       "one that was loaded before is added, and the verdict is report");
+	end_several(g);
+}
+
+/* "qxl+": drm is another's, too. */
+static void test_depends(const struct chariot_profile *p, uint64_t load_at)
+{
+	struct chariot_guard *g;
+	uint64_t seq, pos;
+
+	list_init(chariot_profile__symbol(p, "modules"));
+	for (int i = 0; i < NR_MODULES; i++)
+		make_module(p, i, i == QXL ? "MODULE_STATE_COMING" :
+					     "MODULE_STATE_LIVE");
+	make_use(p, 0, QXL, TTM);
+	make_use(p, 1, QXL, DRM);
+	make_use(p, 2, TTM, DRM);
+	make_use(p, 3, OTHER, DRM);
+	g = start_several("qxl+", load_at, chariot_profile__symbol(p, "nr_cpu_ids"));
+	send_name(CHARIOT_EV_DOMAIN_GONE, "qxl");
+	m.domains = 0;
+	m.added[0] = 0;
+	m.nr_creates = m.errors = 0;
+	seq = load_module(QXL);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_creates == 1 &&
+	       !strcmp(m.create.module, "qxl") && !strcmp(m.added, "ttm ") &&
+	       m.create.verdict == CHARIOT_VERDICT_REPORT && !m.errors,
+	       "qxl+: what only it needs is added: %s%s", m.added,
+	       m.errors ? m.text : "");
+	/* The guest loads them anew: by then they are known. */
+	m.domains = 0;
+	send_name(CHARIOT_EV_DOMAIN_GONE, "qxl");
+	list_init(chariot_profile__symbol(p, "modules"));
+	make_module(p, TTM, "MODULE_STATE_COMING");
+	seq = load_module(TTM);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_creates == 2 &&
+	       !strcmp(m.create.module, "ttm") &&
+	       m.create.verdict == CHARIOT_VERDICT_OOPS,
+	       "qxl+: loaded anew it is isolated from the beginning");
+	/* A list that never comes to its head. */
+	m.domains = 0;
+	send_name(CHARIOT_EV_DOMAIN_GONE, "qxl");
+	make_module(p, QXL, "MODULE_STATE_COMING");
+	pos = at_member(p, "module_use", USE_AT(0), "target_list");
+	make_use(p, 0, QXL, TTM);
+	put_u64(pos, pos);
+	seq = load_module(QXL);
+	tap_ok(WAIT_FOR(m.continued == seq) && m.errors &&
+	       strstr(m.text, "cannot tell which modules") &&
+	       m.nr_creates == 3, "a list without end: %s", m.text);
+	end_several(g);
+}
+
 static void test_kernel(const char *version)
 {
 	const char *dir = getenv("CHARIOT_KERNELS");
@@ -947,11 +1238,13 @@ static void test_kernel(const char *version)
 	m.guest.used = 130 << 20;	/* page tables: behind the image */
 	at = chariot_profile__symbol(p, "do_init_module");
 	fake_load(&m.guest, &img, GPA, SHIFT, at);
-	for (int i = 0; i < 4; i++)
-		fake_map(&m.guest, MODULE_AT(i), (150 << 20) + i * PAGE_SIZE, 1);
+	for (uint64_t i = 0; i < 9 * MODULE_SIZE; i += PAGE_SIZE)
+		fake_map(&m.guest, MODULE + i, (150 << 20) + i, 1);
 	image_free(&img);
 	at += SHIFT;
 	test_guard(p, at);
+	test_named(p, at);
+	test_depends(p, at);
 	test_probation(p, at, version);
 	chariot_profile__free(p);
 	fake_free(&m.guest);
@@ -970,6 +1263,7 @@ int main(void)
 	test_rude_names();
 	test_no_names();
 	test_many_names();
+	test_many_modules();
 	test_apart(false);
 	test_apart(true);
 	fake_init(&m.guest, 1 << 20, false);

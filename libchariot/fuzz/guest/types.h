@@ -60,6 +60,11 @@ struct module {
 	void *percpu;
 	u32 percpu_size;
 	void (*exit)(void);
+	struct list_head source_list, target_list;
+};
+struct module_use {
+	struct list_head source_list, target_list;
+	struct module *source, *target;
 };
 struct btf { void *data; u32 data_size; };
 struct btf_module { struct list_head list; struct btf *btf; struct module *module; };
