@@ -11,7 +11,9 @@ PACKAGES="bc bpftool busybox-static cpio dpkg-dev flex bison
 	jq kmod libbpf-dev libcapstone-dev libelf-dev libglib2.0-dev libjson-c-dev
 	liblzma-dev libssl-dev libvirt-clients libvirt-daemon
 	libvirt-daemon-driver-qemu libxml2-dev libzstd-dev pkg-config python3-docutils python3-minimal
-	qemu-system-x86 qemu-utils socat xz-utils zlib1g-dev zstd patch pahole"
+	qemu-system-x86 qemu-utils socat xz-utils zlib1g-dev zstd patch pahole
+	btrfs-progs dmsetup exfatprogs f2fs-tools iproute2 iw jfsutils libdrm-dev libteam-utils
+	nilfs-tools udftools wireguard-tools xfsprogs"
 [ $# -eq 0 ] || PACKAGES=$*
 [ "$PACKAGES" != fuzz ] || PACKAGES="clang libclang-rt-dev"
 

@@ -12,28 +12,33 @@
 #	VERDICT=report		what to do about violations (skip)
 #	POLICY=path		a policy file beside the built-in ones
 #	RESULTS=path		the table as tab-separated lines, too
+#	PLAIN=1			without Chariot: the rows' guests (of GUEST, VCPUS) in
+#				QEMU on this machine, one after the other. A row
+#				must pass so before it says anything about a driver.
 #
 # A row has four columns, separated by tabs; "-" is an empty one:
 #
 #	driver		module to isolate, [PARAMETER=VALUE...] for it
-#	class		net, block, sound, char, other
+#	class		a workload of selftests/work/class, [ARGUMENT...] for it;
+#			with "once" among them for a driver that damages its
+#			kernel when it is unloaded, also without Chariot; or
+#			"skip WHY", for what cannot be shown
 #	QEMU arguments	as on its command line. What they name and do not define
-#			is made: a user network for netdev=ID, a disk of 64 MiB
-#			for drive=ID, a file for audiodev=wav... (what was played
-#			is looked for there) and silence for other audiodev=ID,
-#			nothing behind chardev=ID.
+#			is made, as iso.sh says: a user network for netdev=ID, a
+#			disk for drive=ID, ...
 #	modules before	loaded before the driver
 #
 # A row passes when init ran isolated, the workload's result is right, and there
-# was no violation; again after unload and reload, where the driver unloads.
+# was no violation; again after unload and reload, where the driver unloads. One
+# whose modules the guest's kernel does not have is skipped.
 
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 FILE=${DRIVERS_FILE:-selftests/drivers.tsv}
 LOGS=.cache/out/drivers
-# Modules that the workloads of a class need
-WORK_block="ext4 crc32c_generic"	# where it is a module
+# shellcheck source=selftests/work/files.sh
+. selftests/work/files.sh
 
 die() { echo "drivers: error: $*" >&2; exit 2; }
 
@@ -52,10 +57,8 @@ rows()
 		case $driver in
 		name|driver|module) continue ;;		# a header
 		esac
-		case $class in
-		net|block|sound|char|other) ;;
-		*)	die "$FILE:$n: '$class' is no class (net, block, sound, char, other)" ;;
-		esac
+		[ "${class%% *}" = skip ] || work_class "${class%% *}" ||
+			die "$FILE:$n: '${class%% *}' is no class (selftests/work/class)"
 		[ -z "$rest" ] || die "$FILE:$n: more than four columns"
 		name=${driver%% *}
 		if [ -n "${DRIVERS:-}" ]; then
@@ -68,55 +71,77 @@ rows()
 	done <"$FILE"
 }
 
-# work_modules GUEST LIST: those of a list that this kernel has as modules
-work_modules()
+# row_files GUEST DRIVER CLASS BEFORE: L1 cannot write to the cache, so what its
+# guests boot from is made here
+row_files()
 {
-	local m
+	local class=${3%% *}
 
-	for m in ${!2:-}; do
-		[ -n "$(find -L ".cache/kernels/$1/root" -name "$m.ko*")" ] &&
-			printf '%s ' "$m"
+	# shellcheck disable=SC2046,SC2086 # lists
+	selftests/env/initramfs.sh files $(work_files "$class") >/dev/null &&
+		selftests/env/initramfs.sh guest "$1" ${2%% *} ${4#-} \
+			$(work_modules "$class" "$1") >/dev/null
+}
+
+# prepare GUEST DIR: the rows that there is everything for; the others have their
+# result
+prepare()
+{
+	local driver class args before why verdict
+
+	while IFS=$'\t' read -r driver class args before; do
+		verdict=SKIP
+		if [ "${class%% *}" = skip ]; then
+			why=${class#skip }
+		elif why=$(row_files "$1" "$driver" "$class" "$before" 2>&1); then
+			printf '%s\t%s\t%s\t%s\n' "$driver" "$class" "$args" "$before" >>"$2/rows"
+			continue
+		elif [[ $why != *'has no module'* ]]; then
+			verdict=FAIL
+		fi
+		result "$driver" "${class#skip }" "$1" "$why" $verdict >>"$2/results.tsv"
 	done
+}
+
+# result DRIVER CLASS GUEST WHAT VERDICT: a line for a row that did not run
+result()
+{
+	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t-\t-\t-\t-\t-\t%s\n' "${1%% *}" "${2%% *}" \
+		"$3" "${host:-}" "${vcpus:-}" "${npt:-}" "$(echo "$4" | tr '\n\t' '  ')" "$5"
 }
 
 # run HOST GUEST VCPUS NPT SHARD ROWS
 run()
 {
-	local host=$1 guest=$2 vcpus=$3 npt=$4 rows=$6
-	local dir=$LOGS/$1-$2-$3-$4-$5 driver class args before work files
+	local host=$1 guest=$2 vcpus=$3 npt=$4
+	local dir=$LOGS/$1-$2-$3-$4-$5
 
-	[ -s "$rows" ] || return 0
+	[ -s "$6" ] || return 0
 	mkdir -p "$dir"
-	cp "$rows" "$dir/rows"
-	# L1 cannot write to the cache: make what its guests boot from
-	files="$PWD/.build/selftests/work:/w/work $PWD/selftests/work/work.sh:/w/work.sh"
-	# shellcheck disable=SC2086 # lists
-	selftests/env/initramfs.sh files $files >/dev/null || return
-	while IFS=$'\t' read -r driver class args before; do
-		work=$(work_modules "$guest" "WORK_$class")
-		# shellcheck disable=SC2086 # lists
-		selftests/env/initramfs.sh guest "$guest" ${driver%% *} \
-			${before#-} $work >/dev/null 2>"$dir/initramfs.err" ||
-			echo "# $driver: $(cat "$dir/initramfs.err")"
-	done <"$rows"
-	GUEST=$guest VCPUS=$vcpus NPT=$npt VM_FILES=$files \
-		CHARIOT_VERDICT=${VERDICT:-skip} CHARIOT_POLICY=${POLICY:+$(realpath "$POLICY")} \
-		CHARIOT_WORK_block=$(work_modules "$guest" WORK_block) \
+	prepare "$guest" "$dir" <"$6"
+	[ -s "$dir/rows" ] || { echo 0 >"$dir/status"; return; }
+	export GUEST=$guest VCPUS=$vcpus NPT=$npt CHARIOT_VERDICT=${VERDICT:-skip} \
+		CHARIOT_POLICY=${POLICY:+$(realpath "$POLICY")}
+	if [ -n "${PLAIN:-}" ]; then
+		HOST=- OUT=$(realpath "$dir") CHARIOT_PLAIN=1 VM_ACCEL=tcg VM_CPU=max \
+			VM_DIR=/tmp/drivers.$$ bash selftests/drivers-l1.sh >"$dir/log" 2>&1
+	else
 		selftests/env/l1.sh -k "$host" -o "$dir" -t 36000 -- \
-		bash selftests/drivers-l1.sh >"$dir/log" 2>&1
+			bash selftests/drivers-l1.sh >"$dir/log" 2>&1
+	fi
 	echo "$?" >"$dir/status"
 }
 
 # setup HOST GUEST VCPUS NPT: its rows, in two nested hosts at a time
 setup()
 {
-	local id="host $1 guest $2 vcpus $3 npt $4" i n=0 shown=0 all
+	local id="host $1 guest $2 vcpus $3 npt $4" i n=0 shown=0 all shards=${PLAIN:-2}
 
 	all=$(wc -l <"$LOGS/rows")
 	echo "# $id: $all drivers"
 	rm -rf "$LOGS/$1-$2-$3-$4-"*
-	awk -v out="$LOGS/shard" '{ print > (out "." (NR % 2)) }' "$LOGS/rows"
-	for i in 0 1; do
+	awk -v out="$LOGS/shard" -v n="$shards" '{ print > (out "." (NR % n)) }' "$LOGS/rows"
+	for i in $(seq 0 $((shards - 1))); do
 		run "$@" "$i" "$LOGS/shard.$i" &
 	done
 	# a line for each as it comes
@@ -129,7 +154,7 @@ setup()
 		fi
 	done
 	wait
-	for i in 0 1; do
+	for i in $(seq 0 $((shards - 1))); do
 		[ -s "$LOGS/shard.$i" ] || continue
 		finish "$LOGS/$1-$2-$3-$4-$i" "$LOGS/shard.$i" "$@"
 	done
@@ -140,20 +165,16 @@ setup()
 # so has what left a host behind that is not clean
 finish()
 {
-	local dir=$1 rows=$2 driver class rest name
+	local dir=$1 rows=$2 host=$3 vcpus=$5 npt=$6 driver class rest
 
-	shift 2
 	touch "$dir/results.tsv"
 	while IFS=$'\t' read -r driver class rest; do
-		name=${driver%% *}
-		grep -q "^$name	" "$dir/results.tsv" ||
-			printf '%s\t%s\t%s\t%s\t%s\t%s\tno result: see %s/log\t-\t-\t-\t-\t-\tFAIL\n' \
-				"$name" "$class" "$2" "$1" "$3" "$4" "$dir" >>"$dir/results.tsv"
+		grep -q "^${driver%% *}	" "$dir/results.tsv" ||
+			result "$driver" "$class" "$4" "no result: see $dir/log" FAIL \
+				>>"$dir/results.tsv"
 	done <"$rows"
-	if [ "$(cat "$dir/status")" != 0 ]; then
-		printf '(host)\t-\t%s\t%s\t%s\t%s\t%s\t-\t-\t-\t-\t-\tFAIL\n' \
-			"$2" "$1" "$3" "$4" "$(tail -n 1 "$dir/log")" >>"$dir/results.tsv"
-	fi
+	[ "$(cat "$dir/status")" = 0 ] ||
+		result "(host)" - "$4" "$(tail -n 1 "$dir/log")" FAIL >>"$dir/results.tsv"
 	cat "$dir/results.tsv" >>"$LOGS/results.tsv"
 }
 
@@ -172,7 +193,10 @@ rows >"$LOGS/rows" || exit 2
 [ -s "$LOGS/rows" ] || die "no row of $FILE is chosen"
 : >"$LOGS/results.tsv"
 
-if [ "${SETUPS:-}" = all ]; then
+if [ -n "${PLAIN:-}" ]; then
+	PLAIN=1
+	setup - "${GUEST:-6.1}" "${VCPUS:-1}" -
+elif [ "${SETUPS:-}" = all ]; then
 	for v in 1 2; do
 		for npt in 1 0; do
 			setup 6.1 6.1 $v $npt
@@ -195,5 +219,6 @@ cat "$LOGS"/*/violations 2>/dev/null | sed 's/ wrote.*: / wrote: /' |
 	sort | uniq -c | sort -rn | head -n 100
 failed=$(grep -c 'FAIL$' "$LOGS/results.tsv")
 passed=$(grep -c 'ok$' "$LOGS/results.tsv")
-echo "$passed passed, $failed failed"
+skipped=$(grep -c 'SKIP$' "$LOGS/results.tsv")
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

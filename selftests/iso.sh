@@ -18,8 +18,16 @@
 #					should not be. vm_stop does it, too.
 #	net_up VM [DRIVER]		load the driver, configure eth0, until L1 answers
 #	listens PORT			somebody does, in L1
-#	back_ends DIR ARGS		QEMU's ARGS, and the back ends that they name,
-#					whose files are in DIR; - for none
+#	back_ends DIR ARGS		QEMU's ARGS, and the back ends that they name and
+#					do not define, whose files are in DIR; - for none:
+#					netdev=ID	a user network
+#					drive=ID	a disk of 64 MiB; a disc of
+#							numbers for cd..., a floppy disk
+#							for fd...
+#					audiodev=ID	silence; a file for wav...
+#					chardev=ID	nothing; for ...-a and ...-b,
+#							one another
+#					fsdev=ID	an empty directory
 #	fetch VM			fetch the served file: its SHA-256
 #	conform_files			put the conformance modules into the next VM
 #	conform VM EXPECT NAME...	run cases of it: the lines of run-cases.sh
@@ -202,7 +210,7 @@ back_ends()
 
 	[ "$args" != - ] || args=
 	echo "$args"
-	for kind in netdev drive audiodev chardev; do
+	for kind in netdev drive audiodev chardev fsdev; do
 		for id in $(grep -oE "\b$kind=[A-Za-z0-9_.-]+" <<<"$args" |
 			    cut -d= -f2 | sort -u); do
 			# -drive file=x,id=d0: defined
@@ -211,7 +219,11 @@ back_ends()
 			case $kind in
 			netdev)	echo "-netdev user,id=$id" ;;
 			drive)	rm -f "$dir/$id.img"
-				truncate -s 64M "$dir/$id.img"
+				case $id in
+				cd*)	seq 1 10000000 | head -c 4M >"$dir/$id.img" ;;
+				fd*)	truncate -s 1440K "$dir/$id.img" ;;
+				*)	truncate -s 64M "$dir/$id.img" ;;
+				esac
 				echo "-drive if=none,id=$id,format=raw,file=$dir/$id.img" ;;
 			audiodev) # a wav file has no microphone
 				case $id in
@@ -219,7 +231,13 @@ back_ends()
 				*)	echo "-audiodev none,id=$id"; continue ;;
 				esac
 				echo "-audiodev wav,id=$id,path=$dir/$id.wav,out.frequency=44100" ;;
-			chardev) echo "-chardev null,id=$id" ;;
+			chardev) case $id in
+				*-a)	echo "-chardev socket,id=$id,path=$dir/${id%-a},server=on,wait=off" ;;
+				*-b)	echo "-chardev socket,id=$id,path=$dir/${id%-b}" ;;
+				*)	echo "-chardev null,id=$id" ;;
+				esac ;;
+			fsdev)	mkdir -p "$dir/$id"
+				echo "-fsdev local,id=$id,path=$dir/$id,security_model=mapped-xattr" ;;
 			esac
 		done
 	done

@@ -33,7 +33,7 @@
 #	VM_FILES	SOURCE:DEST... to have in the guest from the start
 #	VM_INITRD	an initramfs that is made already, with all of these in it
 #	VM_APPEND	more kernel arguments	VM_QEMU		qemu-system-x86_64
-#	VM_ACCEL	kvm
+#	VM_ACCEL	kvm			VM_DIR		/tmp/vm
 #	VM_CPU		host; for a 7.x guest without what needs XSAVE: the
 #			emulated host's XSAVE does not fit, and that kernel dies
 #			then (fpstate_reset(), also without Chariot)
@@ -43,7 +43,7 @@
 # 10.0.2.2 is L1's 127.0.0.1. One vm_run at a time per guest: others wait.
 
 VM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-VM_DIR=/tmp/vm
+VM_DIR=${VM_DIR:-/tmp/vm}
 VM_SH=$VM_TOP/.cache/bin/vmsh
 OUT=${OUT:-$VM_DIR}
 export WAIT=${WAIT:-600}

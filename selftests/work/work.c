@@ -5,10 +5,31 @@
  *
  *	work play DEVICE FRAMES		a ramp through an ALSA PCM
  *	work record DEVICE FRAMES	read from one
+ *	work loopback PLAY RECORD	of a device that is both
  *	work tun			packets through /dev/net/tun, both ways
  *	work char DEVICE		open, poll, read, ioctl, close
  *	work mixer DEVICE		read each control, change it and set it back
  *	work ethtool NAME		what a network device tells, and its rings anew
+ *
+ * and, in files of their own:
+ *
+ *	work display DEVICE		set a mode and draw; /tmp/screen.ppm should be seen
+ *	work input DEVICE N SECONDS	print N events
+ *	work can FROM TO		frames from one interface to the other, and back
+ *	work serial TTY TTY		what is written to one comes out of the other
+ *	work relay DISCIPLINE A B	two ttys as interfaces that are linked, until killed
+ *	work sg DEVICE			INQUIRY, write, read and compare by SG_IO
+ *	work ipmi DEVICE		ask the BMC who it is
+ *	work watchdog DEVICE SECONDS	feed it so long, and stop it
+ *	work vsock			a stream to this machine itself
+ *	work mtd DEVICE			erase, write, read and compare
+ *	work nbd DEVICE FILE		serve a file as that device
+ *	work nbd-end DEVICE		and no longer
+ *	work files make|check DIR SEED	a tree of files, made by four processes
+ *	work cipher hash|skcipher NAME	AF_ALG
+ *	work cdrom DEVICE		contents, tray out and in
+ *	work cpu cpuid|msr		its registers as files
+ *	work uinput			events of this program's own
  *
  * It prints "ops N" and exits with 0 if all was right.
  */
@@ -28,12 +49,14 @@
 #include <sound/asound.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
+#include "work.h"
 
 #define RATE	44100
 #define STEP	37		/* of the ramp; drivers-l1.sh looks for it */
 
-static int fail(const char *what)
+int fail(const char *what)
 {
 	printf("work: %s: %s\n", what, strerror(errno));
 	return 1;
@@ -121,7 +144,7 @@ static int pcm_open(const char *dev, int flags, unsigned int *buffer)
 	return fd;
 }
 
-static unsigned int now_ms(void)
+unsigned int now_ms(void)
 {
 	struct timespec ts;
 
@@ -169,6 +192,39 @@ static int pcm(const char *dev, unsigned int frames, int record)
 	close(fd);
 	printf("ops %u\n# %u frames, %u xruns, %u ms\n", n, done, xruns, ms);
 	return xruns ? 0 : too_fast(done, ms);
+}
+
+/* What one process plays, the other one records: much of the ramp must be there. */
+static int loopback(const char *play, const char *record)
+{
+	static int16_t buf[2 * 1024];
+	struct snd_xferi x = { .buf = buf, .frames = 1024 };
+	unsigned int buffer, good = 0, all = 0;
+	int fd = pcm_open(record, O_RDONLY, &buffer), status;
+	int16_t last = 0;
+	pid_t child;
+
+	if (fd < 0)
+		return fail(record);
+	fflush(stdout);
+	child = fork();
+	if (!child)
+		_exit(pcm(play, 40000, 0));
+	alarm(120);
+	while (waitpid(child, &status, WNOHANG) != child) {
+		if (ioctl(fd, SNDRV_PCM_IOCTL_READI_FRAMES, &x)) {
+			if (errno != EPIPE || ioctl(fd, SNDRV_PCM_IOCTL_PREPARE))
+				return fail("record");
+			continue;
+		}
+		for (unsigned int i = 0; i < x.result; i++, all++) {
+			good += (int16_t)(buf[2 * i] - last) == STEP;
+			last = buf[2 * i];
+		}
+	}
+	printf("ops %u\n# %u of %u frames\n", all / 1024, good, all);
+	errno = EILSEQ;
+	return status || good < 30000 ? fail("frames") : 0;
 }
 
 /* ---- tun ---------------------------------------------------------------- */
@@ -434,19 +490,51 @@ static int ethernet_device(const char *name)
 	return 0;
 }
 
+static int play_main(char **arg) { return pcm(arg[0], atoi(arg[1]), 0); }
+static int record_main(char **arg) { return pcm(arg[0], atoi(arg[1]), 1); }
+static int loopback_main(char **arg) { return loopback(arg[0], arg[1]); }
+static int tun_main(char **arg) { (void)arg; return tun(); }
+static int char_main(char **arg) { return chr(arg[0]); }
+static int mixer_main(char **arg) { return mixer(arg[0]); }
+static int ethtool_main(char **arg) { return ethernet_device(arg[0]); }
+
+static const struct {
+	const char *name;
+	int args;
+	int (*run)(char **arg);
+} commands[] = {
+	{ "play", 2, play_main },
+	{ "record", 2, record_main },
+	{ "loopback", 2, loopback_main },
+	{ "tun", 0, tun_main },
+	{ "char", 1, char_main },
+	{ "mixer", 1, mixer_main },
+	{ "ethtool", 1, ethtool_main },
+	{ "display", 1, display_main },
+	{ "input", 3, input_main },
+	{ "can", 2, can_main },
+	{ "serial", 2, serial_main },
+	{ "relay", 3, relay_main },
+	{ "sg", 1, sg_main },
+	{ "ipmi", 1, ipmi_main },
+	{ "watchdog", 2, watchdog_main },
+	{ "vsock", 0, vsock_main },
+	{ "mtd", 1, mtd_main },
+	{ "nbd", 2, nbd_main },
+	{ "nbd-end", 1, nbd_end_main },
+	{ "files", 3, files_main },
+	{ "cipher", 2, cipher_main },
+	{ "cdrom", 1, cdrom_main },
+	{ "cpu", 1, cpu_main },
+	{ "uinput", 0, uinput_main },
+};
+
 int main(int argc, char **argv)
 {
-	if (argc == 4 && !strcmp(argv[1], "play"))
-		return pcm(argv[2], atoi(argv[3]), 0);
-	if (argc == 4 && !strcmp(argv[1], "record"))
-		return pcm(argv[2], atoi(argv[3]), 1);
-	if (argc == 2 && !strcmp(argv[1], "tun"))
-		return tun();
-	if (argc == 3 && !strcmp(argv[1], "char"))
-		return chr(argv[2]);
-	if (argc == 3 && !strcmp(argv[1], "mixer"))
-		return mixer(argv[2]);
-	if (argc == 3 && !strcmp(argv[1], "ethtool"))
-		return ethernet_device(argv[2]);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (argc == commands[i].args + 2 &&
+		    !strcmp(argv[1], commands[i].name))
+			return commands[i].run(argv + 2);
+	fprintf(stderr, "work: no such command\n");
 	return 2;
 }
