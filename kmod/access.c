@@ -192,7 +192,7 @@ static bool in_lent(struct chariot_domain *dom, struct chariot_vcpu *vs,
 static bool is_user(const struct chariot_domain *dom, u64 gva, u64 len)
 {
 	return gva < CHARIOT_KERNEL_HALF && len <= CHARIOT_KERNEL_HALF - gva &&
-	       dom->nr_ranges && dom->ranges[0].gva >= CHARIOT_KERNEL_HALF;
+	       dom->kernel.text_start >= CHARIOT_KERNEL_HALF;
 }
 
 static enum chariot_may in_act(struct chariot_domain *dom, u64 gva, u64 len)

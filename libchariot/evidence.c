@@ -13,6 +13,7 @@
 #include "evidence.h"
 #include "object.h"
 
+#define MAX_CPUS	64		/* whose tasks are looked at */
 #define MAX_GIVEN	512		/* rows */
 #define MAX_OWNED	4096		/* objects of the ACT for one read */
 #define SCAN_GIVEN	(64UL << 10)	/* bytes of one object that was given */
@@ -26,12 +27,19 @@ struct page {
 	uint8_t bytes[PAGE_SIZE];
 };
 
+/* Addresses of what is no function. */
+struct variables {
+	uint64_t *v;
+	size_t nr;
+};
+
 struct evidence {
 	struct chariot_vm *vm;
 	struct object_index *x;
 	struct chariot_space space;	/* with the pages */
 	struct page *pages;
-	uint64_t page_struct_size, page_offset;
+	uint64_t page_struct_size, percpu_offsets, nr_cpus, task_size;
+	struct variables imports[NR_DOMAINS];
 	struct chariot_value given[MAX_GIVEN];
 	struct chariot_object owned[MAX_OWNED];
 };
@@ -98,7 +106,8 @@ struct question {
 	uint64_t gva, len;
 	struct object target;
 	bool any;			/* whatever it is */
-	bool count;			/* a reference count or lock in it: that alone */
+	bool count;			/* an atomic change of a count or lock in it */
+	bool narrow;			/* that alone is granted, for the call */
 	size_t nr_given;
 	size_t left;			/* bytes to scan */
 	/* found: */
@@ -292,34 +301,31 @@ static bool is_held(struct question *q)
 
 /* ---- which object is it? --------------------------------------------------- */
 
-/* Has the driver named it when it was linked?  NULL: no. */
-static const struct chariot_symbol *find_import(const struct question *q)
+/* Has the driver named it when it was linked?  The address, or 0. */
+static uint64_t find_import(const struct question *q)
 {
-	uint64_t rip = q->ev->u.violation.caller ?: q->ev->u.violation.rip;
-	const struct chariot_driver *d = vm_module_at(q->e->vm, rip);
-	const struct chariot_symbol *imports, *best = NULL;
-	size_t nr = 0;
+	const struct variables *im = &q->e->imports[q->ev->domain];
+	uint64_t best = 0;
 
-	imports = d ? chariot_driver__imports(d, &nr) : NULL;
-	for (size_t i = 0; i < nr; i++)
-		if (imports[i].gva <= q->gva &&
-		    within(q->target.start, q->target.len, imports[i].gva, 1) &&
-		    (!best || imports[i].gva > best->gva))
-			best = &imports[i];
+	for (size_t i = 0; i < im->nr; i++)
+		if (im->v[i] <= q->gva && im->v[i] > best &&
+		    within(q->target.start, q->target.len, im->v[i], 1))
+			best = im->v[i];
 	return best;
 }
 
 /* A variable that another module exports: that one, and no more of the module. */
 static bool is_export(struct question *q)
 {
-	const struct chariot_symbol *import = find_import(q), *symbols;
 	const struct chariot_driver *other;
+	const struct chariot_symbol *symbols;
+	uint64_t import = find_import(q);
 	size_t nr = 0;
 
 	other = import ? vm_module_at(q->e->vm, q->gva) : NULL;
 	symbols = other ? chariot_driver__symbols(other, &nr) : NULL;
 	for (size_t i = 0; i < nr; i++) {
-		if (symbols[i].gva != import->gva || symbols[i].func ||
+		if (symbols[i].gva != import || symbols[i].func ||
 		    !within(symbols[i].gva, symbols[i].size, q->gva, q->len))
 			continue;
 		q->target.start = symbols[i].gva;
@@ -359,7 +365,7 @@ static bool on_stack(struct question *q)
 		if (g->kind == CHARIOT_GIVEN_STACK && q->gva >= g->value &&
 		    q->gva - g->value < 16384 &&
 		    !object_on_stack(q->e->x, &q->e->space, g->fn, g->value,
-				     q->gva + 1, q->gva, &q->target))
+				     g->value + 16384, q->gva, &q->target))
 			return true;
 	}
 	return false;
@@ -417,24 +423,10 @@ static const char *what_is_freed(struct question *q)
 	return o->start != q->gva ? "it is the middle of an object" : NULL;
 }
 
-/* What is mapped there lies somewhere else, too. */
-static bool looks_through(struct question *q, enum object_never *never)
-{
-	uint64_t gpa, base = q->e->page_offset;
-	struct object o;
-
-	if (chariot_space__translate(&q->e->space, q->gva, &gpa, NULL) ||
-	    object_at(q->e->x, &q->e->space, base + gpa, &o))
-		return false;
-	*never = o.never;
-	return true;
-}
-
 /* NULL: one that the driver may have come by. */
 static const char *what_is_there(struct question *q)
 {
 	struct object *o = &q->target;
-	enum object_never behind;
 
 	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
 		return what_is_freed(q);
@@ -442,16 +434,14 @@ static const char *what_is_there(struct question *q)
 		return "no object is there";
 	if (!within(o->start, o->len, q->gva, q->len))
 		return "it is more than the object that is there";
-	q->count = (o->never == OBJECT_IDENTITY || o->kind == OBJECT_PAGE_STRUCT) &&
-		   q->ev->u.violation.why == CHARIOT_WHY_WRITE && q->len <= 8 &&
+	q->count = q->ev->u.violation.why == CHARIOT_WHY_WRITE && q->len <= 8 &&
 		   is_locked(q, q->ev->u.violation.rip) &&
 		   object_is_count(q->e->x, o, q->gva, q->len);
 	if (o->never == OBJECT_MODULE && is_export(q)) {
 		q->any = true;
 		return NULL;
 	}
-	if (o->kind == OBJECT_MAPPING && looks_through(q, &behind) && behind)
-		o->never = behind;
+	q->narrow = o->never;
 	if (o->never && !q->count)
 		return o->never < ARRAY_SIZE(never) ? never[o->never] : "?";
 	return is_others(q) ? "another isolated driver has it" : NULL;
@@ -528,11 +518,11 @@ static int grant_it(struct question *q)
 		.gva = q->target.start, .len = q->target.len,
 	};
 
-	if (q->count) {
+	if (q->narrow) {
 		g.gva = q->gva;
 		g.len = q->len;
 	}
-	if (q->count || q->target.kind == OBJECT_FRAME) {
+	if (q->narrow || q->target.kind == OBJECT_FRAME) {
 		g.flags = CHARIOT_GRANT_CALL;
 		g.seq = q->ev->seq;
 	} else {
@@ -554,10 +544,29 @@ static int read_given(struct question *q)
 	return n < 0 && n != -ENOENT ? n : 0;
 }
 
-/* An atomic change of a count of the running task, or of what it is known by. */
-static bool is_running(const struct question *q)
+/*
+ * An atomic change of a count of a task, or of what it is known by; or of what a task
+ * that runs has a pointer to.
+ */
+static bool is_running(struct question *q)
 {
-	return q->count && q->target.never == OBJECT_IDENTITY;
+	const struct chariot_profile *p = q->e->vm->profile;
+	int64_t hot = chariot_profile__member(p, "pcpu_hot", "current_task", NULL);
+	uint64_t at = chariot_profile__symbol(p, "current_task"), task;
+
+	if (!q->count || q->target.never == OBJECT_IDENTITY)
+		return q->count;
+	q->narrow = true;
+	if (!at && hot >= 0)
+		at = chariot_profile__symbol(p, "pcpu_hot") + hot;
+	for (uint64_t i = 0; at && i < q->e->nr_cpus; i++)
+		if (!space_read_uint(&q->e->space, q->e->percpu_offsets + 8 * i, 8,
+				     &task) &&
+		    !space_read_uint(&q->e->space, task + at, 8, &task) &&
+		    is_pointer(task) &&
+		    scan(q, task, q->e->task_size, SCAN_GIVEN, word_leads))
+			return true;
+	return false;
 }
 
 int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant,
@@ -580,7 +589,7 @@ int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant
 		return 0;
 	}
 	if (!(q.target.kind == OBJECT_SYMBOL && find_import(&q)) &&
-	    !q.any && !is_running(&q) && !is_held(&q)) {
+	    !q.any && !is_held(&q) && !is_running(&q)) {
 		tell_no(&q, text, len);
 		return 0;
 	}
@@ -593,6 +602,7 @@ struct evidence *evidence_new(struct chariot_vm *vm)
 {
 	struct evidence *e = calloc(1, sizeof(*e));
 	struct chariot_kernel k;
+	int64_t size;
 	int err;
 
 	if (!e)
@@ -604,7 +614,10 @@ struct evidence *evidence_new(struct chariot_vm *vm)
 		return err_null(err);
 	}
 	e->page_struct_size = k.page_struct_size;
-	e->page_offset = k.page_offset;
+	e->percpu_offsets = k.percpu_offsets;
+	e->nr_cpus = k.nr_cpus < MAX_CPUS ? k.nr_cpus : MAX_CPUS;
+	size = chariot_profile__type_size(vm->profile, "task_struct");
+	e->task_size = size > 0 ? size : 0;
 	e->pages = calloc(NR_PAGES, sizeof(*e->pages));
 	e->x = e->pages ? object_index_new(vm->profile, &vm->space) : NULL;
 	if (!e->x) {
@@ -618,7 +631,33 @@ void evidence_free(struct evidence *e)
 {
 	if (!e)
 		return;
+	for (size_t i = 0; i < NR_DOMAINS; i++)
+		free(e->imports[i].v);
 	object_index_free(e->x);
 	free(e->pages);
 	free(e);
+}
+
+int evidence_driver(struct evidence *e, uint32_t domain,
+		    const struct chariot_driver *d, bool more)
+{
+	const struct chariot_symbol *sym;
+	struct variables *im;
+	uint64_t *v;
+	size_t nr;
+
+	if (domain >= NR_DOMAINS)
+		return -EINVAL;
+	im = &e->imports[domain];
+	if (!more)
+		im->nr = 0;
+	sym = chariot_driver__imports(d, &nr);
+	v = realloc(im->v, (im->nr + nr + 1) * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	im->v = v;
+	for (size_t i = 0; i < nr; i++)
+		if (sym[i].gva >= KERNEL_HALF)
+			im->v[im->nr++] = sym[i].gva;
+	return 0;
 }

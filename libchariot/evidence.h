@@ -18,6 +18,13 @@ struct evidence *evidence_new(struct chariot_vm *vm);
 void evidence_free(struct evidence *e);
 
 /*
+ * Domain @domain has this driver, or with @more that module as well, whose imports are
+ * known only while it is loaded.
+ */
+int evidence_driver(struct evidence *e, uint32_t domain,
+		    const struct chariot_driver *d, bool more);
+
+/*
  * About an ASK event, for which a vCPU still waits.  1: there is, and with @grant it has
  * been granted; 0: there is none; or -errno.  @text says what was found, or why it was
  * not.

@@ -735,6 +735,19 @@ static int create_by_build(struct chariot_guard *g, struct name *n,
 	return nr;
 }
 
+/* Can it be looked for?  That it cannot is told once. */
+static bool has_evidence(struct chariot_guard *g)
+{
+	if (g->evidence || !g->vm->profile || g->no_evidence)
+		return g->evidence;
+	g->evidence = evidence_new(g->vm);
+	if (!g->evidence) {
+		g->no_evidence = true;
+		failed(g, -errno, "cannot look for evidence");
+	}
+	return g->evidence;
+}
+
 /* The domain's number, or -errno. */
 static int isolate(struct chariot_guard *g, struct name *n, struct module *m,
 		   uint64_t module, bool live, const char **what)
@@ -742,6 +755,7 @@ static int isolate(struct chariot_guard *g, struct name *n, struct module *m,
 	const struct chariot_space *s = chariot_vm__space(g->vm);
 	struct chariot_driver *d;
 	struct chariot_tables *t;
+	bool more = domain_of(g, n);
 	int err;
 
 	*what = "cannot read the driver";
@@ -755,6 +769,9 @@ static int isolate(struct chariot_guard *g, struct name *n, struct module *m,
 		*what = "the module refused";
 		err = live ? create_domain(g, n, m, t, module, CHARIOT_VERDICT_REPORT) :
 			     create_by_build(g, n, m, t, module, d);
+		if (err > 0 && policy_evidence(g->policy) != EVIDENCE_OFF &&
+		    has_evidence(g) && evidence_driver(g->evidence, err, d, more))
+			log_warn("%s: no memory for what it imports", m->name);
 	}
 	chariot_tables__free(t);
 	chariot_driver__free(d);
@@ -889,15 +906,8 @@ static void on_ask(struct chariot_guard *g, const struct chariot_event *ev)
 	char what[256], why[512] = "";
 	int r;
 
-	if (!g->vm->profile || g->no_evidence)
+	if (!has_evidence(g))
 		return;
-	if (!g->evidence)
-		g->evidence = evidence_new(g->vm);
-	if (!g->evidence) {
-		g->no_evidence = true;
-		failed(g, -errno, "cannot look for evidence");
-		return;
-	}
 	r = evidence_look(g->evidence, ev, grant, why, sizeof(why));
 	g->no.rip = ev->u.violation.rip;
 	g->no.gva = ev->u.violation.gva;
@@ -909,7 +919,7 @@ static void on_ask(struct chariot_guard *g, const struct chariot_event *ev)
 	else if (r && !grant)
 		log_warn("%s would be granted: %s", what, why);
 	else
-		log_debug("%s %s: %s", what, r ? "Yes" : "No", why);
+		log_info("%s %s: %s", what, r ? "Yes" : "No", why);
 }
 
 static void handle(struct chariot_guard *g, const struct chariot_event *ev)

@@ -129,6 +129,42 @@ static int find_piece(const struct object_index *x,
 	return -ENOENT;
 }
 
+static bool piece_has_page(const struct chariot_space *s, const struct piece *p,
+			   uint64_t gfn)
+{
+	uint64_t gpa;
+
+	for (uint64_t at = 0; at < p->len; at += PAGE_SIZE)
+		if (!chariot_space__translate(s, p->base + at, &gpa, NULL) &&
+		    gpa >> PAGE_SHIFT == gfn)
+			return true;
+	return false;
+}
+
+enum object_never module_page(const struct object_index *x,
+			      const struct chariot_space *s, uint64_t gpa)
+{
+	uint64_t head = chariot_profile__symbol(x->p, "modules"), at;
+	uint64_t list = x->field[MODULE_LIST].bit / 8;
+	struct piece v[PIECES_MAX];
+	struct copy module;
+
+	if (!head || space_read_uint(s, head, 8, &at))
+		return OBJECT_MAY;
+	for (int n = 0; at != head && n < LIST_MAX; n++) {
+		size_t nr;
+
+		if (copy_struct(x, s, C_MODULE, at - list, &module))
+			return OBJECT_MAY;
+		nr = pieces_of(x, &module, v);
+		for (size_t i = 0; i < nr; i++)
+			if (piece_has_page(s, &v[i], gpa >> PAGE_SHIFT))
+				return v[i].never;
+		at = copy_get(x, &module, MODULE_LIST);
+	}
+	return OBJECT_MAY;
+}
+
 int module_of_code(const struct object_index *x, const struct chariot_space *s,
 		   uint64_t ip, struct copy *module)
 {

@@ -145,6 +145,9 @@ bool is_percpu_chunk(const struct object_index *x, const struct chariot_space *s
 
 int module_object(const struct object_index *x, const struct chariot_space *s,
 		  uint64_t gva, struct object *o);
+/* What the page at @gpa is, if a module's memory is there; else MAY. */
+enum object_never module_page(const struct object_index *x,
+			      const struct chariot_space *s, uint64_t gpa);
 /* The struct module that has code at @ip. */
 int module_of_code(const struct object_index *x, const struct chariot_space *s,
 		   uint64_t ip, struct copy *module);

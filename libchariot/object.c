@@ -424,6 +424,24 @@ int image_object(const struct object_index *x, const struct chariot_space *s,
 
 /* ---- which kind of address? ------------------------------------------------------ */
 
+/* What is mapped there has a place of its own, too, and that decides. */
+static int mapping(struct object_index *x, const struct chariot_space *s,
+		   uint64_t gva, struct object *o)
+{
+	int err = mapping_object(x, s, gva, o);
+	struct object there = {};
+	uint64_t gpa;
+
+	if (err || o->never || chariot_space__translate(s, gva, &gpa, NULL))
+		return err;
+	if (x->k.page_offset + gpa < x->direct_end &&
+	    !direct_object(x, s, x->k.page_offset + gpa, &there))
+		o->never = there.never;
+	if (!o->never)
+		o->never = module_page(x, s, gpa);
+	return 0;
+}
+
 static int find_object(struct object_index *x, const struct chariot_space *s,
 		       uint64_t gva, struct object *o)
 {
@@ -434,8 +452,7 @@ static int find_object(struct object_index *x, const struct chariot_space *s,
 	if (gva >= x->k.vmemmap_base && gva < x->vmemmap_end)
 		return page_struct_object(x, s, gva, o);
 	if (gva >= x->vmalloc && gva < x->vmalloc_end)
-		return percpu_object(x, s, gva, o) ?
-		       mapping_object(x, s, gva, o) : 0;
+		return percpu_object(x, s, gva, o) ? mapping(x, s, gva, o) : 0;
 	if (gva >= x->image_end && gva < MODULES_END)
 		return module_object(x, s, gva, o);
 	return -ENOENT;

@@ -421,6 +421,17 @@ static bool is_pattern(enum stmt_kind kind)
 	return kind == STMT_INHERIT || kind == STMT_THUNK || kind == STMT_ENTRY;
 }
 
+/* "current + CONSTANT", or that of what a member of the task leads to. */
+bool rule_is_current(const struct expr *e)
+{
+	if (e->kind != EXPR_ADD)
+		return false;
+	e = e->a;
+	if (e->kind == EXPR_FIELD)
+		e = e->a;
+	return e->kind == EXPR_VALUE && e->num == CHARIOT_CURRENT;
+}
+
 static void parse_rule(struct parser *s, struct stmt *st)
 {
 	struct action *a = calloc(1, sizeof(*a));
@@ -441,8 +452,7 @@ static void parse_rule(struct parser *s, struct stmt *st)
 	e = a->base->kind == EXPR_PERCPU ? a->base->a : a->base;
 	if (e->kind == EXPR_ADD)
 		e = e->a;
-	if (e->kind == EXPR_VALUE && e->num == CHARIOT_CURRENT &&
-	    a->base->kind != EXPR_PERCPU)
+	if (rule_is_current(a->base))
 		return;
 	if (e->kind != EXPR_SYMBOL)
 		scan_fail(s, line, "a rule needs a kernel symbol");

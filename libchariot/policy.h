@@ -152,6 +152,7 @@ enum policy_evidence {
 	NR_EVIDENCE
 };
 enum policy_evidence policy_evidence(const struct chariot_policy *p);
+bool rule_is_current(const struct expr *e);
 /* How often a driver is restarted, at most, in how long a time. */
 void policy_restart(const struct chariot_policy *p, unsigned int *max,
 		    unsigned int *seconds);

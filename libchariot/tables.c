@@ -482,7 +482,7 @@ static void add_rule(struct builder *b, const struct stmt *st)
 
 	if (percpu)
 		e = e->a;
-	if (e->kind == EXPR_ADD && e->a->kind == EXPR_VALUE)
+	if (rule_is_current(e))
 		return;			/* add_current() */
 	if (compile_const(&c, st->actions->len, &len) ||
 	    (e->kind == EXPR_ADD && compile_const(&c, e->b, &offset)))
@@ -1536,17 +1536,24 @@ static void add_current(struct builder *b)
 	const struct expr *e;
 	uint64_t len, offset;
 	struct chariot_op op;
+	int64_t member;
 
 	for (st = b->policy->first; st; st = st->next) {
 		if (st->kind != STMT_RULE)
 			continue;
 		e = st->actions->base;
-		if (e->kind != EXPR_ADD || e->a->kind != EXPR_VALUE ||
-		    compile_const(&c, e->b, &offset) ||
+		if (!rule_is_current(e) || compile_const(&c, e->b, &offset) ||
 		    compile_const(&c, st->actions->len, &len))
 			continue;
 		op = (struct chariot_op){ .base = CHARIOT_CURRENT,
 					  .offset = offset, .len_add = len };
+		if (e->a->kind == EXPR_FIELD) {
+			member = chariot_profile__member(b->p, e->a->name,
+							 e->a->member, NULL);
+			if (member < 0)
+				continue;
+			op.deref[op.nr_deref++] = member;
+		}
 		add_ops(b, &op, 1);
 	}
 	b->t->create.nr_rules = b->t->ops.nr;

@@ -125,7 +125,7 @@ iso_stat()
 }
 
 # The last one of all
-stat_count() { grep -c '^stat recoveries' "$OUT/$1.guard"; }
+stat_count() { grep -c '^stat evidence' "$OUT/$1.guard"; }
 
 stats_came() { [ "$(stat_count "$1")" -gt "$2" ] || guard_gone "$1"; }
 

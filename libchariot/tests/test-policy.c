@@ -35,7 +35,7 @@ static const struct {
 	{ "gate kfree {", "x:1: block is not closed" },
 	{ "gate kfree {\n revoke arg0\n", "x:1: block is not closed" },
 	{ "gate a {\n grant ret arg0\n revoke\n}", "x:3: expected an expression" },
-	{ "gate a {\n\n frob ret\n}", "x:3: expected grant, hand, lend, revoke or check" },
+	{ "gate a {\n\n frob ret\n}", "x:3: expected grant, hand, lend, revoke, free or check" },
 	{ "gate a { grant ret }", "x:1: expected an expression, not '}'" },
 	{ "gate a { grant ret arg0 arg1 }", "x:1: expected ';', '}' or end" },
 	{ "gate a { check arg0 8 in ret }", "x:1: expected arg0 .. arg5" },
