@@ -386,7 +386,11 @@ int mapping_object(struct object_index *x, const struct chariot_space *s,
 	o->kind = OBJECT_MAPPING;
 	o->start = r.start;
 	o->len = r.end - r.start;
-	o->never = is_stack(x, s, &r) ? OBJECT_OTHER_STACK :
-					alias_never(x, s, gva);
+	if (is_stack(x, s, &r))
+		o->never = OBJECT_OTHER_STACK;
+	else if (is_percpu_chunk(x, s, o->start, o->len))
+		o->never = OBJECT_BOOKKEEPING;
+	else
+		o->never = alias_never(x, s, gva);
 	return 0;
 }

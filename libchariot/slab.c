@@ -289,7 +289,9 @@ static void set_cache(const struct slab *b, uint64_t object_size,
 		type = type_by_name(b, o->name, object_size);
 	}
 	o->type = type > 0 ? type : 0;
-	if (!o->never && is_percpu_chunk(b->x, b->s, o->start, o->len))
+	/* These are allocated by size. */
+	if (i < 0 && !strncmp(o->name, "kmalloc", 7) &&
+	    is_percpu_chunk(b->x, b->s, o->start, o->len))
 		o->never = OBJECT_BOOKKEEPING;
 }
 

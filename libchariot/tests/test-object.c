@@ -349,7 +349,14 @@ static void test_percpu(void)
 	/* The chunk is in a slab. */
 	put_slab(&f);
 	put_member(&f, "pcpu_chunk", CHUNK, "md_blocks", object(20));
+	chariot_space__write(&f.g.space, STRINGS, "kmalloc-96", 11);
 	slab_is("a map of such memory", 20, OBJECT_BOOKKEEPING);
+	slab_is("another object of its size", 21, OBJECT_MAY);
+	map(VMALLOC, 2);
+	put_member(&f, "pcpu_chunk", CHUNK, "md_blocks", VMALLOC);
+	is("a large map", VMALLOC + 0x1004, OBJECT_MAPPING, OBJECT_BOOKKEEPING,
+	   VMALLOC, 0x2000);
+	unmap(VMALLOC, 2);
 }
 
 static void test_bad_percpu(void)
