@@ -123,6 +123,8 @@ static void test_bad_slab(void)
 		{ "an offset of 4 GiB", "kmem_cache", "offset", 0xffffffff },
 	};
 
+	uint64_t at;
+
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		put_slab(&f);
 		put_member(&f, bad[i].type, strcmp(bad[i].type, "slab") ? CACHE :
@@ -134,6 +136,10 @@ static void test_bad_slab(void)
 	unknown("a free list that is a ring", object(3));
 	put_next(&f, 2, object(3) + 1);
 	unknown("a free list to the middle of an object", object(3));
+	at = object(3) + 8 + 32;
+	put_next(&f, 2, object(3) + 8);
+	put(&f, at, object(5) ^ SECRET ^ __builtin_bswap64(at), 8);
+	unknown("what such a list leads to", object(5));
 	put_next(&f, 2, 0xffff888123456780);
 	unknown("a free list that leaves the slab", object(3));
 	put_next(&f, 2, 0);
@@ -476,12 +482,18 @@ static void test_exception(void)
 	on_stack("not what was interrupted in user space", "interrupted", sp,
 		 regs + 8, NULL, 0, 0);
 	put(&f, sp + 136, 0x10, 8);
-	put(&f, sp + 152, sp, 8);
-	on_stack("not downwards", "interrupted", sp, regs + 8, NULL, 0, 0);
+	put(&f, sp + 128, symbol(&f, "walker") + 50, 8);
+	put(&f, sp + 152, sp - 32, 8);
+	on_stack("not downwards", "interrupted", sp, sp + 8, NULL, 0, 0);
 	on_stack("a frame of no size", "looping", sp, sp + 32, NULL, 0, 0);
 	for (uint64_t at = sp; at < TOP; at += 8)
 		put(&f, at, symbol(&f, "plain") + 50, 8);
-	on_stack("after 64 frames is the end", "plain", sp, sp + 0x800, NULL, 0, 0);
+	put(&f, sp + 8 * 39, symbol(&f, "walker") + 50, 8);
+	on_stack("locals of the 41st frame", "plain", sp, sp + 8 * 41, "walker",
+		 sp + 8 * 40, 0x40);
+	put(&f, sp + 8 * 39, symbol(&f, "plain") + 50, 8);
+	put(&f, sp + 8 * 69, symbol(&f, "walker") + 50, 8);
+	on_stack("not of the 71st", "plain", sp, sp + 8 * 71, NULL, 0, 0);
 }
 
 static void test_bad_rows(void)
