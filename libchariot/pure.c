@@ -142,7 +142,7 @@ static const struct jump_label *labels(void *ctx, uint64_t code, size_t *nr)
 	return pu->labels + lo;
 }
 
-static int read_text(struct pure *pu, uint64_t gva, void *buf, size_t len)
+int pure_read(struct pure *pu, uint64_t gva, void *buf, size_t len)
 {
 	if (pu->s)
 		return chariot_space__read(pu->s, gva, buf, len);
@@ -194,7 +194,7 @@ static int look(struct pure *pu, struct pure_fn *f)
 		return 0;
 	}
 	if (f->end <= f->start ||
-	    read_text(pu, f->start, code, f->end - f->start)) {
+	    pure_read(pu, f->start, code, f->end - f->start)) {
 		f->why = PURE_UNREADABLE;
 		return 0;
 	}
@@ -300,7 +300,7 @@ static int read_labels(struct pure *pu)
 		free(e);
 		return -ENOMEM;
 	}
-	if (!read_text(pu, start, e, nr * sizeof(*e)))
+	if (!pure_read(pu, start, e, nr * sizeof(*e)))
 		pu->nr_labels = nr;
 	for (size_t i = 0; i < pu->nr_labels; i++, start += sizeof(*e))
 		pu->labels[i] = (struct jump_label){

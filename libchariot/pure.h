@@ -65,6 +65,8 @@ struct pure *pure_new(const struct chariot_profile *p,
 void pure_free(struct pure *pu);
 /* What the function at @gva does; NULL: -ENOMEM or -ENOSPC in errno. */
 const struct pure_fn *pure_look(struct pure *pu, uint64_t gva);
+/* The kernel's bytes; 0 or -EFAULT. */
+int pure_read(struct pure *pu, uint64_t gva, void *buf, size_t len);
 /* "a store to the kernel's data" */
 const char *pure_why_name(enum pure_why why);
 

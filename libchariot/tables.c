@@ -723,6 +723,33 @@ static bool runs_along(const struct builder *b, uint64_t gva)
 }
 
 /*
+ * A function that ends the guest by BUG() is seen all the same, as an oops.  One that
+ * calls panic() is not.
+ */
+static bool ends_in_oops(struct builder *b, uint64_t gva)
+{
+	uint64_t len = chariot_profile__next(b->p, gva) - gva, off;
+	bool trap = false;
+	uint8_t code[256];
+	const char *name;
+	int32_t rel;
+
+	if (len > sizeof(code) || pure_read(b->pure, gva, code, len))
+		return false;
+	for (size_t i = 0; i + 2 <= len; i++) {
+		trap |= code[i] == 0x0f && code[i + 1] == 0x0b;
+		if ((code[i] != 0xe8 && code[i] != 0xe9) || i + 5 > len)
+			continue;
+		memcpy(&rel, code + i + 1, sizeof(rel));
+		name = chariot_profile__name(b->p, gva + i + 5 + (int64_t)rel,
+					     &off);
+		if (name && policy_find(b->policy, STMT_PANICS, name))
+			return false;
+	}
+	return trap;
+}
+
+/*
  * A call of what is on the same page would not be seen.  That must not matter: it has no
  * actions, and is not known to take, give back, end or sleep.
  */
@@ -732,6 +759,7 @@ static const char *hidden_beside(struct builder *b, const struct pure_fn *f)
 	const struct chariot_gate *g = b->t->gates.v;
 	uint64_t first = f->start & PAGE_MASK, at, off;
 	uint64_t len = ((f->end + PAGE_SIZE - 1) & PAGE_MASK) - first;
+	const struct stmt *st;
 	const char *name;
 
 	/* The policy's, and interrupts. */
@@ -741,7 +769,10 @@ static const char *hidden_beside(struct builder *b, const struct pure_fn *f)
 		if (g[i].gva - first >= len || runs_along(b, g[i].gva))
 			continue;
 		name = chariot_profile__name(b->p, g[i].gva, &off);
-		if (acts(b, &g[i]) || !name || catalogue_find(b->policy, name))
+		st = name ? catalogue_find(b->policy, name) : NULL;
+		if (acts(b, &g[i]) || !name ||
+		    (st && (st->kind != STMT_PANICS ||
+			    !ends_in_oops(b, g[i].gva))))
 			return name ?: "?";
 	}
 	return NULL;

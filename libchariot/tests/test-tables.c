@@ -638,6 +638,26 @@ static void test_library(const struct chariot_profile *p, const char *more,
 	chariot_policy__free(policy);
 }
 
+/* On the page of sprintf() there is one that calls no BUG(). */
+static void test_beside(const struct chariot_profile *p, const char *version)
+{
+	static const char *const names[] = {
+		"num_to_str", "bstr_printf", "bprintf", "vbin_printf", "vsscanf",
+		"simple_strtoul", "vscnprintf", "vsprintf", "sscanf",
+	};
+	uint64_t page = chariot_profile__symbol(p, "sprintf") >> PAGE_SHIFT;
+	char more[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (chariot_profile__symbol(p, names[i]) >> PAGE_SHIFT != page)
+			continue;
+		snprintf(more, sizeof(more), "panics %s\n", names[i]);
+		test_library(p, more, "sprintf", names[i], 0, version);
+		return;
+	}
+	tap_ok(false, "%s: what is on the page of sprintf()?", version);
+}
+
 static void test_libraries(const struct chariot_profile *p, const char *version)
 {
 	static const char *const found[] = {
@@ -652,6 +672,9 @@ static void test_libraries(const struct chariot_profile *p, const char *version)
 	test_library(p, "library off\nlibrary on\n", "sprintf", NULL, 1, version);
 	test_library(p, "gate sprintf { }\n", "sprintf", NULL, 0, version);
 	test_library(p, "release kstrtoint\n", "kstrtoint", NULL, 0, version);
+	/* The one is seen by its oops, the other would not be seen. */
+	test_library(p, "", "sprintf", "__fortify_panic", 1, version);
+	test_beside(p, version);
 	/* What the function calls: the driver might, too. */
 	test_library(p, "gate vsnprintf { grant ret 8 }\n", "sprintf", NULL, 0,
 		     version);
