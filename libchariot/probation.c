@@ -18,6 +18,7 @@
 #define CHECK_S		5	/* between looks at counters and files */
 #define SAVE_S		600	/* between additions to a file */
 #define MAX_SITES	64	/* of reports, of a build */
+#define MAX_BUILDS	256	/* of a guard: a guest may make up as many as it likes */
 
 struct probation_build {
 	struct probation_build *next;
@@ -41,6 +42,7 @@ struct probation {
 	const char *dir;
 	uint64_t entries, seconds;	/* the policy's */
 	struct probation_build *builds;
+	unsigned int nr_builds;
 	struct on_probation domains[NR_DOMAINS];
 	int64_t checked;
 	bool told;			/* that nothing can be written */
@@ -115,9 +117,15 @@ struct probation_build *probation_build(struct probation *p,
 		look(p, b);
 		return b;
 	}
+	if (p->nr_builds == MAX_BUILDS) {
+		log_warn("%s: more than %d builds in this guest: its verdict is report",
+			 t.driver, MAX_BUILDS);
+		return NULL;
+	}
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return NULL;
+	p->nr_builds++;
 	b->known = t;
 	trust_changed(p->dir, &t, &b->seen);
 	trust_lookup(p->dir, &b->known);

@@ -21,6 +21,7 @@
 #define FORMAT		1
 #define FILE_MAX	(64 << 10)	/* bytes */
 #define NAME_DIGITS	24		/* of an id, in a file's name */
+#define FILES_MAX	4096		/* that guards make in a directory */
 #define LOCK_TRIES	50		/* with 10 ms between */
 #define MIN_SZ		(offsetof(struct chariot_trust, rules) + \
 			 sizeof(((struct chariot_trust *)0)->rules))
@@ -694,6 +695,19 @@ static void merge(struct chariot_trust *known, const struct chariot_trust *t)
 	}
 }
 
+/* Guests choose how many builds there are. */
+static bool is_full(const char *dir)
+{
+	DIR *d = opendir(dir);
+	int nr = 0;
+
+	while (d && readdir(d))
+		nr++;
+	if (d)
+		closedir(d);
+	return nr >= FILES_MAX;
+}
+
 int trust_add(const char *dir, struct chariot_trust *t)
 {
 	struct chariot_trust known = *t;
@@ -703,10 +717,12 @@ int trust_add(const char *dir, struct chariot_trust *t)
 	fd = lock(dir);
 	if (fd < 0)
 		return fd;
-	if (read_build(dir, &known))
+	err = read_build(dir, &known);
+	if (err)
 		first_day(&known);
 	merge(&known, t);
-	err = write_locked(dir, &known);
+	err = err == -ENOENT && is_full(dir) ? -ENOSPC :
+	      write_locked(dir, &known);
 	close(fd);
 	if (!err)
 		*t = known;

@@ -49,7 +49,8 @@ struct probation *probation_new(const char *dir,
 				const struct chariot_policy *policy);
 /* What is counted is saved before. */
 void probation_free(struct probation *p);
-/* The build of a driver that the guest loads; owned by @p.  NULL: no memory. */
+/* The build of a driver that the guest loads; owned by @p.  NULL: no memory, or there
+ * are too many. */
 struct probation_build *probation_build(struct probation *p,
 					const struct chariot_profile *profile,
 					const struct chariot_driver *d);

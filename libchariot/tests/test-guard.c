@@ -616,7 +616,7 @@ static void put_member(const struct chariot_profile *p, const char *type,
 		chariot_space__write(&m.guest.space, at + off, &value, size);
 }
 
-/* A driver that does nothing, with build-id @id: its init function is its text. */
+/* A driver that does nothing, with build-id @id, 0: without one: its init function is its text. */
 static void put_driver(const struct chariot_profile *p, uint8_t id)
 {
 	static const char names[] = "\0demo_init\0";
@@ -634,7 +634,7 @@ static void put_driver(const struct chariot_profile *p, uint8_t id)
 				    &coming);
 	chariot_space__write(&m.guest.space, chariot_profile__symbol(p, "nr_cpu_ids"),
 			     &cpus, sizeof(cpus));
-	memset(note + 16, id, 20);
+	memset(id ? note + 16 : note, id, id ? 20 : sizeof(note));
 	chariot_space__write(&m.guest.space, MODULE_AT(2) + 0x40, note, sizeof(note));
 	chariot_space__write(&m.guest.space, MODULE_AT(3) + 0x100, syms, sizeof(syms));
 	chariot_space__write(&m.guest.space, MODULE_AT(3) + 0x200, names, sizeof(names));
@@ -919,6 +919,16 @@ static void test_bad_state(const struct chariot_profile *p, uint64_t at)
 	g = load_on_probation(p, at, 0xa1, "0 86400", CHARIOT_VERDICT_AUTO);
 	tap_ok(m.created_as == CHARIOT_VERDICT_REPORT, "a spoilt file means probation");
 	end_probation(g);
+	for (int i = 1; i < 3; i++) {
+		if (i == 1)
+			forget();
+		g = load_on_probation(p, at, 0, "9 86400", CHARIOT_VERDICT_AUTO);
+		m.entries = 5;
+		end_probation(g);
+		t = known();
+		tap_ok(!strncmp(t.module, "symbols-", 8) && t.entries == 5ULL * i,
+		       "without a build-id the build is told by its symbols");
+	}
 }
 
 /* It takes its time: all of it with @kernel 6.1 only. */

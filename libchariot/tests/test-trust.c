@@ -298,6 +298,22 @@ static void test_locked(void)
 	tap_ok(!trust_add(dir, &t), "afterwards it works");
 }
 
+static void test_full(void)
+{
+	const char *dir = new_dir("full");
+	struct chariot_trust t = a_build(), other = t;
+	char name[32];
+
+	trust_add(dir, &t);
+	for (int i = 0; i < 4096; i++) {
+		sprintf(name, "%d.json", i);
+		spit(in(dir, name), "", 0);
+	}
+	other.module[0] = 'f';
+	tap_ok(trust_add(dir, &other) == -ENOSPC, "guests cannot fill a directory");
+	tap_ok(!trust_add(dir, &t), "what is known counts on");
+}
+
 static void test_unwritable(void)
 {
 	const char *dir = new_dir("file");
@@ -398,6 +414,7 @@ int main(void)
 	test_mutations();
 	test_add();
 	test_locked();
+	test_full();
 	test_unwritable();
 	test_copied();
 	snprintf(command, sizeof(command), "rm -rf %s", top);

@@ -215,6 +215,11 @@ DEFAULTS = (
     ("Documentation/design.rst", r"interrupted the driver (\d+) times", "kmod:MAX_TICKS"),
     ("Documentation/design.rst", r"or (\d+) times since it was called", "kmod:MAX_ATOMIC"),
     ("Documentation/design.rst", r"(\d+) times the same place", "kmod:MAX_CALLS"),
+    ("Documentation/policy.rst", r"counts \(probation (\d+) \d+:", "libchariot:DEFAULT_ENTRIES"),
+    ("Documentation/policy.rst", r"counts \(probation \d+ (\d+):", "libchariot:DEFAULT_PROBATION"),
+    ("Documentation/limits.rst", r"builds of drivers that a (\d+)", "libchariot:MAX_BUILDS"),
+    ("Documentation/limits.rst", r"files of builds in a (\d+)", "libchariot:FILES_MAX"),
+    ("README", r"After a day and ([\d,]+) calls", "libchariot:DEFAULT_ENTRIES"),
     ("Documentation/policy.rst", r"has failed N times \(0 to (\d+)\)", "libchariot:POLICY_MAX_RESTARTS"),
 )
 
@@ -241,7 +246,7 @@ def test_code(names):
          "chariot-inject(8): names of a fault")
     for path, pattern, where in DEFAULTS:
         m = re.search(pattern, joined(read(path)))
-        said = m[1] if m else 'nothing like "%s"' % pattern
+        said = m[1].replace(",", "") if m else 'nothing like "%s"' % pattern
         code = constant(where)
         ok(said == code, "%s: %s" % (path, where), "it says %s, the code %s" % (said, code))
     for path in "tools/guard.c", "tools/libvirt/hook.c", "qemu-plugin/device.c":
