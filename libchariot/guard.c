@@ -717,21 +717,21 @@ static int create_by_build(struct chariot_guard *g, struct name *n,
 			   struct module *m, struct chariot_tables *t,
 			   uint64_t module, const struct chariot_driver *d)
 {
+	uint32_t v = current_verdict(g);
+	bool by_build = v == CHARIOT_VERDICT_AUTO;
 	struct probation_build *b;
-	uint32_t v = g->applied = current_verdict(g);
 	int nr;
 
 	if (domain_of(g, n))
 		return create_domain(g, n, m, t, module, v);
 	b = probation_build(g->probation, g->vm->profile, d);
-	if (v == CHARIOT_VERDICT_AUTO)
+	if (by_build)
 		v = b ? probation_verdict(g->probation, b) :
 			CHARIOT_VERDICT_REPORT;
 	nr = create_domain(g, n, m, t, module, v);
 	if (nr > 0 && b)
 		probation_begin(g->probation, g->vm, nr, b,
-				g->applied != CHARIOT_VERDICT_AUTO ||
-				v != CHARIOT_VERDICT_REPORT);
+				!by_build || v != CHARIOT_VERDICT_REPORT);
 	return nr;
 }
 
