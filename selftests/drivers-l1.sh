@@ -71,6 +71,7 @@ row()
 	mkdir -p "$TMP"
 	workload "$vm" "$driver" "$class" "$params" "$3" "$before" >"$TMP/work" 2>&1
 	status=$?
+	: >"$TMP/stats"
 	[ -n "$PLAIN" ] || $CHARIOT -j stats show "$vm" >"$TMP/stats" 2>/dev/null
 	result=$(sed -n 's/^result //p' "$TMP/work")
 	reload=$(sed -n 's/^reload \([a-z]*\).*/\1/p' "$TMP/work")

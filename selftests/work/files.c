@@ -18,7 +18,7 @@
 
 #define PROCESSES 4
 #define FILES	16
-#define STEPS	150
+#define STEPS	80
 #define MAX	40000
 
 /* What a file should hold: size bytes of a stream. */

@@ -26,7 +26,9 @@ int input_main(char **arg)
 			continue;
 		if (read(p.fd, &e, sizeof(e)) != sizeof(e))
 			return fail("read");
-		if (e.type == EV_SYN || e.type == EV_MSC)
+		/* a key that is held for long on a slow machine is repeated */
+		if (e.type == EV_SYN || e.type == EV_MSC ||
+		    (e.type == EV_KEY && e.value == 2))
 			continue;
 		printf("event %d %d %d\n", e.type, e.code, e.value);
 		fflush(stdout);

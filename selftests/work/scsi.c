@@ -42,14 +42,16 @@ static int transfer(int fd, unsigned char op, int direction, void *buf,
 int sg_main(char **arg)
 {
 	unsigned char inquiry[6] = { 0x12, 0, 0, 0, 96 }, answer[96] = "";
+	unsigned char ready[6] = "";
 	int fd = open(arg[0], O_RDWR);
 	unsigned int i;
 
-	/* the first command may be told of a reset */
-	if (fd < 0 ||
-	    (command(fd, inquiry, 6, SG_DXFER_FROM_DEV, answer, 96) &&
-	     command(fd, inquiry, 6, SG_DXFER_FROM_DEV, answer, 96)))
+	if (fd < 0 || command(fd, inquiry, 6, SG_DXFER_FROM_DEV, answer, 96))
 		return fail("inquiry");
+	/* the first command is told of the reset */
+	for (i = 0; command(fd, ready, 6, SG_DXFER_NONE, NULL, 0); i++)
+		if (i == 5)
+			return fail("not ready");
 	printf("# %.28s\n", answer + 8);
 	for (i = 0; i < 20; i++) {
 		for (unsigned int j = 0; j < sizeof(data); j++)

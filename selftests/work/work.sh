@@ -37,8 +37,8 @@ snap()
 {
 	{ echo .; ls /sys/class/net; } >/tmp/old.net
 	{ echo .; ls /sys/block; } >/tmp/old.block
-	{ echo .; find /dev -type c; } >/tmp/old.char 2>/dev/null
 	{ echo .; ls /dev/snd; } >/tmp/old.snd 2>/dev/null
+	{ echo .; ls /sys/class/input; } >/tmp/old.input 2>/dev/null
 }
 
 # wait_new SECONDS OLD COMMAND...: what it prints and did not before
@@ -82,9 +82,11 @@ until_ok()
 	done
 }
 
+# Its status may be that of a module below, which others use
 unload()
 {
-	modprobe -r "$1" 2>/tmp/unload && ! grep -q "^$1 " /proc/modules
+	modprobe -r "$1" 2>/tmp/unload
+	! grep -q "^$1 " /proc/modules
 }
 
 load()

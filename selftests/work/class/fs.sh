@@ -25,7 +25,7 @@ work()
 	rm -rf ${FS:?}/p?
 	$W/work files make $FS "$round" >/tmp/files 2>&1 || fail "$(head -n 1 /tmp/files)" || return
 	cat /tmp/files
-	head -c 3000000 /dev/urandom >/tmp/data
+	head -c 1000000 /dev/urandom >/tmp/data
 	cp /tmp/data $FS/big && sync || fail "big file" || return
 	df $FS >/dev/null
 	umount $FS || fail "umount" || return

@@ -3,17 +3,17 @@
 # What the host presses and moves arrives.
 # modules: evdev
 
-nodes() { ls /dev/input/event*; }
+inputs() { ls /sys/class/input | grep '^input'; }
 
-# Of the new ones, that which has such events: EV= in hex, a bit for each type
+# Of the new devices, the node of that which has such events
 node()
 {
-	local n
+	local i
 
-	for n in $(wait_new $WAIT /tmp/old.char nodes); do
-		n=${n##*/}
-		[ "$(cat "/sys/class/input/$n/device/capabilities/$1")" = 0 ] ||
-			{ echo "/dev/input/$n"; return; }
+	for i in $(wait_new $WAIT /tmp/old.input inputs); do
+		[ "$(cat "/sys/class/input/$i/capabilities/$1")" != 0 ] || continue
+		echo "/dev/input/$(ls "/sys/class/input/$i" | grep '^event')"
+		return
 	done
 	return 1
 }
@@ -75,16 +75,24 @@ moves()
 	grep ops /tmp/events
 }
 
+# Right, and not so far down, and a button or the tip of a pen
+pointed()
+{
+	awk '$2 == 3 && $3 == 0 { x = $4 }
+		$2 == 3 && $3 == 1 { y = $4 }
+		$2 == 1 && $4 == 1 { down = 1 }
+		END { exit !(x && y && x > y && down) }' /tmp/events
+}
+
 points()
 {
-	listen abs 3 || return
+	listen abs 100 || return
 	send "$(axis abs x 20000),$(axis abs y 3000)" && send "$(button true)" ||
 		fail "QEMU refuses" || return
-	wait $! || fail "only: $(grep -c event /tmp/events) events" || return
-	grep -q "event 3 0 " /tmp/events && grep -q "event 3 1 " /tmp/events ||
-		fail "other events: $(grep event /tmp/events | tr '\n' ' ')" || return
+	until_ok 60 pointed || fail "other events: $(grep event /tmp/events | tr '\n' ' ')" || return
 	send "$(button false)"
-	grep ops /tmp/events
+	kill $!
+	echo "ops $(grep -c event /tmp/events)"
 }
 
 # input keys|moves|points

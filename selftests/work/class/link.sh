@@ -20,7 +20,7 @@ work()
 		ip link set t0 down && ip link set t0 up || fail "down and up" || return
 		ip link set t0 mtu 1300 2>/dev/null
 		there ip link set t0 mtu 1300 2>/dev/null
-		traffic 10.8.0 t0 || return
+		until_ok 60 answers 10.8.0 || fail "no answer after it was down" || return
 	fi
 	there ip link del t0 && ip link del t0 || fail "link del" || return
 	underlay_end
