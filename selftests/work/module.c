@@ -146,6 +146,16 @@ static int take_out(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? errno : 0;
 }
 
+/* The kernel may have asked for it itself when another one was loaded. */
+static int insert_anew(const char *rel)
+{
+	int err = insert(rel);
+	char name[NAME_LEN];
+
+	name_of(rel, name);
+	return err == EEXIST && !take_out(name) ? insert(rel) : err;
+}
+
 /* In a process of its own, which an oops may end. */
 static int apart(int (*f)(const char *), const char *arg)
 {
@@ -284,7 +294,7 @@ int main(int argc, char **argv)
 	}
 	find_line(name);
 	path = strndup(line, strcspn(line, ":"));
-	if (path && load_deps() && !timed("load", insert, path)) {
+	if (path && load_deps() && !timed("load", insert_anew, path)) {
 		usleep(wait_ms * 1000);
 		timed("unload", take_out, name);
 	}
