@@ -74,8 +74,8 @@ struct kmem_cache *victim_cache(void);
 unsigned long victim_object(struct kmem_cache *cache);	/* inverted, too */
 /* victim: make the object at @addr the target */
 int victim_claim(unsigned long addr);
-/* victim: allocate until @addr is its own; then make it the target */
-int victim_reown(unsigned long addr);
+/* victim: the same until @addr is its own; then make it the target */
+int victim_reown(struct kmem_cache *cache, unsigned long addr);
 /* victim: map the page at @addr and then one of its own; inverted */
 unsigned long victim_map_after(unsigned long addr);
 /* victim: call back with a frame which is the target, near or far */

@@ -37,6 +37,8 @@ int with_device(int (*probing)(struct device *dev),
 /* An own object with one of the victim's right behind it, or before it. */
 u8 *find_pair(struct kmem_cache *cache, int distance);
 void free_pairs(void);
+/* Have @fn do to it what it may not, and free it. */
+int with_pair(struct kmem_cache *cache, int distance, void (*fn)(u8 *mine));
 
 /* cmpxchg16b of the 16 bytes at @p, which must be @old, to @val twice */
 static inline bool cas16(void *p, u64 old_lo, u64 old_hi, u64 val)

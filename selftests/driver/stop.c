@@ -157,8 +157,7 @@ u8 *find_pair(struct kmem_cache *cache, int distance)
 	return NULL;
 }
 
-static int with_pair(struct kmem_cache *cache, int distance,
-		     void (*fn)(u8 *mine))
+int with_pair(struct kmem_cache *cache, int distance, void (*fn)(u8 *mine))
 {
 	u8 *mine = find_pair(cache, distance);
 
@@ -228,7 +227,7 @@ int stop_use_after_free(struct job *job)
 		addr = (unsigned long)p;
 		OPTIMIZER_HIDE_VAR(addr);
 		kfree(p);
-		if (addr && !victim_reown(addr)) {
+		if (addr && !victim_reown(NULL, addr)) {
 			wild(addr);
 			return 0;
 		}

@@ -400,13 +400,13 @@ int victim_claim(unsigned long addr)
 }
 EXPORT_SYMBOL_GPL(victim_claim);
 
-int victim_reown(unsigned long addr)
+int victim_reown(struct kmem_cache *from, unsigned long addr)
 {
 	unsigned long p;
 	int i;
 
 	for (i = 0; i < 16; i++) {
-		p = new_object(NULL);
+		p = new_object(from);
 		if (!p)
 			return -ENOMEM;
 		if (p == addr)

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Functions of the kernel that write where the driver points them: to what is
+ * another's, or over the end of an object of 64 bytes to the next one.
+ */
+#include <linux/bitmap.h>
+#include <linux/etherdevice.h>
+#include <linux/io.h>
+#include <linux/kernel.h>
+#include <linux/llist.h>
+#include <linux/moduleparam.h>
+#include <linux/random.h>
+#include <linux/rbtree.h>
+#include <linux/scatterlist.h>
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+#include <linux/time.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+#include <linux/uuid.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+
+#include <crypto/sha2.h>
+#include <net/netlink.h>
+
+#include "conform.h"
+
+/* One that is stopped may fail, or not. */
+#define TRY(_call) do { if ((long)(_call) < 0) pr_debug("fails\n"); } while (0)
+
+static u8 bytes[32] = { [0 ... 31] = 0xee };
+
+/* ---- text --------------------------------------------------------------- */
+
+int stop_scnprintf(struct job *job)
+{
+	scnprintf((char *)job->addr, 40, "%08lx", job->addr);
+	return 0;
+}
+
+static void print_past_end(u8 *mine)
+{
+	sprintf((char *)mine + CHARIOT_OBJ - 4, "%08x", 0x12345678);
+}
+
+int stop_sprintf_end(struct job *job)
+{
+	return with_pair(victim_cache(), CHARIOT_OBJ, print_past_end);
+}
+
+int stop_strncpy(struct job *job)
+{
+	const char *from = "a string of the driver";
+
+	OPTIMIZER_HIDE_VAR(from);
+	strncpy((char *)job->addr, from, 40);
+	return 0;
+}
+
+int stop_hex_dump(struct job *job)
+{
+	hex_dump_to_buffer(bytes, 16, 16, 1, (char *)job->addr, 60, false);
+	return 0;
+}
+
+int stop_bin2hex(struct job *job)
+{
+	bin2hex((char *)job->addr, bytes, 16);
+	return 0;
+}
+
+int stop_hex2bin(struct job *job)
+{
+	TRY(hex2bin((u8 *)job->addr, "00112233445566778899", 10));
+	return 0;
+}
+
+int stop_unescape(struct job *job)
+{
+	char text[] = "\\x41\\x42\\n";
+
+	string_unescape(text, (char *)job->addr, 16, UNESCAPE_ANY);
+	return 0;
+}
+
+/* ---- numbers ------------------------------------------------------------ */
+
+static void number_past_end(u8 *mine)
+{
+	TRY(kstrtoint("1234", 10, (int *)(mine + CHARIOT_OBJ)));
+}
+
+int stop_kstrtoint_end(struct job *job)
+{
+	return with_pair(victim_cache(), CHARIOT_OBJ, number_past_end);
+}
+
+int stop_kstrtobool(struct job *job)
+{
+	TRY(kstrtobool("y", (bool *)job->addr));
+	return 0;
+}
+
+int stop_sscanf(struct job *job)
+{
+	TRY(sscanf("x=77", "x=%d", (int *)job->addr));
+	return 0;
+}
+
+/* It says where the number ends. */
+int stop_strtoul(struct job *job)
+{
+	TRY(simple_strtoul("12k", (char **)job->addr, 10));
+	return 0;
+}
+
+int stop_get_option(struct job *job)
+{
+	char text[] = "5,6", *at = text;
+
+	TRY(get_option(&at, (int *)job->addr));
+	return 0;
+}
+
+int stop_mac_pton(struct job *job)
+{
+	TRY(mac_pton("52:54:00:12:34:56", (u8 *)job->addr));
+	return 0;
+}
+
+int stop_param_set(struct job *job)
+{
+	struct kernel_param kp = {
+		.name	= "wild",
+		.arg	= (void *)job->addr,
+	};
+
+	TRY(param_set_int("4711", &kp));
+	return 0;
+}
+
+/* ---- structures --------------------------------------------------------- */
+
+static void table_past_end(u8 *mine)
+{
+	sg_init_table((struct scatterlist *)mine,
+		      2 * CHARIOT_OBJ / sizeof(struct scatterlist));
+}
+
+int stop_sg_init_end(struct job *job)
+{
+	return with_pair(victim_cache(), CHARIOT_OBJ, table_past_end);
+}
+
+static struct {
+	struct nlattr	nla;
+	char		text[92];
+} attribute;
+
+static const struct nlattr *new_attribute(void)
+{
+	attribute.nla.nla_len = sizeof(attribute);
+	memset(attribute.text, 'x', sizeof(attribute.text));
+	return &attribute.nla;
+}
+
+static void attribute_past_end(u8 *mine)
+{
+	TRY(nla_strscpy((char *)mine, new_attribute(), CHARIOT_OBJ + 24));
+}
+
+int stop_nla_strscpy_end(struct job *job)
+{
+	return with_pair(victim_cache(), CHARIOT_OBJ, attribute_past_end);
+}
+
+int stop_nla_memcpy(struct job *job)
+{
+	TRY(nla_memcpy((void *)job->addr, new_attribute(), 32));
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What is in our object goes to the next one. */
+static void sort_past_end(u8 *mine)
+{
+	memset(mine, 0xff, CHARIOT_OBJ);
+	sort(mine, 2 * CHARIOT_OBJ / sizeof(u64), sizeof(u64), compare, NULL);
+}
+
+int stop_sort_end(struct job *job)
+{
+	return with_pair(victim_cache(), CHARIOT_OBJ, sort_past_end);
+}
+
+int stop_bitmap_set(struct job *job)
+{
+	__bitmap_set((unsigned long *)job->addr, 60, 20);
+	return 0;
+}
+
+int stop_bitmap_parse(struct job *job)
+{
+	TRY(bitmap_parselist("0-3", (unsigned long *)job->addr, 128));
+	return 0;
+}
+
+int stop_llist_add(struct job *job)
+{
+	static struct llist_node node;
+
+	llist_add_batch(&node, &node, (struct llist_head *)job->addr);
+	return 0;
+}
+
+int stop_rb_replace(struct job *job)
+{
+	static struct rb_node old, new;
+
+	memset(&old, 0, sizeof(old));
+	rb_replace_node(&old, &new, (struct rb_root *)job->addr);
+	return 0;
+}
+
+int stop_xa_alloc(struct job *job)
+{
+	struct xarray xa;
+
+	xa_init_flags(&xa, XA_FLAGS_ALLOC);
+	TRY(xa_alloc(&xa, (u32 *)job->addr, bytes, xa_limit_16b, GFP_KERNEL));
+	xa_destroy(&xa);
+	return 0;
+}
+
+int stop_init_waitqueue(struct job *job)
+{
+	init_waitqueue_head((struct wait_queue_head *)job->addr);
+	return 0;
+}
+
+/* ---- data --------------------------------------------------------------- */
+
+int stop_random_bytes(struct job *job)
+{
+	get_random_bytes((void *)job->addr, 32);
+	return 0;
+}
+
+int stop_sha256(struct job *job)
+{
+	sha256(bytes, sizeof(bytes), (u8 *)job->addr);
+	return 0;
+}
+
+int stop_uuid_gen(struct job *job)
+{
+	uuid_gen((uuid_t *)job->addr);
+	return 0;
+}
+
+int stop_ktime(struct job *job)
+{
+	ktime_get_real_ts64((struct timespec64 *)job->addr);
+	return 0;
+}
+
+int stop_time_to_tm(struct job *job)
+{
+	time64_to_tm(1700000000, 0, (struct tm *)job->addr);
+	return 0;
+}
+
+int stop_from_io(struct job *job)
+{
+	memcpy_fromio((void *)job->addr, (void __iomem *)bytes, 32);
+	return 0;
+}
+
+int stop_sg_copy(struct job *job)
+{
+	u8 *from = kmemdup(bytes, sizeof(bytes), GFP_KERNEL);
+	struct scatterlist sg;
+
+	if (!from)
+		return -ENOMEM;
+	sg_init_one(&sg, from, sizeof(bytes));
+	TRY(sg_copy_to_buffer(&sg, 1, (void *)job->addr, sizeof(bytes)));
+	kfree(from);
+	return 0;
+}
+
+int stop_skb_copy(struct job *job)
+{
+	struct sk_buff *skb = alloc_skb(64, GFP_KERNEL);
+
+	if (!skb)
+		return -ENOMEM;
+	skb_put_data(skb, bytes, sizeof(bytes));
+	TRY(skb_copy_bits(skb, 0, (void *)job->addr, sizeof(bytes)));
+	kfree_skb(skb);
+	return 0;
+}
+
+int stop_from_iter(struct job *job)
+{
+	struct kvec vec = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, sizeof(bytes));
+	TRY(copy_from_iter((void *)job->addr, sizeof(bytes), &iter));
+	return 0;
+}
+
+int stop_string_from_user(struct job *job)
+{
+	TRY(strncpy_from_user((char *)job->addr, job->ubuf,
+			      min_t(long, job->ulen, 32)));
+	return 0;
+}
