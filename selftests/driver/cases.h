@@ -191,22 +191,14 @@ enum chariot_context {
 	  "copy_from_iter() to another's memory")			\
 	X(string_from_user, data, string_from_user, process, -,		\
 	  "strncpy_from_user() to another's memory")			\
-	X(kfree_foreign, none, kfree_foreign, process, -,		\
-	  "kfree() of another's object")				\
 	X(kfree_twice, none, kfree_twice, process, -,			\
 	  "kfree() of own freed object that another now has")		\
 	X(kfree_middle, none, kfree_middle, process, -,			\
 	  "kfree() of the middle of own object")			\
-	X(cache_free_foreign, none, cache_free_foreign, process, -,	\
-	  "kmem_cache_free() of another's object")			\
 	X(cache_free_twice, none, cache_free_twice, process, -,		\
 	  "kmem_cache_free() of what another now has")			\
 	X(cache_free_middle, none, cache_free_middle, process, -,	\
 	  "kmem_cache_free() of the middle of own object")		\
-	X(free_page_foreign, page, free_page_foreign, process, -,	\
-	  "free_page() of another's page")				\
-	X(put_page_foreign, page, put_page_foreign, process, -,		\
-	  "put_page() of another's page")
 
 /* What must work: name, what the driver does, context, needs, what it shows. */
 #define CHARIOT_PASS_CASES(X)						\

@@ -17,6 +17,11 @@ struct job {
 	char		arg[64];	/* what follows the name there */
 };
 
+static inline unsigned long target(const struct job *job)
+{
+	return ~job->addr;
+}
+
 #define STOP(_name, _target, _act, ...) int stop_##_act(struct job *job);
 #define PASS(_name, _act, ...) int pass_##_act(struct job *job);
 CHARIOT_STOP_CASES(STOP)

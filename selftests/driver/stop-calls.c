@@ -38,7 +38,7 @@ static u8 bytes[32] = { [0 ... 31] = 0xee };
 
 int stop_scnprintf(struct job *job)
 {
-	scnprintf((char *)job->addr, 40, "%08lx", job->addr);
+	scnprintf((char *)target(job), 40, "%08lx", target(job));
 	return 0;
 }
 
@@ -57,25 +57,25 @@ int stop_strncpy(struct job *job)
 	const char *from = "a string of the driver";
 
 	OPTIMIZER_HIDE_VAR(from);
-	strncpy((char *)job->addr, from, 40);
+	strncpy((char *)target(job), from, 40);
 	return 0;
 }
 
 int stop_hex_dump(struct job *job)
 {
-	hex_dump_to_buffer(bytes, 16, 16, 1, (char *)job->addr, 60, false);
+	hex_dump_to_buffer(bytes, 16, 16, 1, (char *)target(job), 60, false);
 	return 0;
 }
 
 int stop_bin2hex(struct job *job)
 {
-	bin2hex((char *)job->addr, bytes, 16);
+	bin2hex((char *)target(job), bytes, 16);
 	return 0;
 }
 
 int stop_hex2bin(struct job *job)
 {
-	TRY(hex2bin((u8 *)job->addr, "00112233445566778899", 10));
+	TRY(hex2bin((u8 *)target(job), "00112233445566778899", 10));
 	return 0;
 }
 
@@ -83,7 +83,7 @@ int stop_unescape(struct job *job)
 {
 	char text[] = "\\x41\\x42\\n";
 
-	string_unescape(text, (char *)job->addr, 16, UNESCAPE_ANY);
+	string_unescape(text, (char *)target(job), 16, UNESCAPE_ANY);
 	return 0;
 }
 
@@ -101,20 +101,20 @@ int stop_kstrtoint_end(struct job *job)
 
 int stop_kstrtobool(struct job *job)
 {
-	TRY(kstrtobool("y", (bool *)job->addr));
+	TRY(kstrtobool("y", (bool *)target(job)));
 	return 0;
 }
 
 int stop_sscanf(struct job *job)
 {
-	TRY(sscanf("x=77", "x=%d", (int *)job->addr));
+	TRY(sscanf("x=77", "x=%d", (int *)target(job)));
 	return 0;
 }
 
 /* It says where the number ends. */
 int stop_strtoul(struct job *job)
 {
-	TRY(simple_strtoul("12k", (char **)job->addr, 10));
+	TRY(simple_strtoul("12k", (char **)target(job), 10));
 	return 0;
 }
 
@@ -122,13 +122,13 @@ int stop_get_option(struct job *job)
 {
 	char text[] = "5,6", *at = text;
 
-	TRY(get_option(&at, (int *)job->addr));
+	TRY(get_option(&at, (int *)target(job)));
 	return 0;
 }
 
 int stop_mac_pton(struct job *job)
 {
-	TRY(mac_pton("52:54:00:12:34:56", (u8 *)job->addr));
+	TRY(mac_pton("52:54:00:12:34:56", (u8 *)target(job)));
 	return 0;
 }
 
@@ -136,7 +136,7 @@ int stop_param_set(struct job *job)
 {
 	struct kernel_param kp = {
 		.name	= "wild",
-		.arg	= (void *)job->addr,
+		.arg	= (void *)target(job),
 	};
 
 	TRY(param_set_int("4711", &kp));
@@ -180,7 +180,7 @@ int stop_nla_strscpy_end(struct job *job)
 
 int stop_nla_memcpy(struct job *job)
 {
-	TRY(nla_memcpy((void *)job->addr, new_attribute(), 32));
+	TRY(nla_memcpy((void *)target(job), new_attribute(), 32));
 	return 0;
 }
 
@@ -205,13 +205,13 @@ int stop_sort_end(struct job *job)
 
 int stop_bitmap_set(struct job *job)
 {
-	__bitmap_set((unsigned long *)job->addr, 60, 20);
+	__bitmap_set((unsigned long *)target(job), 60, 20);
 	return 0;
 }
 
 int stop_bitmap_parse(struct job *job)
 {
-	TRY(bitmap_parselist("0-3", (unsigned long *)job->addr, 128));
+	TRY(bitmap_parselist("0-3", (unsigned long *)target(job), 128));
 	return 0;
 }
 
@@ -219,7 +219,7 @@ int stop_llist_add(struct job *job)
 {
 	static struct llist_node node;
 
-	llist_add_batch(&node, &node, (struct llist_head *)job->addr);
+	llist_add_batch(&node, &node, (struct llist_head *)target(job));
 	return 0;
 }
 
@@ -228,7 +228,7 @@ int stop_rb_replace(struct job *job)
 	static struct rb_node old, new;
 
 	memset(&old, 0, sizeof(old));
-	rb_replace_node(&old, &new, (struct rb_root *)job->addr);
+	rb_replace_node(&old, &new, (struct rb_root *)target(job));
 	return 0;
 }
 
@@ -237,14 +237,14 @@ int stop_xa_alloc(struct job *job)
 	struct xarray xa;
 
 	xa_init_flags(&xa, XA_FLAGS_ALLOC);
-	TRY(xa_alloc(&xa, (u32 *)job->addr, bytes, xa_limit_16b, GFP_KERNEL));
+	TRY(xa_alloc(&xa, (u32 *)target(job), bytes, xa_limit_16b, GFP_KERNEL));
 	xa_destroy(&xa);
 	return 0;
 }
 
 int stop_init_waitqueue(struct job *job)
 {
-	init_waitqueue_head((struct wait_queue_head *)job->addr);
+	init_waitqueue_head((struct wait_queue_head *)target(job));
 	return 0;
 }
 
@@ -252,37 +252,37 @@ int stop_init_waitqueue(struct job *job)
 
 int stop_random_bytes(struct job *job)
 {
-	get_random_bytes((void *)job->addr, 32);
+	get_random_bytes((void *)target(job), 32);
 	return 0;
 }
 
 int stop_sha256(struct job *job)
 {
-	sha256(bytes, sizeof(bytes), (u8 *)job->addr);
+	sha256(bytes, sizeof(bytes), (u8 *)target(job));
 	return 0;
 }
 
 int stop_uuid_gen(struct job *job)
 {
-	uuid_gen((uuid_t *)job->addr);
+	uuid_gen((uuid_t *)target(job));
 	return 0;
 }
 
 int stop_ktime(struct job *job)
 {
-	ktime_get_real_ts64((struct timespec64 *)job->addr);
+	ktime_get_real_ts64((struct timespec64 *)target(job));
 	return 0;
 }
 
 int stop_time_to_tm(struct job *job)
 {
-	time64_to_tm(1700000000, 0, (struct tm *)job->addr);
+	time64_to_tm(1700000000, 0, (struct tm *)target(job));
 	return 0;
 }
 
 int stop_from_io(struct job *job)
 {
-	memcpy_fromio((void *)job->addr, (void __iomem *)bytes, 32);
+	memcpy_fromio((void *)target(job), (void __iomem *)bytes, 32);
 	return 0;
 }
 
@@ -294,7 +294,7 @@ int stop_sg_copy(struct job *job)
 	if (!from)
 		return -ENOMEM;
 	sg_init_one(&sg, from, sizeof(bytes));
-	TRY(sg_copy_to_buffer(&sg, 1, (void *)job->addr, sizeof(bytes)));
+	TRY(sg_copy_to_buffer(&sg, 1, (void *)target(job), sizeof(bytes)));
 	kfree(from);
 	return 0;
 }
@@ -306,7 +306,7 @@ int stop_skb_copy(struct job *job)
 	if (!skb)
 		return -ENOMEM;
 	skb_put_data(skb, bytes, sizeof(bytes));
-	TRY(skb_copy_bits(skb, 0, (void *)job->addr, sizeof(bytes)));
+	TRY(skb_copy_bits(skb, 0, (void *)target(job), sizeof(bytes)));
 	kfree_skb(skb);
 	return 0;
 }
@@ -317,13 +317,13 @@ int stop_from_iter(struct job *job)
 	struct iov_iter iter;
 
 	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, sizeof(bytes));
-	TRY(copy_from_iter((void *)job->addr, sizeof(bytes), &iter));
+	TRY(copy_from_iter((void *)target(job), sizeof(bytes), &iter));
 	return 0;
 }
 
 int stop_string_from_user(struct job *job)
 {
-	TRY(strncpy_from_user((char *)job->addr, job->ubuf,
+	TRY(strncpy_from_user((char *)target(job), job->ubuf,
 			      min_t(long, job->ulen, 32)));
 	return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory given back that the driver does not have: given back before, another
- * one's, or the middle of an object.
+ * Memory given back that the driver does not have: given back before, or the middle
+ * of an object.  (Another one's that it never had is not told from what it was handed
+ * in a way that is not known.)
  *
  * Without a host it is then free although the victim has it, and the kernel
  * hands it out again, zeroed: to the driver, which asks for it until it comes.
@@ -65,27 +66,6 @@ static int on_one_cpu(struct kmem_cache *cache,
 	return ret;
 }
 
-static int put_foreign(struct kmem_cache *cache)
-{
-	unsigned long addr = victim_object(cache);
-
-	if (!addr)
-		return -ENOMEM;
-	victim_claim(addr);
-	put_and_take(cache, addr);
-	return 0;
-}
-
-int stop_kfree_foreign(struct job *job)
-{
-	return on_one_cpu(NULL, put_foreign);
-}
-
-int stop_cache_free_foreign(struct job *job)
-{
-	return on_one_cpu(victim_cache(), put_foreign);
-}
-
 static int put_twice(struct kmem_cache *cache)
 {
 	unsigned long addr;
@@ -141,38 +121,4 @@ int stop_kfree_middle(struct job *job)
 int stop_cache_free_middle(struct job *job)
 {
 	return on_one_cpu(victim_cache(), put_middle);
-}
-
-/* As take() */
-static void take_page(unsigned long addr)
-{
-	static unsigned long got[MOST];
-	int n = 0;
-
-	while (n < MOST) {
-		got[n] = get_zeroed_page(GFP_KERNEL);
-		if (!got[n] || got[n] == addr)
-			break;
-		n++;
-	}
-	while (n)
-		free_page(got[--n]);
-}
-
-int stop_free_page_foreign(struct job *job)
-{
-	migrate_disable();
-	free_page(job->addr);
-	take_page(job->addr);
-	migrate_enable();
-	return 0;
-}
-
-int stop_put_page_foreign(struct job *job)
-{
-	migrate_disable();
-	put_page(virt_to_page((void *)job->addr));
-	take_page(job->addr);
-	migrate_enable();
-	return 0;
 }

@@ -18,11 +18,6 @@
 
 #define PAIRS	128
 
-static unsigned long target(const struct job *job)
-{
-	return ~job->addr;
-}
-
 static void wild(unsigned long addr)
 {
 	WRITE_ONCE(*(u64 *)addr, CHARIOT_WILD);
