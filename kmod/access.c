@@ -191,7 +191,7 @@ static bool in_lent(struct chariot_domain *dom, struct chariot_vcpu *vs,
 /* Of a kernel that lives in the upper half the lower one is its processes'. */
 static bool is_user(const struct chariot_domain *dom, u64 gva, u64 len)
 {
-	return gva < CHARIOT_KERNEL_HALF && len <= CHARIOT_KERNEL_HALF - gva &&
+	return gva < BIT_ULL(63) && len <= BIT_ULL(63) - gva &&
 	       dom->kernel.text_start >= CHARIOT_KERNEL_HALF;
 }
 

@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <bpf/btf.h>
+
 #include "evidence.h"
 #include "object.h"
+#include "proto.h"
 
 #define MAX_CPUS	64		/* whose tasks are looked at */
 #define MAX_GIVEN	512		/* rows */
@@ -27,6 +30,17 @@ struct page {
 	uint8_t bytes[PAGE_SIZE];
 };
 
+#define OUT_WORDS	8		/* that a function stores on the driver's stack */
+
+/* What a function's prototype tells: which registers mean something. */
+struct function {
+	uint64_t gva;			/* 0: none */
+	bool known, returns;
+	uint8_t args;			/* bit n: argument n is there */
+	uint8_t out[6];			/* words that it may store there */
+};
+#define NR_FUNCTIONS	256
+
 /* Addresses of what is no function. */
 struct variables {
 	uint64_t *v;
@@ -40,6 +54,7 @@ struct evidence {
 	struct page *pages;
 	uint64_t page_struct_size, percpu_offsets, nr_cpus, task_size;
 	struct variables imports[NR_DOMAINS];
+	struct function functions[NR_FUNCTIONS];
 	struct chariot_value given[MAX_GIVEN];
 	struct chariot_object owned[MAX_OWNED];
 };
@@ -138,7 +153,7 @@ static bool leads(const struct question *q, uint64_t v)
 
 static bool is_pointer(uint64_t v)
 {
-	return v >= KERNEL_HALF && v < (uint64_t)-4095;
+	return v >= KERNEL_MIN && v < (uint64_t)-4095;
 }
 
 /* Each word of [gva, gva + len); true: @fn wants no more. */
@@ -191,20 +206,95 @@ static bool object_leads(struct question *q, uint64_t v, uint64_t max)
 
 /* ---- what the kernel has given to the functions that run ------------------ */
 
-#define OUT_WORDS	8		/* that a function stores on the driver's stack */
+/* Of the kernel's functions, and of modules' by their own types. */
+static const struct btf_type *find_proto(struct evidence *e, uint64_t gva,
+					 const struct btf **btf)
+{
+	const struct chariot_profile *p = e->vm->profile;
+	const struct chariot_driver *d = NULL;
+	const struct btf_type *fn;
+	const char *name;
+	uint64_t off = 0;
+	int32_t id;
+
+	name = chariot_profile__name(p, gva, &off);
+	*btf = profile_btf(p);
+	if (!name) {
+		d = vm_module_at(e->vm, gva);
+		name = d ? chariot_driver__name_of(d, gva, &off) : NULL;
+		*btf = d ? chariot_driver__btf(d) : NULL;
+	}
+	if (!name || off || !*btf)
+		return NULL;
+	id = d ? btf__find_by_name_kind(*btf, name, BTF_KIND_FUNC) :
+		 profile_type_id(p, name, BTF_KIND_FUNC);
+	fn = id > 0 ? btf__type_by_id(*btf, id) : NULL;
+	return fn && btf_is_func(fn) ? btf__type_by_id(*btf, fn->type) : NULL;
+}
+
+/* Into what is not const, as much as it is large; an array of pointers is. */
+static uint8_t out_words(const struct btf *btf, const struct param *p)
+{
+	const struct btf_type *t;
+	uint32_t id = p->to;
+
+	if (!p->pointer || p->is_const)
+		return 0;
+	t = btf_strip(btf, &id, NULL);
+	if (!t || (t && btf_is_ptr(t)) || p->size > OUT_WORDS * 8)
+		return OUT_WORDS;
+	return p->size >= 8 ? p->size / 8 : 1;
+}
+
+static const struct function *look_at(struct evidence *e, uint64_t gva)
+{
+	struct function *f = &e->functions[gva / 16 % NR_FUNCTIONS];
+	const struct btf_type *proto, *ret;
+	const struct btf *btf;
+	struct param p;
+	uint32_t id;
+	int reg = 0;
+
+	if (f->gva == gva)
+		return f;
+	*f = (struct function){ .gva = gva, .returns = true, .args = 0x3f };
+	proto = find_proto(e, gva, &btf);
+	if (!proto)
+		return f;
+	f->known = true;
+	id = proto->type;
+	ret = id ? btf_strip(btf, &id, NULL) : NULL;
+	f->returns = ret && (btf_is_ptr(ret) || (btf_is_int(ret) && ret->size == 8));
+	f->args = 0;
+	for (int i = 0; i < btf_vlen(proto); i++) {
+		proto_param(btf, btf_params(proto)[i].type, &reg, &p);
+		if (p.arg < 0 || p.arg > 5)
+			continue;
+		f->args |= 1 << p.arg;
+		f->out[p.arg] = out_words(btf, &p);
+	}
+	return f;
+}
 
 /* Its values: one, or what a function may have stored. */
 static size_t values_of(struct question *q, const struct chariot_value *g,
 			uint64_t v[OUT_WORDS])
 {
+	const struct function *f = look_at(q->e, g->fn);
 	size_t n;
 
-	if (g->kind == CHARIOT_GIVEN_STACK)
-		return 0;
 	v[0] = g->value;
-	if (g->kind != CHARIOT_GIVEN_OUT)
-		return 1;
-	for (n = 0; n < OUT_WORDS && !(g->value & 7); n++)
+	switch (g->kind) {
+	case CHARIOT_GIVEN_ARG:
+		return f->args >> g->arg & 1;
+	case CHARIOT_GIVEN_RET:
+		return f->returns;
+	case CHARIOT_GIVEN_OUT:
+		break;
+	default:
+		return 0;
+	}
+	for (n = 0; n < f->out[g->arg] && !(g->value & 7); n++)
 		if (space_read_uint(&q->e->space, g->value + 8 * n, 8, &v[n]))
 			break;
 	return n;
@@ -556,7 +646,6 @@ static bool is_running(struct question *q)
 
 	if (!q->count || q->target.never == OBJECT_IDENTITY)
 		return q->count;
-	q->narrow = true;
 	if (!at && hot >= 0)
 		at = chariot_profile__symbol(p, "pcpu_hot") + hot;
 	for (uint64_t i = 0; at && i < q->e->nr_cpus; i++)
@@ -564,8 +653,10 @@ static bool is_running(struct question *q)
 				     &task) &&
 		    !space_read_uint(&q->e->space, task + at, 8, &task) &&
 		    is_pointer(task) &&
-		    scan(q, task, q->e->task_size, SCAN_GIVEN, word_leads))
+		    scan(q, task, q->e->task_size, SCAN_GIVEN, word_leads)) {
+			q->narrow = true;
 			return true;
+		}
 	return false;
 }
 
@@ -589,7 +680,7 @@ int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant
 		return 0;
 	}
 	if (!(q.target.kind == OBJECT_SYMBOL && find_import(&q)) &&
-	    !q.any && !is_held(&q) && !is_running(&q)) {
+	    !q.any && !is_running(&q) && !is_held(&q)) {
 		tell_no(&q, text, len);
 		return 0;
 	}
@@ -648,6 +739,8 @@ int evidence_driver(struct evidence *e, uint32_t domain,
 
 	if (domain >= NR_DOMAINS)
 		return -EINVAL;
+	/* Other modules may be where those were that went. */
+	memset(e->functions, 0, sizeof(e->functions));
 	im = &e->imports[domain];
 	if (!more)
 		im->nr = 0;

@@ -43,7 +43,8 @@ void text_fold(char *dst, const char *src, size_t len);
 /* ---- space.c ------------------------------------------------------------ */
 
 /* Addresses of the kernel's, with 48 bits as with 57. */
-#define KERNEL_HALF	0xffff800000000000ULL
+#define KERNEL_HALF	0xffff800000000000ULL	/* of what it links to: text, modules */
+#define KERNEL_MIN	0xff00000000000000ULL	/* of all of it */
 
 /* Page tables */
 #define PTE_PRESENT	(1ULL << 0)

@@ -8,7 +8,6 @@
 
 #include "object.h"
 
-#define KERNEL_MIN	0xff00000000000000ULL	/* its addresses, with 57 bits */
 #define CPUS_MAX	8192
 #define LIST_MAX	4096	/* elements of a list of the guest's */
 #define COPY_MAX	2048	/* bytes of a struct that are looked at */

@@ -993,8 +993,8 @@ static void test_guard(const struct chariot_profile *p, uint64_t load_at)
 /* ---- drivers of several modules ----------------------------------------- */
 
 #define MODULE_SIZE	0x2000ULL	/* struct module, and a page of its data */
-#define MODULE_AT(i)	(MODULE + (i) * MODULE_SIZE)
-#define USE_AT(i)	(MODULE_AT(8) + (i) * 0x100)	/* struct module_use */
+#define NTH_MODULE(i)	(MODULE + (i) * MODULE_SIZE)
+#define USE_AT(i)	(NTH_MODULE(8) + (i) * 0x100)	/* struct module_use */
 enum { QXL, TTM, DRM, OTHER, NR_MODULES };
 static const char *const module_names[] = { "qxl", "ttm", "drm", "other" };
 
@@ -1038,7 +1038,7 @@ static void list_add(uint64_t node, uint64_t head)
 /* One that can be read: a page of data, in which its symbol table is. */
 static void make_module(const struct chariot_profile *p, int i, const char *state)
 {
-	uint64_t gva = MODULE_AT(i), data = gva + PAGE_SIZE;
+	uint64_t gva = NTH_MODULE(i), data = gva + PAGE_SIZE;
 	static const char zero[MODULE_SIZE];
 	int64_t value = 0;
 	char path[32];
@@ -1070,12 +1070,12 @@ static void make_use(const struct chariot_profile *p, int i, int source, int tar
 {
 	uint64_t use = USE_AT(i);
 
-	put(p, "module_use", use, "source", MODULE_AT(source));
-	put(p, "module_use", use, "target", MODULE_AT(target));
+	put(p, "module_use", use, "source", NTH_MODULE(source));
+	put(p, "module_use", use, "target", NTH_MODULE(target));
 	list_add(at_member(p, "module_use", use, "source_list"),
-		 at_member(p, "module", MODULE_AT(target), "source_list"));
+		 at_member(p, "module", NTH_MODULE(target), "source_list"));
 	list_add(at_member(p, "module_use", use, "target_list"),
-		 at_member(p, "module", MODULE_AT(source), "target_list"));
+		 at_member(p, "module", NTH_MODULE(source), "target_list"));
 }
 
 /* What the guest runs to have all modules loaded anew. */
@@ -1093,7 +1093,7 @@ static uint64_t load_module(int i)
 {
 	struct chariot_event ev = { .type = CHARIOT_EV_LOAD };
 
-	ev.u.load.module = MODULE_AT(i);
+	ev.u.load.module = NTH_MODULE(i);
 	ev.u.load.cr3 = m.guest.space.cr3;
 	return send_event(ev);
 }
