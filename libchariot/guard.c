@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "evidence.h"
+#include "object.h"
 #include "policy.h"
 #include "trust.h"
 

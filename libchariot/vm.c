@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "object.h"
 #include "vm.h"
 
 #define DEVICE		"/dev/chariot"

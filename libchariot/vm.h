@@ -5,7 +5,10 @@
 #ifndef CHARIOT_VM_H
 #define CHARIOT_VM_H
 
-#include "object.h"
+#include "internal.h"
+
+struct object;
+struct object_index;
 
 #define NR_DOMAINS	32		/* numbers are bits of vm_info.domains */
 
