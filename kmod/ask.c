@@ -13,11 +13,12 @@
 #define MISS_JIFFIES	(HZ / 50 ?: 1)
 
 static bool has_answer(struct chariot_vcpu *vs, u64 rip,
-		       const struct chariot_violation *v)
+		       struct chariot_violation *v)
 {
 	bool same = vs->asked.rip == rip && vs->asked.gva == v->gva &&
 		    vs->asked.len == v->len && vs->asked.why == v->why;
 
+	v->no_report = same && vs->asked.never;
 	memset(&vs->asked, 0, sizeof(vs->asked));
 	return same;
 }
@@ -43,7 +44,7 @@ static bool has_patience(struct chariot_domain *dom)
 
 enum chariot_answer chariot_ask(struct chariot_domain *dom,
 				struct chariot_vcpu *vs, struct kvm_vcpu *vcpu,
-				const struct chariot_violation *v)
+				struct chariot_violation *v)
 {
 	struct chariot_event ev = { .type = CHARIOT_EV_ASK };
 	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);

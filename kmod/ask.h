@@ -12,11 +12,11 @@
 enum chariot_answer {
 	CHARIOT_ASK_NOBODY,	/* is there to be asked */
 	CHARIOT_ASK_WAIT,	/* and then do again what you were about to do */
-	CHARIOT_ASK_NO,		/* there is none */
+	CHARIOT_ASK_NO,		/* there is none; v->no_report: and there never is */
 };
 enum chariot_answer chariot_ask(struct chariot_domain *dom,
 				struct chariot_vcpu *vs, struct kvm_vcpu *vcpu,
-				const struct chariot_violation *v);
+				struct chariot_violation *v);
 
 /* What was given to the functions on the stack of who waits for @seq: rows, or -ENOENT. */
 int chariot_ask_given(struct chariot_vm *vm, u64 seq, struct chariot_value *rows,

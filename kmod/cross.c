@@ -266,7 +266,7 @@ static enum chariot_action refuse(struct chariot_fault *f,
 				  const struct chariot_refusal *r, u64 ret,
 				  bool tail)
 {
-	const struct chariot_violation v = {
+	struct chariot_violation v = {
 		.why = r->why, .gva = r->gva,
 		.len = min_t(u64, r->len, U32_MAX), .gpa = ~0ULL,
 	};

@@ -192,7 +192,8 @@ static long do_continue(struct chariot_handle *h, union args *a)
 
 	if (chariot_vm_lock(h->vm))
 		return -EINTR;
-	r = chariot_continue(h->vm, a->cont.seq);
+	r = chariot_continue(h->vm, a->cont.seq,
+			     a->cont.flags & CHARIOT_CONTINUE_NEVER);
 	chariot_vm_unlock(h->vm);
 	return r;
 }
@@ -501,7 +502,8 @@ static const struct call vm_calls[] = {
 	CALL(CHARIOT_WATCH, chariot_watch, cr4, CALL_IN,
 	     CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD | CHARIOT_WATCH_ASK,
 	     do_watch),
-	CALL(CHARIOT_CONTINUE, chariot_continue, seq, CALL_IN, 0, do_continue),
+	CALL(CHARIOT_CONTINUE, chariot_continue, seq, CALL_IN,
+	     CHARIOT_CONTINUE_NEVER, do_continue),
 	CALL(CHARIOT_RESET, chariot_reset, flags, CALL_IN, 0, do_reset),
 	CALL(CHARIOT_POST, chariot_post, name, CALL_IN, 0, do_post),
 	CALL(CHARIOT_AUDIT, chariot_audit, reserved, CALL_IN_OUT, 0, do_audit),

@@ -263,14 +263,17 @@ static void skip_insn(struct kvm_vcpu *vcpu)
 
 /* Where the address is not known it is that in the direct map. */
 static bool asks_at(struct chariot_domain *dom, struct chariot_vcpu *vs,
-		    struct kvm_vcpu *vcpu, const struct chariot_violation *v)
+		    struct kvm_vcpu *vcpu, struct chariot_violation *v)
 {
 	struct chariot_violation q = *v;
+	enum chariot_answer a;
 
 	q.len = 1;
 	if (!q.gva && dom->kernel.page_offset)
 		q.gva = dom->kernel.page_offset + q.gpa;
-	return chariot_ask(dom, vs, vcpu, &q) == CHARIOT_ASK_WAIT;
+	a = chariot_ask(dom, vs, vcpu, &q);
+	v->no_report = q.no_report;
+	return a == CHARIOT_ASK_WAIT;
 }
 
 /*

@@ -130,7 +130,7 @@ int chariot_wait(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return 0;
 }
 
-int chariot_continue(struct chariot_vm *vm, u64 seq)
+int chariot_continue(struct chariot_vm *vm, u64 seq, bool never)
 {
 	struct chariot_vcpu *vs;
 	unsigned long i;
@@ -141,6 +141,7 @@ int chariot_continue(struct chariot_vm *vm, u64 seq)
 	xa_for_each(&vm->vcpus, i, vs) {
 		if (vs->wait_seq != seq)
 			continue;
+		vs->asked.never = never;
 		WRITE_ONCE(vs->wait_done, true);
 		wake_up_all(&vm->wait);
 		return 0;

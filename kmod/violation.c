@@ -57,7 +57,8 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	u32 verdict = dom->verdict;
 
 	lockdep_assert_held(&dom->vm->lock);
-	if (verdict == CHARIOT_VERDICT_PAUSE && v->no_pause)
+	if ((verdict == CHARIOT_VERDICT_PAUSE && v->no_pause) ||
+	    (verdict == CHARIOT_VERDICT_REPORT && v->no_report))
 		verdict = CHARIOT_VERDICT_SKIP;
 	/* Nothing to go back to, or it cleans up, and can go on doing so. */
 	if (verdict == CHARIOT_VERDICT_RECOVER &&

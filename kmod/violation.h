@@ -14,6 +14,7 @@ struct chariot_violation {
 	u64 gpa;		/* ~0: not known */
 	const void *bytes;	/* NULL: not known */
 	bool no_pause;		/* skip it instead */
+	bool no_report;		/* the same */
 };
 
 /*

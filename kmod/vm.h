@@ -73,7 +73,7 @@ struct chariot_entry {
 	struct {		/* functions that it has called, the last ones (ask.c) */
 		u64 fn, args[6], result;
 		u64 when;	/* by the domain's clock */
-	} past[24];
+	} past[23];	/* so that it has 4096 bytes */
 	struct {		/* granted for the call */
 		u64 gva, len;
 	} lent[8];
@@ -205,6 +205,7 @@ struct chariot_vcpu {
 	struct {
 		u64 rip, gva;
 		u32 len, why;
+		bool never;	/* the answer: no driver does that */
 	} asked;			/* last, and not yet looked at the answer */
 	u64 wait_seq;			/* event that it waits for, 0: none */
 	bool wait_done;

@@ -18,7 +18,7 @@
 
 #define MAX_CPUS	64		/* whose tasks are looked at */
 #define MAX_GIVEN	512		/* rows */
-#define MAX_OWNED	4096		/* objects of the ACT for one read */
+#define MAX_OWNED	16384		/* objects of the ACT */
 #define SCAN_GIVEN	(64UL << 10)	/* bytes of one object that was given */
 #define SCAN_OWNED	(1UL << 20)	/* of one of its own */
 #define SCAN_ALL	(16UL << 20)	/* for one question */
@@ -121,9 +121,10 @@ struct question {
 	uint64_t gva, len;
 	struct object target;
 	bool any;			/* whatever it is */
+	bool others;			/* another domain has it */
 	bool count;			/* an atomic change of a count or lock in it */
 	bool narrow;			/* that alone is granted, for the call */
-	size_t nr_given;
+	size_t nr_given, nr_owned;
 	size_t left;			/* bytes to scan */
 	/* found: */
 	const struct chariot_value *by;	/* what led there; NULL: */
@@ -326,36 +327,65 @@ static bool was_given(struct question *q)
 
 /* ---- what the driver has -------------------------------------------------- */
 
-static int read_owned(struct question *q, uint64_t *start)
+static int read_owned(struct question *q)
 {
 	struct chariot_act_read r = {
-		.argsz = sizeof(r), .domain = q->ev->domain,
-		.nr = MAX_OWNED, .start = *start,
+		.argsz = sizeof(r), .domain = q->ev->domain, .nr = MAX_OWNED,
 		.buf = (uintptr_t)q->e->owned,
 	};
 	int n = vm_call(q->e->vm->fd, CHARIOT_ACT_READ, &r);
 
-	*start = r.start;
-	return n;
+	q->nr_owned = n > 0 ? n : 0;
+	return n < 0 ? n : 0;
+}
+
+/* What it was handed may be another's by now: only where it still has a pointer to. */
+static bool is_handed(const struct chariot_object *o)
+{
+	return o->source == CHARIOT_SRC_ARGUMENT ||
+	       o->source == CHARIOT_SRC_EVIDENCE;
 }
 
 static bool each_owned(struct question *q, word_fn fn)
 {
 	const struct chariot_object *o;
-	uint64_t start = 0;
-	int n;
 
-	do {
-		n = read_owned(q, &start);
-		for (int i = 0; i < n; i++) {
-			o = &q->e->owned[i];
-			if (o->source != CHARIOT_SRC_FREED &&
-			    o->source != CHARIOT_SRC_STACK &&
-			    scan(q, o->gva, o->len, SCAN_OWNED, fn))
-				return true;
-		}
-	} while (n > 0 && start && q->left);
+	for (size_t i = 0; i < q->nr_owned; i++) {
+		o = &q->e->owned[i];
+		if (o->source != CHARIOT_SRC_FREED &&
+		    o->source != CHARIOT_SRC_STACK && !is_handed(o) &&
+		    scan(q, o->gva, o->len, SCAN_OWNED, fn))
+			return true;
+	}
 	return false;
+}
+
+/* The row that @v lies in; they are by address. */
+static const struct chariot_object *row_at(const struct question *q, uint64_t v)
+{
+	const struct chariot_object *o = q->e->owned;
+	size_t lo = 0, hi = q->nr_owned;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (o[mid].gva <= v)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && v - o[lo - 1].gva < o[lo - 1].len ? &o[lo - 1] : NULL;
+}
+
+static bool word_handed_leads(struct question *q, uint64_t at, uint64_t v)
+{
+	const struct chariot_object *o = is_pointer(v) ? row_at(q, v) : NULL;
+
+	if (!o || !is_handed(o) || !scan(q, o->gva, o->len, SCAN_GIVEN, word_leads))
+		return false;
+	q->at = at;
+	q->through = true;
+	return true;
 }
 
 /* A reference count is behind the pointers that it has: one more step. */
@@ -370,7 +400,9 @@ static bool word_object_leads(struct question *q, uint64_t at, uint64_t v)
 
 static bool has_it(struct question *q)
 {
-	if (each_owned(q, word_leads))
+	if (read_owned(q))
+		return false;
+	if (each_owned(q, word_leads) || each_owned(q, word_handed_leads))
 		return true;
 	return (q->count || q->target.kind == OBJECT_PERCPU) &&
 	       each_owned(q, word_object_leads);
@@ -526,7 +558,8 @@ static const char *what_is_there(struct question *q)
 		return "it is more than the object that is there";
 	q->count = q->ev->u.violation.why == CHARIOT_WHY_WRITE && q->len <= 8 &&
 		   is_locked(q, q->ev->u.violation.rip) &&
-		   object_is_count(q->e->x, o, q->gva, q->len);
+		   (object_is_count(q->e->x, o, q->gva, q->len) ||
+		    (!o->type && !o->never));
 	if (o->never == OBJECT_MODULE && is_export(q)) {
 		q->any = true;
 		return NULL;
@@ -534,7 +567,8 @@ static const char *what_is_there(struct question *q)
 	q->narrow = o->never;
 	if (o->never && !q->count)
 		return o->never < ARRAY_SIZE(never) ? never[o->never] : "?";
-	return is_others(q) ? "another isolated driver has it" : NULL;
+	q->others = is_others(q);
+	return q->others ? "another isolated driver has it" : NULL;
 }
 
 /* ---- the answer ------------------------------------------------------------ */
@@ -600,6 +634,18 @@ static void tell_found(struct question *q, char *buf, size_t len)
 							    "output of", fn);
 }
 
+/*
+ * What the kernel gave, and the driver has no pointer to in its memory, goes with the
+ * call: slabs and pages are somebody else's soon.
+ */
+static bool for_call(const struct question *q)
+{
+	return q->narrow || q->target.kind == OBJECT_FRAME ||
+	       (q->by && (q->target.kind == OBJECT_SLAB ||
+			  q->target.kind == OBJECT_PAGES) &&
+		q->ev->u.violation.why != CHARIOT_WHY_FREE);
+}
+
 static int grant_it(struct question *q)
 {
 	struct chariot_grant g = {
@@ -612,7 +658,7 @@ static int grant_it(struct question *q)
 		g.gva = q->gva;
 		g.len = q->len;
 	}
-	if (q->narrow || q->target.kind == OBJECT_FRAME) {
+	if (for_call(q)) {
 		g.flags = CHARIOT_GRANT_CALL;
 		g.seq = q->ev->seq;
 	} else {
@@ -660,8 +706,17 @@ static bool is_running(struct question *q)
 	return false;
 }
 
+/* Where a mistake of ours is least likely, and a write does most. */
+static bool is_never(const struct question *q)
+{
+	return q->others || q->target.never == OBJECT_TEXT ||
+	       q->target.never == OBJECT_TABLE ||
+	       q->target.never == OBJECT_BOOKKEEPING ||
+	       q->target.never == OBJECT_IDENTITY;
+}
+
 int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant,
-		  char *text, size_t len)
+		  bool *never, char *text, size_t len)
 {
 	struct question q = {
 		.e = e, .ev = ev, .gva = ev->u.violation.gva,
@@ -670,11 +725,13 @@ int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant
 	const char *why;
 	int err;
 
+	*never = false;
 	forget_pages(e);
 	err = read_given(&q);
 	if (err)
 		return err;
 	why = what_is_there(&q);
+	*never = why && is_never(&q);
 	if (why) {
 		snprintf(text, len, "%s", why);
 		return 0;

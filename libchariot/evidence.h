@@ -27,9 +27,10 @@ int evidence_driver(struct evidence *e, uint32_t domain,
 /*
  * About an ASK event, for which a vCPU still waits.  1: there is, and with @grant it has
  * been granted; 0: there is none; or -errno.  @text says what was found, or why it was
- * not.
+ * not.  *@never: whatever a driver does not know of it, no driver writes there: text, page
+ * tables, the kernel's bookkeeping, tasks and credentials, what another one has.
  */
 int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant,
-		  char *text, size_t len);
+		  bool *never, char *text, size_t len);
 
 #endif

@@ -901,15 +901,17 @@ static void on_request(struct chariot_guard *g, const struct chariot_event *ev)
 	update_watch(g);
 }
 
-static void on_ask(struct chariot_guard *g, const struct chariot_event *ev)
+/* True: no driver ever writes there. */
+static bool on_ask(struct chariot_guard *g, const struct chariot_event *ev)
 {
 	bool grant = policy_evidence(g->policy) == EVIDENCE_ON;
 	char what[256], why[512] = "";
+	bool never;
 	int r;
 
 	if (!has_evidence(g))
-		return;
-	r = evidence_look(g->evidence, ev, grant, why, sizeof(why));
+		return false;
+	r = evidence_look(g->evidence, ev, grant, &never, why, sizeof(why));
 	g->no.rip = ev->u.violation.rip;
 	g->no.gva = ev->u.violation.gva;
 	snprintf(g->no.why, sizeof(g->no.why), "%.*s",
@@ -921,10 +923,13 @@ static void on_ask(struct chariot_guard *g, const struct chariot_event *ev)
 		log_warn("%s would be granted: %s", what, why);
 	else
 		log_info("%s %s: %s", what, r ? "Yes" : "No", why);
+	return !r && never;
 }
 
 static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 {
+	bool never;
+
 	switch (ev->type) {
 	case CHARIOT_EV_KERNEL:
 		on_kernel(g, ev);
@@ -939,8 +944,10 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 		start_over(g);
 		break;
 	case CHARIOT_EV_ASK:
-		on_ask(g, ev);
-		vm_continue(g->vm, ev->seq);
+		/* On probation the driver is not stopped, but for that. */
+		never = on_ask(g, ev) && g->applied == CHARIOT_VERDICT_AUTO;
+		vm_continue(g->vm, ev->seq,
+			    never ? CHARIOT_CONTINUE_NEVER : 0);
 		return;
 	case CHARIOT_EV_VIOLATION:
 		learn_write(g, ev);
@@ -958,7 +965,7 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 	}
 	/* Whatever happened: a guest never hangs on us. */
 	if (ev->flags & CHARIOT_EV_WAITS && ev->type != CHARIOT_EV_VIOLATION)
-		vm_continue(g->vm, ev->seq);
+		vm_continue(g->vm, ev->seq, 0);
 	tell(g, ev);
 }
 

@@ -368,9 +368,11 @@ int vm_watch(struct chariot_vm *vm, uint32_t flags, uint32_t timeout_ms,
 	return vm_call(vm->fd, CHARIOT_WATCH, &w);
 }
 
-int vm_continue(struct chariot_vm *vm, uint64_t seq)
+int vm_continue(struct chariot_vm *vm, uint64_t seq, uint32_t flags)
 {
-	struct chariot_continue c = { .argsz = sizeof(c), .seq = seq };
+	struct chariot_continue c = {
+		.argsz = sizeof(c), .flags = flags, .seq = seq,
+	};
 
 	return vm_call(vm->fd, CHARIOT_CONTINUE, &c);
 }
@@ -604,7 +606,7 @@ static int wait_for_kernel(struct chariot_vm *vm, int64_t end)
 			continue;
 		}
 		r = vm_make_profile(vm, ev.u.kernel.lstar);
-		vm_continue(vm, ev.seq);
+		vm_continue(vm, ev.seq, 0);
 		return r;
 	}
 	return -ETIMEDOUT;

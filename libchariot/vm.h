@@ -42,7 +42,7 @@ int vm_call(int fd, unsigned long cmd, void *arg);
 struct chariot_vm *vm_new(int fd);
 int vm_watch(struct chariot_vm *vm, uint32_t flags, uint32_t timeout_ms,
 	     uint64_t load_gva);
-int vm_continue(struct chariot_vm *vm, uint64_t seq);
+int vm_continue(struct chariot_vm *vm, uint64_t seq, uint32_t flags);
 /* From what the last KERNEL or LOAD event told; -EAGAIN: none yet. */
 int vm_make_profile(struct chariot_vm *vm, uint64_t lstar);
 /* The guest's kernel is another one now, or its modules are. */

@@ -180,9 +180,11 @@ struct chariot_watch {
 /* CHARIOT_CONTINUE: let the vCPU go on that waits for event @seq. */
 struct chariot_continue {
 	__u32 argsz;
-	__u32 flags;			/* 0 */
+	__u32 flags;			/* CHARIOT_CONTINUE_NEVER or 0 */
 	__u64 seq;
 };
+#define CHARIOT_CONTINUE_NEVER	(1U << 0)	/* ASK: no driver writes there: skip it, if the verdict
+						 * is report */
 
 /*
  * Guest constants that gate actions need; all found by the caller in the
@@ -605,7 +607,7 @@ struct chariot_value {
 enum {
 	CHARIOT_GIVEN_ARG,		/* the driver's function @fn was called with it */
 	CHARIOT_GIVEN_RET,		/* the kernel's function @fn has returned it, one of
-					 * the last 24 */
+					 * the last 23 */
 	CHARIOT_GIVEN_OUT,		/* ... was called with it, an address of the stack, and
 					 * may have stored something there */
 	CHARIOT_GIVEN_STACK,		/* stack pointer of the kernel's function that has called
