@@ -421,6 +421,7 @@ static int note_live(struct chariot_guard *g, struct name *n, uint32_t domain)
 	l->domain = domain;
 	l->next = g->live;
 	g->live = l;
+	probation_leave(g->probation, domain);
 	return chariot_vm__set_verdict(g->vm, domain, CHARIOT_VERDICT_REPORT);
 }
 
@@ -720,11 +721,16 @@ static int create_by_build(struct chariot_guard *g, struct name *n,
 {
 	uint32_t v = current_verdict(g);
 	bool by_build = v == CHARIOT_VERDICT_AUTO;
+	struct chariot_domain_info info;
 	struct probation_build *b;
 	int nr;
 
-	if (domain_of(g, n))
-		return create_domain(g, n, m, t, module, v);
+	if (domain_of(g, n)) {
+		/* It has one, which the module knows: not auto. */
+		if (chariot_vm__domain_info(g->vm, domain_of(g, n), &info))
+			return -ENOENT;
+		return create_domain(g, n, m, t, module, info.verdict);
+	}
 	b = probation_build(g->probation, g->vm->profile, d);
 	if (by_build)
 		v = b ? probation_verdict(g->probation, b) :

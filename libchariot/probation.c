@@ -427,6 +427,12 @@ void probation_gone(struct probation *p, struct chariot_vm *vm,
 		end(p, domain);
 }
 
+void probation_leave(struct probation *p, uint32_t domain)
+{
+	if (domain < NR_DOMAINS)
+		end(p, domain);
+}
+
 void probation_end(struct probation *p)
 {
 	for (uint32_t nr = 1; nr < NR_DOMAINS; nr++)

@@ -69,6 +69,8 @@ void probation_violation(struct probation *p, struct chariot_vm *vm,
 /* A DOMAIN_GONE event; that number may be another's by now. */
 void probation_gone(struct probation *p, struct chariot_vm *vm,
 		    uint32_t domain);
+/* The domain has a module of which not all is known: it proves nothing. */
+void probation_leave(struct probation *p, uint32_t domain);
 /* All domains are gone. */
 void probation_end(struct probation *p);
 /* Count, ask what others know, promote: when probation_timeout() is 0. */

@@ -22,7 +22,7 @@
 #define SHIFT	0	/* nokaslr: the image has no relocations applied */
 #define GPA	0x1000000ULL
 #define MODULE	0xffffffffc0400000ULL
-#define MODULE_AT(page)	(MODULE + (page) * PAGE_SIZE)	/* text, rodata, data */
+#define PAGE_AT(page)	(MODULE + (page) * PAGE_SIZE)	/* text, rodata, data */
 
 static struct {
 	pthread_mutex_t lock;
@@ -108,6 +108,26 @@ static int mock_act(struct chariot_act_read *q)
 	return n;
 }
 
+static int mock_create(const struct chariot_domain_create *c)
+{
+	m.nr_creates++;
+	m.create = *c;
+	m.domains |= 2;
+	m.created_as = m.verdict = c->verdict;
+	return 1;
+}
+
+static int mock_add(const struct chariot_domain_create *c)
+{
+	m.add = *c;
+	if (!(m.domains & 1U << c->domain))
+		return -ENOENT;
+	m.nr_adds++;
+	snprintf(m.added + strlen(m.added), CHARIOT_NAME_LEN + 1, "%.55s ",
+		 c->module);
+	return 0;
+}
+
 static int mock_call(unsigned long cmd, void *arg)
 {
 	switch (cmd) {
@@ -133,20 +153,12 @@ static int mock_call(unsigned long cmd, void *arg)
 		strcpy(m.posted, ((struct chariot_post *)arg)->name);
 		return 0;
 	case CHARIOT_DOMAIN_CREATE:
-		m.nr_creates++;
-		m.create = *(struct chariot_domain_create *)arg;
-		m.domains |= 2;
-		m.created_as = m.verdict =
-			((struct chariot_domain_create *)arg)->verdict;
-		return 1;
 	case CHARIOT_DOMAIN_ADD:
-		m.add = *(struct chariot_domain_create *)arg;
-		if (!(m.domains & 1U << m.add.domain))
-			return -ENOENT;
-		m.nr_adds++;
-		snprintf(m.added + strlen(m.added), CHARIOT_NAME_LEN + 1, "%.55s ",
-			 m.add.module);
-		return 0;
+		if (((struct chariot_domain_create *)arg)->verdict >=
+		    CHARIOT_NR_VERDICTS)
+			return -EINVAL;
+		return cmd == CHARIOT_DOMAIN_ADD ? mock_add(arg) :
+						   mock_create(arg);
 	case CHARIOT_DOMAIN_DROP:
 	case CHARIOT_DOMAIN_SET:
 		return mock_domain(arg, cmd == CHARIOT_DOMAIN_DROP);
@@ -616,14 +628,14 @@ static void put_member(const struct chariot_profile *p, const char *type,
 		chariot_space__write(&m.guest.space, at + off, &value, size);
 }
 
-/* A driver that does nothing, with build-id @id, 0: without one: its init function is its text. */
+/* A driver that does nothing, with build-id @id (0: none): its init function is its text. */
 static void put_driver(const struct chariot_profile *p, uint8_t id)
 {
 	static const char names[] = "\0demo_init\0";
 	uint8_t note[36] = { 4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U' };
 	Elf64_Sym syms[2] = { {}, {
 		.st_name = 1, .st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC),
-		.st_shndx = 1, .st_value = MODULE_AT(1), .st_size = 16,
+		.st_shndx = 1, .st_value = PAGE_AT(1), .st_size = 16,
 	} };
 	uint32_t cpus = 1;	/* of the thousands that an image has before it boots */
 	int64_t coming = 1;
@@ -635,25 +647,25 @@ static void put_driver(const struct chariot_profile *p, uint8_t id)
 	chariot_space__write(&m.guest.space, chariot_profile__symbol(p, "nr_cpu_ids"),
 			     &cpus, sizeof(cpus));
 	memset(id ? note + 16 : note, id, id ? 20 : sizeof(note));
-	chariot_space__write(&m.guest.space, MODULE_AT(2) + 0x40, note, sizeof(note));
-	chariot_space__write(&m.guest.space, MODULE_AT(3) + 0x100, syms, sizeof(syms));
-	chariot_space__write(&m.guest.space, MODULE_AT(3) + 0x200, names, sizeof(names));
+	chariot_space__write(&m.guest.space, PAGE_AT(2) + 0x40, note, sizeof(note));
+	chariot_space__write(&m.guest.space, PAGE_AT(3) + 0x100, syms, sizeof(syms));
+	chariot_space__write(&m.guest.space, PAGE_AT(3) + 0x200, names, sizeof(names));
 	put_member(p, "module", MODULE, "state", coming);
-	put_member(p, "module", MODULE, "init", MODULE_AT(1));
-	put_member(p, "module", MODULE, "kallsyms", MODULE_AT(3));
-	put_member(p, "mod_kallsyms", MODULE_AT(3), "symtab", MODULE_AT(3) + 0x100);
-	put_member(p, "mod_kallsyms", MODULE_AT(3), "num_symtab", 2);
-	put_member(p, "mod_kallsyms", MODULE_AT(3), "strtab", MODULE_AT(3) + 0x200);
-	put_member(p, "module", MODULE, "core_layout.base", MODULE_AT(1));
+	put_member(p, "module", MODULE, "init", PAGE_AT(1));
+	put_member(p, "module", MODULE, "kallsyms", PAGE_AT(3));
+	put_member(p, "mod_kallsyms", PAGE_AT(3), "symtab", PAGE_AT(3) + 0x100);
+	put_member(p, "mod_kallsyms", PAGE_AT(3), "num_symtab", 2);
+	put_member(p, "mod_kallsyms", PAGE_AT(3), "strtab", PAGE_AT(3) + 0x200);
+	put_member(p, "module", MODULE, "core_layout.base", PAGE_AT(1));
 	put_member(p, "module", MODULE, "core_layout.text_size", PAGE_SIZE);
 	put_member(p, "module", MODULE, "core_layout.ro_size", 2 * PAGE_SIZE);
 	put_member(p, "module", MODULE, "core_layout.ro_after_init_size", 2 * PAGE_SIZE);
 	put_member(p, "module", MODULE, "core_layout.size", 3 * PAGE_SIZE);
-	put_member(p, "module", MODULE, "mem[0].base", MODULE_AT(1));
+	put_member(p, "module", MODULE, "mem[0].base", PAGE_AT(1));
 	put_member(p, "module", MODULE, "mem[0].size", PAGE_SIZE);
-	put_member(p, "module", MODULE, "mem[1].base", MODULE_AT(3));
+	put_member(p, "module", MODULE, "mem[1].base", PAGE_AT(3));
 	put_member(p, "module", MODULE, "mem[1].size", PAGE_SIZE);
-	put_member(p, "module", MODULE, "mem[2].base", MODULE_AT(2));
+	put_member(p, "module", MODULE, "mem[2].base", PAGE_AT(2));
 	put_member(p, "module", MODULE, "mem[2].size", PAGE_SIZE);
 	pthread_mutex_unlock(&m.lock);
 }
@@ -758,7 +770,7 @@ static void send_report(uint64_t gva)
 		.verdict = CHARIOT_VERDICT_REPORT,
 	};
 
-	ev.u.violation.rip = MODULE_AT(1) + 4;
+	ev.u.violation.rip = PAGE_AT(1) + 4;
 	ev.u.violation.gva = gva;
 	ev.u.violation.len = 4;
 	pthread_mutex_lock(&m.lock);
@@ -942,6 +954,9 @@ static void test_probation(const struct chariot_profile *p, uint64_t at,
 		test_other_verdicts(p, at);
 		test_bad_state(p, at);
 	}
+	for (int i = 0; i < 4; i++)
+		chariot_space__write(&m.guest.space, PAGE_AT(i),
+				     (char[PAGE_SIZE]){}, PAGE_SIZE);
 	chariot_set_log(note, NULL);
 }
 
@@ -1111,7 +1126,7 @@ static struct chariot_guard *start_several(const char *drivers, uint64_t load_at
 {
 	static struct chariot_guard_opts o = {
 		.sz = sizeof(o), .on_event = on_event,
-		.verdict = CHARIOT_VERDICT_OOPS,
+		.verdict = CHARIOT_VERDICT_OOPS, .state_dir = state_dir,
 	};
 	struct chariot_event ev = { .type = CHARIOT_EV_KERNEL };
 	struct chariot_guard *g;
@@ -1165,6 +1180,7 @@ static void test_named(const struct chariot_profile *p, uint64_t load_at)
 	seq = load_module(OTHER);
 	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_creates + m.nr_adds == 2,
 	       "a module of nobody is let go");
+	chariot_guard__set_verdict(g, CHARIOT_VERDICT_AUTO);
 	send_name(CHARIOT_EV_MODULE_GONE, "qxl");
 	seq = load_module(QXL);
 	tap_ok(WAIT_FOR(m.continued == seq) && m.nr_adds == 2 && !m.errors,
@@ -1253,9 +1269,9 @@ static void test_kernel(const char *version)
 	image_free(&img);
 	at += SHIFT;
 	test_guard(p, at);
+	test_probation(p, at, version);
 	test_named(p, at);
 	test_depends(p, at);
-	test_probation(p, at, version);
 	chariot_profile__free(p);
 	fake_free(&m.guest);
 }
