@@ -86,11 +86,15 @@ int chariot_recover_arm(struct chariot_domain *dom, const struct chariot_part *p
 {
 	const struct chariot_recover *r = &p->recover;
 	struct chariot_vm *vm = dom->vm;
+	bool others = dom->nr_slots > 1;
 	u32 flags = r->flags;
 	int err;
 
 	if (!r->trap)
 		return chariot_recovers(dom) || dom->recover.trap ? -EOPNOTSUPP : 0;
+	/* What one of them has taken could not be given back. */
+	if (others && !dom->recover.trap)
+		return 0;
 	if (vm->trap && vm->trap != r->trap)
 		return -EBUSY;
 	if (!is_trap(vm, dom->cr, r->trap))
@@ -101,7 +105,7 @@ int chariot_recover_arm(struct chariot_domain *dom, const struct chariot_part *p
 			return err;
 	}
 	vm->trap = r->trap;
-	if (dom->nr_slots > 1)
+	if (others)
 		flags &= dom->recover.flags;
 	dom->recover = *r;
 	dom->recover.flags = flags;

@@ -86,7 +86,8 @@ void chariot_vm__free(struct chariot_vm *vm)
 
 bool chariot_name_ok(const char *name, size_t len)
 {
-	return len && len < CHARIOT_NAME_LEN && *name != '-' &&
+	return len && len < CHARIOT_NAME_LEN && *name != '-' && *name != '+' &&
+	       !memmem(name, len, "++", 2) &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-+") >= len;
 }
 

@@ -126,7 +126,7 @@ refuses "accel=tcg" "accel=tcg: chariot needs KVM" \
 	"$SO" -accel tcg -device chariot,drivers=e1000
 refuses "accel=tcg, device as JSON" "accel=tcg: chariot needs KVM" \
 	"$SO" -device '{"driver":"chariot","drivers":"e1000,nvme"}'
-for list in e1000+nvme a::b :a "a,,,,b" 'a b' /a --help e1000:-x \
+for list in e1000++nvme +nvme a::b :a "a,,,,b" 'a b' /a --help e1000:-x \
 	aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; do
 	refuses "drivers=$list" "is no name of a driver (expected" \
 		"$SO" -device "chariot,drivers=$list"

@@ -535,7 +535,8 @@ enum {
  * tables are those of this module alone.  Of @name, @verdict, @kernel, @defer and
  * @mode, which must be good, nothing is used; of @recover, trap, oops, hold, replace,
  * restart, irq_exit, the flags of a task (for all modules from now on), and
- * CHARIOT_RECOVER_COMPLETE, which the domain has if all its modules had it.
+ * CHARIOT_RECOVER_COMPLETE, which the domain has if all its modules had it.  A domain
+ * whose first module could not be recovered cannot be with others either.
  *
  * A module whose exit has returned, or whose init failed, is gone (MODULE_GONE), with
  * its sections and tables; with the last one the domain goes.
