@@ -31,7 +31,7 @@ help:
 	@echo '  check-debug the nested tests with a host kernel that complains (KASAN, lockdep, kmemleak, UBSAN),'
 	@echo '              which is built first, in half an hour (KCSAN=1: one with KCSAN; TESTS=, GUEST=, VCPUS=, NPT=)'
 	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
-	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=)'
+	@echo '  drivers     stock drivers, isolated, under the workload of their class (DRIVERS=, DRIVERS_FILE=, PLAIN=1)'
 	@echo '  drivers-all every module of a kernel, loaded without Chariot and isolated (GUEST=, HOST=, SHARD=, MODULES=)'
 	@echo '  campaign    faults in a driver, without and with Chariot (DRIVER=, TYPES=, SEEDS=; selftests/campaign.sh)'
 	@echo '  fuzz        what reads bytes of a guest or of a file, under libFuzzer (SECONDS_EACH=60, RUNS=, HARNESSES=)'

@@ -3,12 +3,11 @@
 # Two terminals with a line between them, as network interfaces in two name spaces.
 # tools: ip
 
-# line slip|ppp
+# line ppp, or another line discipline's number
 work()
 {
 	local what=$1 a b
 
-	[ "$what" = ppp ] || what=1
 	modprobe ppp_async 2>/dev/null
 	ip netns add there || fail "name space" || return
 	$W/work relay "$what" /tmp/name.a /tmp/name.b >/tmp/relay 2>&1 &

@@ -15,7 +15,7 @@ work()
 	ip addr add 10.8.0.1/24 dev wlan0
 	there ip addr add 10.8.0.2/24 dev wlan1
 	ip link set wlan0 up && there ip link set wlan1 up || fail "link up" || return
-	iw dev wlan0 ibss join test 2412 && there iw dev wlan1 ibss join test 2412 ||
+	iw dev wlan0 ibss join test 2412 fixed-freq 02:11:22:33:44:55 && there iw dev wlan1 ibss join test 2412 fixed-freq 02:11:22:33:44:55 ||
 		fail "join" || return
 	until_ok $WAIT answers 10.8.0 || fail "no answer" || return
 	iw dev wlan0 scan >/tmp/scan 2>&1
