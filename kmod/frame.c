@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Driver code that waits for its turn.  Called by access, ask, cross, life and part. */
+/* Driver code that waits for its turn.  Called by all above it. */
 #include "frame.h"
 #include "stack.h"
 

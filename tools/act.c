@@ -161,7 +161,7 @@ static int act_show(int argc, char **argv)
 	if (parse_args(&argc, argv, options, 2, 2))
 		return EXIT_USAGE;
 	if (a.source && !is_source(a.source))
-		return usage("--source: \"%s\" is none of section, allocation, argument, page-walk, rule, learned, freed",
+		return usage("--source: \"%s\" is none of section, allocation, argument, page-walk, rule, learned, freed, evidence",
 			     a.source);
 	a.vm = vm_open(argv[0], NULL);
 	if (!a.vm)
@@ -180,7 +180,7 @@ const struct object act_object = {
 	.name = "act", .summary = "what an isolated driver may write",
 	.options =
 "  --raw            addresses only: no symbols are looked up\n"
-"  --source SOURCE  only section, allocation, argument, page-walk, rule, learned\n"
-"                   or freed\n",
+"  --source SOURCE  only section, allocation, argument, page-walk, rule, learned,\n"
+"                   freed or evidence\n",
 	.commands = commands,
 };

@@ -466,6 +466,6 @@ const struct object event_object = {
 "  --timeout S      end after S seconds; an error if N events have not come\n"
 "  --type TYPE,...  only violation, unemulated, fault, recovered, error, domain-new,\n"
 "                   init-done, domain-gone, module-new, module-gone, request, reset,\n"
-"                   kernel or load\n",
+"                   kernel, load or ask\n",
 	.commands = commands,
 };

@@ -34,7 +34,7 @@ static int write_null(void) { *null = 1; return 0; }
 /* Where it is stopped, not where it is told of. */
 static int wild(void)
 {
-	init_uts_ns.name.nodename[0] = 'X';
+	utsname()->nodename[0] = 'X';
 	return 0;
 }
 

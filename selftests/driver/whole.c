@@ -54,7 +54,7 @@ static int run(const char *what, const struct kernel_param *kp)
 	if (sysfs_streq(what, "work"))
 		return work();
 	if (sysfs_streq(what, "wild"))
-		WRITE_ONCE(*(u32 *)init_uts_ns.name.nodename, 0x41414141);
+		WRITE_ONCE(*(u32 *)utsname()->nodename, 0x41414141);
 	else if (sysfs_streq(what, "core"))
 		whole_damage();
 	else

@@ -74,7 +74,7 @@ EXPORT_SYMBOL_GPL(whole_unregister);
 
 void whole_damage(void)
 {
-	WRITE_ONCE(*(u32 *)init_uts_ns.name.nodename, 0x41414141);
+	WRITE_ONCE(*(u32 *)utsname()->nodename, 0x41414141);
 }
 EXPORT_SYMBOL_GPL(whole_damage);
 
