@@ -14,9 +14,10 @@ work()
 
 	shift 2
 	mkdir -p $FS
+	ln -sf /proc/mounts /etc/mtab
 	if [ "$size" = - ]; then
 		from=$1 opts=${2:-}
-		mkdir -p /tmp/lower /tmp/upper /tmp/inner
+		mkdir -p /tmp/lower /tmp/upper/u /tmp/upper/w
 	else
 		modprobe brd rd_nr=1 rd_size=$((size * 1024)) || fail "brd" || return
 		"$@" /dev/ram0 >/tmp/mkfs 2>&1 || fail "$1: $(tail -n 1 /tmp/mkfs)" || return
