@@ -92,14 +92,14 @@ prepare()
 	while IFS=$'\t' read -r driver class args before; do
 		verdict=SKIP
 		if [ "${class%% *}" = skip ]; then
-			why=${class#skip }
+			why=${class#skip } class=-
 		elif why=$(row_files "$1" "$driver" "$class" "$before" 2>&1); then
 			printf '%s\t%s\t%s\t%s\n' "$driver" "$class" "$args" "$before" >>"$2/rows"
 			continue
 		elif [[ $why != *'has no module'* ]]; then
 			verdict=FAIL
 		fi
-		result "$driver" "${class#skip }" "$1" "$why" $verdict >>"$2/results.tsv"
+		result "$driver" "$class" "$1" "$why" $verdict >>"$2/results.tsv"
 	done
 }
 
