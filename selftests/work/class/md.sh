@@ -7,11 +7,7 @@ MD=/sys/block/md127/md
 
 put() { (echo "$2" >$MD/"$1") 2>/tmp/put || fail "$1: $(tail -n 1 /tmp/put)"; }
 
-disk()
-{
-	put new_dev "$(cat /sys/block/ram"$1"/dev)" && put dev-ram"$1"/size 16000 &&
-		put dev-ram"$1"/slot "$1"
-}
+disk() { put new_dev "$(cat /sys/block/ram"$1"/dev)" && put dev-ram"$1"/slot "$1"; }
 
 sum() { drop /dev/md127; head_sum /dev/md127 1048576; }
 
