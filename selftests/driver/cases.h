@@ -339,7 +339,107 @@ enum chariot_context {
 	X(hook_variable, hook_variable, process, -,			\
 	  "variable that another module exports for it")		\
 	X(grown_array, grown_array, process, -,				\
-	  "element of another's array")
+	  "element of another's array")					\
+	X(arrays, arrays, process, -,					\
+	  "kmalloc_array(), kcalloc(), kvmalloc_array()")		\
+	X(text_copies, text_copies, process, -,				\
+	  "kstrndup(), kmemdup_nul(), kfree_sensitive()")		\
+	X(pages_exact, pages_exact, process, -, "alloc_pages_exact()")	\
+	X(vmap, vmap, process, -,					\
+	  "own pages through a mapping of them all")			\
+	X(page_private, page_private, process, -,			\
+	  "page_private() and flags of own pages")			\
+	X(user_copies, user_copies, process, -,				\
+	  "memdup_user(), memdup_user_nul(), vmemdup_user()")		\
+	X(simple_buffer, simple_buffer, process, -,			\
+	  "simple_write_to_buffer()")					\
+	X(iov_iter, iov_iter, process, -,				\
+	  "copy_to_iter(), copy_from_iter()")				\
+	X(kthread, kthread, process, -,					\
+	  "thread of the driver: reference, end")			\
+	X(anon_file, anon_file, process, -,				\
+	  "anon_inode_getfile(), private_data")				\
+	X(module_reference, module_reference, process, -,		\
+	  "try_module_get()")						\
+	X(seq_single, seq_single, process, -,				\
+	  "single_open(), seq_get_buf()")				\
+	X(read_file, read_file, process, -,				\
+	  "read() of a file of the driver's")				\
+	X(debugfs_number, debugfs_number, process, -,			\
+	  "debugfs_create_u32()")					\
+	X(idr, idr, process, -, "idr_alloc()")				\
+	X(ida, ida, process, -, "ida_alloc()")				\
+	X(xarray, xarray, process, -, "xa_store(), xa_erase()")		\
+	X(rbtree, rbtree, process, -, "rb_insert_color(), rb_erase()")	\
+	X(list_sort, list_sort, process, -, "list_sort()")		\
+	X(sort, sort, process, -, "sort()")				\
+	X(llist, llist, process, -, "llist_add(), llist_del_all()")	\
+	X(bitmap, bitmap, process, -,					\
+	  "bitmap_zalloc(), bitmap_parselist()")			\
+	X(percpu_counter, percpu_counter, process, -, "percpu_counter")	\
+	X(kref, kref, process, -, "kref, released by its function")	\
+	X(srcu, srcu, process, -,					\
+	  "init_srcu_struct(), synchronize_srcu()")			\
+	X(sleeping_locks, sleeping_locks, process, -,			\
+	  "rw-semaphore, semaphore, seqlock")				\
+	X(notifier, notifier, process, -, "own notifier chain")		\
+	X(kthread_worker, kthread_worker, process, -,			\
+	  "kthread_worker, work in own frame")				\
+	X(gen_pool, gen_pool, process, -, "gen_pool over own memory")	\
+	X(parse, parse, process, -,					\
+	  "kstrtoint(), sscanf(), hex2bin(), mac_pton()")		\
+	X(print, print, process, -,					\
+	  "sprintf(), scnprintf(), strlcat(), hex_dump_to_buffer()")	\
+	X(split, split, process, -, "strim(), strsep()")		\
+	X(random, random, process, -, "get_random_bytes()")		\
+	X(time, time, process, -, "ktime_get_ts64(), time64_to_tm()")	\
+	X(shash, shash, process, -, "crypto_shash: state in own frame")	\
+	X(devm_more, devm_more, process, -,				\
+	  "devm_kmalloc_array(), devm_kasprintf(), devm_kmemdup()")	\
+	X(devres, devres, process, -,					\
+	  "devres_alloc(), devm_add_action()")				\
+	X(dma_map, dma_map, process, -,					\
+	  "dma_map_single(), dma_map_sg()")				\
+	X(dma_pool, dma_pool, process, -, "dma_pool_alloc()")		\
+	X(kobject, kobject, process, -, "kobject inside an object")	\
+	X(regmap, regmap, process, -,					\
+	  "regmap: value on the kernel's stack")			\
+	X(nvmem, nvmem, process, -,					\
+	  "nvmem: the kernel's or a user's buffer")			\
+	X(input, input, process, -, "input: bits of a device, events")	\
+	X(rtc, rtc, process, -,						\
+	  "rtc: read_time() fills in the kernel's struct")		\
+	X(power_supply, power_supply, process, -,			\
+	  "power supply: get_property()")				\
+	X(led, led, process, -, "LED inside an object")			\
+	X(hwrng, hwrng, process, -,					\
+	  "hwrng: a thread of the kernel's asks")			\
+	X(spi_controller, spi_controller, process, -,			\
+	  "spi: memory behind a controller, rx_buf")			\
+	X(threaded_irq, threaded_irq, process, -,			\
+	  "request_threaded_irq()")					\
+	X(cdev, cdev, process, -,					\
+	  "cdev_alloc(), class, device_create()")			\
+	X(properties, properties, process, -,				\
+	  "device_property_read_u32_array()")				\
+	X(platform_data, platform_data, process, -,			\
+	  "platform_device_add_data()")					\
+	X(skb_queue, skb_queue, process, -,				\
+	  "skb_queue_tail(), skb->cb")					\
+	X(skb_clone, skb_clone, process, -,				\
+	  "skb_clone(), skb_pull(), skb_trim()")			\
+	X(skb_frags, skb_frags, process, -,				\
+	  "skb_add_rx_frag(), pskb_may_pull()")				\
+	X(skb_room, skb_room, process, -, "pskb_expand_head()")		\
+	X(netdev, netdev, process, -,					\
+	  "alloc_netdev(), setup(), transmit, statistics")		\
+	X(napi, napi, process, -,					\
+	  "napi_schedule(), napi_gro_receive()")			\
+	X(pernet, pernet, process, -, "net_generic()")			\
+	X(netdev_notifier, netdev_notifier, process, -,			\
+	  "netdevice notifier")						\
+	X(socket, socket, process, -,					\
+	  "fields of a socket, datagram to itself")
 
 /* Modules of their own: name, target, what it shows. */
 #define CHARIOT_STOP_MODULES(X)						\

@@ -5,9 +5,11 @@
  */
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
+#include <linux/dmapool.h>
 #include <linux/i2c.h>
 #include <linux/kobject.h>
 #include <linux/platform_device.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -85,6 +87,123 @@ static int devm_act(struct device *dev)
 int pass_devm(struct job *job)
 {
 	return with_device(devm_act, NULL);
+}
+
+static int more_devm_act(struct device *dev)
+{
+	void *array = devm_kmalloc_array(dev, 20, 24, GFP_KERNEL);
+	char *text = devm_kasprintf(dev, GFP_KERNEL, "%s-%d", "chariot", 42);
+	char *copy = devm_kmemdup(dev, "chariot", 8, GFP_KERNEL);
+	int ret = fill(array, 480);
+
+	if (!text || !copy)
+		return -ENOMEM;
+	text[0] = 'C';
+	copy[0] = 'C';
+	if (strcmp(text, "Chariot-42") || strcmp(copy, "Chariot"))
+		ret = -EIO;
+	return ret;
+}
+
+int pass_devm_more(struct job *job)
+{
+	return with_device(more_devm_act, NULL);
+}
+
+static int released;
+
+static void res_released(struct device *dev, void *res)
+{
+	released += *(u64 *)res == CHARIOT_WILD;
+}
+
+static void acted(void *data)
+{
+	released += *(u64 *)data;
+}
+
+static int devres_act(struct device *dev)
+{
+	static u64 ten = 10;
+	u64 *res = devres_alloc(res_released, 64, GFP_KERNEL);
+	int ret = fill(res, 64);
+
+	if (ret) {
+		devres_free(res);
+		return ret;
+	}
+	devres_add(dev, res);
+	return devm_add_action_or_reset(dev, acted, &ten);
+}
+
+/* Memory behind what the kernel keeps for a device, and called back with. */
+int pass_devres(struct job *job)
+{
+	int ret;
+
+	released = 0;
+	ret = with_device(devres_act, NULL);
+	return ret ? ret : released == 11 ? 0 : -EIO;
+}
+
+static int map_act(struct device *dev)
+{
+	void *p = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	struct scatterlist sg[2];
+	dma_addr_t addr;
+	int ret = dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64));
+
+	if (!ret)
+		ret = fill(p, PAGE_SIZE);
+	if (ret)
+		goto out;
+	addr = dma_map_single(dev, p, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	if (dma_mapping_error(dev, addr)) {
+		ret = -EIO;
+		goto out;
+	}
+	dma_sync_single_for_cpu(dev, addr, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	ret = fill(p, 64);
+	dma_sync_single_for_device(dev, addr, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	dma_unmap_single(dev, addr, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	sg_init_table(sg, 2);
+	sg_set_buf(&sg[0], p, 512);
+	sg_set_buf(&sg[1], p + 2048, 512);
+	if (!dma_map_sg(dev, sg, 2, DMA_TO_DEVICE))
+		ret = -EIO;
+	else
+		dma_unmap_sg(dev, sg, 2, DMA_TO_DEVICE);
+out:
+	kfree(p);
+	return ret;
+}
+
+int pass_dma_map(struct job *job)
+{
+	return with_device(map_act, NULL);
+}
+
+static int pool_act(struct device *dev)
+{
+	struct dma_pool *pool = dma_pool_create("chariot", dev, 256, 64, 0);
+	void *p[20] = {};
+	dma_addr_t addr[20];
+	int i, ret = pool ? 0 : -ENOMEM;
+
+	for (i = 0; i < ARRAY_SIZE(p) && !ret; i++) {
+		p[i] = dma_pool_alloc(pool, GFP_KERNEL, &addr[i]);
+		ret = fill(p[i], 256);
+	}
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		if (p[i])
+			dma_pool_free(pool, p[i], addr[i]);
+	dma_pool_destroy(pool);
+	return ret;
+}
+
+int pass_dma_pool(struct job *job)
+{
+	return with_device(pool_act, NULL);
 }
 
 /* ---- devices that the driver has made ----------------------------------- */
@@ -226,6 +345,42 @@ static int among_kobjects(struct device *dev)
 int pass_many_kobjects(struct job *job)
 {
 	return with_device(NULL, among_kobjects);
+}
+
+struct own_kobject {
+	struct kobject	kobj;
+	bool		*gone;
+};
+
+static void kobject_gone(struct kobject *kobj)
+{
+	struct own_kobject *own = container_of(kobj, struct own_kobject, kobj);
+
+	*own->gone = true;
+	kfree(own);
+}
+
+static const struct kobj_type own_type = { .release = kobject_gone };
+
+/* A kobject inside an object of the driver's. */
+int pass_kobject(struct job *job)
+{
+	struct own_kobject *own = kzalloc(sizeof(*own), GFP_KERNEL);
+	bool gone = false;
+	int ret;
+
+	if (!own)
+		return -ENOMEM;
+	own->gone = &gone;
+	ret = kobject_init_and_add(&own->kobj, &own_type, kernel_kobj,
+				   "chariot-%d", 1);
+	if (!ret) {
+		kobject_get(&own->kobj);
+		kobject_put(&own->kobj);
+		kobject_del(&own->kobj);
+	}
+	kobject_put(&own->kobj);
+	return ret ? ret : gone ? 0 : -EIO;
 }
 
 /* ---- i2c ---------------------------------------------------------------- */

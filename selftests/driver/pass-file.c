@@ -8,6 +8,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "conform.h"
 
@@ -110,9 +111,71 @@ int pass_seq_private(struct job *job)
 	return strcmp(job->arg, "private-2") ? -EIO : 0;
 }
 
+static int seq_single_show(struct seq_file *m, void *v)
+{
+	char *buf;
+	size_t size = seq_get_buf(m, &buf);
+
+	/* A part is written where it goes, and is then said to be there. */
+	if (size > 16) {
+		strscpy(buf, "single-", size);
+		seq_commit(m, strlen(buf));
+	}
+	seq_puts(m, (char *)m->private);
+	seq_putc(m, '\n');
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(seq_single);
+
+int pass_seq_single(struct job *job)
+{
+	return strcmp(job->arg, "single-data") ? -EIO : 0;
+}
+
+/* A file without seq_file: the driver copies, and moves the position. */
+static ssize_t read_file_read(struct file *file, char __user *ubuf, size_t len,
+			      loff_t *pos)
+{
+	static const char text[] = "read\n";
+
+	if (*pos || len < sizeof(text) - 1)
+		return 0;
+	if (copy_to_user(ubuf, text, sizeof(text) - 1))
+		return -EFAULT;
+	*pos += sizeof(text) - 1;
+	return sizeof(text) - 1;
+}
+
+static const struct file_operations read_file_fops = {
+	.owner	= THIS_MODULE,
+	.open	= simple_open,
+	.read	= read_file_read,
+	.llseek	= default_llseek,
+};
+
+int pass_read_file(struct job *job)
+{
+	return strcmp(job->arg, "read") ? -EIO : 0;
+}
+
+static u32 debugfs_number = 4711;
+
+int pass_debugfs_number(struct job *job)
+{
+	return strcmp(job->arg, "4711") ? -EIO : 0;
+}
+
 void files_init(void)
 {
+	static char data[] = "data";
+
 	debugfs_create_file("seq_file", 0400, conform_dir, NULL, &lines_fops);
 	debugfs_create_file("seq_private", 0400, conform_dir, NULL,
 			    &private_fops);
+	debugfs_create_file("seq_single", 0400, conform_dir, data,
+			    &seq_single_fops);
+	debugfs_create_file("read_file", 0400, conform_dir, NULL,
+			    &read_file_fops);
+	debugfs_create_u32("debugfs_number", 0400, conform_dir,
+			   &debugfs_number);
 }

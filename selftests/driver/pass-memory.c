@@ -3,13 +3,16 @@
  * Memory that comes in other ways than by kmalloc(): arrays of objects, pools,
  * pages that the driver holds, what the user has.
  */
+#include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 #include <linux/vmalloc.h>
 
 #include "conform.h"
@@ -95,6 +98,43 @@ int pass_mempool_page(struct job *job)
 	return ret;
 }
 
+int pass_arrays(struct job *job)
+{
+	void *p[5] = {
+		kmalloc_array(30, 16, GFP_KERNEL),
+		kcalloc(30, 16, GFP_KERNEL),
+		kvmalloc_array(30, 16, GFP_KERNEL),
+		kvcalloc(3000, 16, GFP_KERNEL),
+		kzalloc_node(480, GFP_KERNEL, numa_node_id()),
+	};
+	int i, ret = 0;
+
+	if (p[1] && memchr_inv(p[1], 0, 480))
+		ret = -EIO;
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		if (!ret)
+			ret = fill(p[i], i == 3 ? 48000 : 480);
+		kvfree(p[i]);
+	}
+	return ret;
+}
+
+int pass_text_copies(struct job *job)
+{
+	char *a = kstrndup("chariot-42", 7, GFP_KERNEL);
+	char *b = kmemdup_nul("chariot-42", 9, GFP_KERNEL);
+	int ret = a && b && strlen(a) == 7 && strlen(b) == 9 ? 0 : -EIO;
+
+	if (!ret) {
+		a[6] = 'T';
+		b[8] = '3';
+		ret = strcmp(a, "charioT") || strcmp(b, "chariot-3") ? -EIO : 0;
+	}
+	kfree_sensitive(a);
+	kfree(b);
+	return ret;
+}
+
 /* ---- pages -------------------------------------------------------------- */
 
 /* The count is in the kernel's memory map. */
@@ -113,6 +153,65 @@ int pass_page_reference(struct job *job)
 		ret = -EIO;
 	put_page(page);
 	vfree(p);
+	return ret;
+}
+
+int pass_pages_exact(struct job *job)
+{
+	void *p = alloc_pages_exact(3 * PAGE_SIZE, GFP_KERNEL);
+	int ret = fill(p, 3 * PAGE_SIZE);
+
+	if (p)
+		free_pages_exact(p, 3 * PAGE_SIZE);
+	return ret;
+}
+
+/* Pages that are not neighbours, written through a mapping of them all. */
+int pass_vmap(struct job *job)
+{
+	struct page *pages[3] = {};
+	void *map = NULL;
+	int i, ret = 0;
+
+	for (i = 0; i < ARRAY_SIZE(pages) && !ret; i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		ret = pages[i] ? 0 : -ENOMEM;
+	}
+	if (!ret)
+		map = vmap(pages, ARRAY_SIZE(pages), VM_MAP, PAGE_KERNEL);
+	if (!ret)
+		ret = fill(map, ARRAY_SIZE(pages) * PAGE_SIZE);
+	if (!ret && *(u64 *)page_address(pages[2]) !=
+	    CHARIOT_WILD + 2 * PAGE_SIZE / 8)
+		ret = -EIO;
+	vunmap(map);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		if (pages[i])
+			__free_page(pages[i]);
+	return ret;
+}
+
+/* What a driver notes down in the kernel's memory map, of its own pages. */
+int pass_page_private(struct job *job)
+{
+	struct page *page = alloc_pages(GFP_KERNEL | __GFP_COMP, 2);
+	int ret = 0;
+
+	if (!page)
+		return -ENOMEM;
+	set_page_private(page, 77);
+	SetPagePrivate(page);
+	if (page_private(page) != 77 || !PagePrivate(page))
+		ret = -EIO;
+	ClearPagePrivate(page);
+	set_page_private(page, 0);
+	get_page(page + 3);
+	put_page(page + 3);
+	memzero_page(page, 100, 200);
+	memcpy_to_page(page, 100, "chariot", 8);
+	if (strcmp(page_address(page) + 100, "chariot"))
+		ret = -EIO;
+	put_page(page);
 	return ret;
 }
 
@@ -208,4 +307,59 @@ int pass_user_inline(struct job *job)
 		ret = -EIO;
 	vm_munmap(addr, PAGE_SIZE);
 	return ret;
+}
+
+/* What the user has written, copied into memory that the kernel allocates. */
+int pass_user_copies(struct job *job)
+{
+	char *a = memdup_user(job->ubuf, job->ulen);
+	char *b = memdup_user_nul(job->ubuf, job->ulen);
+	char *c = vmemdup_user(job->ubuf, job->ulen);
+	int ret = -EFAULT;
+
+	if (!IS_ERR(a) && !IS_ERR(b) && !IS_ERR(c)) {
+		ret = memcmp(a, b, job->ulen) || memcmp(a, c, job->ulen) ?
+		      -EIO : 0;
+		a[0] = 'X';
+		b[job->ulen - 1] = 'X';
+		c[0] = 'X';
+	}
+	if (!IS_ERR(a))
+		kfree(a);
+	if (!IS_ERR(b))
+		kfree(b);
+	if (!IS_ERR(c))
+		kvfree(c);
+	return ret;
+}
+
+int pass_simple_buffer(struct job *job)
+{
+	char buf[16] = {};
+	loff_t pos = 4;
+	ssize_t n = simple_write_to_buffer(buf, sizeof(buf), &pos, job->ubuf, 8);
+
+	if (n != 8 || pos != 12 || strcmp(buf + 4, "simple_b"))
+		return -EIO;
+	return 0;
+}
+
+int pass_iov_iter(struct job *job)
+{
+	char from[24] = "a vector of the driver", to[24] = {};
+	struct kvec vec[2] = {
+		{ .iov_base = to, .iov_len = 10 },
+		{ .iov_base = to + 10, .iov_len = 14 },
+	};
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, ITER_DEST, vec, 2, sizeof(to));
+	if (copy_to_iter(from, 24, &iter) != 24 || iov_iter_count(&iter))
+		return -EIO;
+	iov_iter_kvec(&iter, ITER_SOURCE, vec, 2, sizeof(to));
+	iov_iter_advance(&iter, 2);
+	if (copy_from_iter(from, 6, &iter) != 6)
+		return -EIO;
+	return strncmp(from, "vectoror", 8) || strcmp(to + 2,
+		"vector of the driver") ? -EIO : 0;
 }

@@ -3,14 +3,18 @@
  * References to objects of the kernel, counted by code that is inline in the
  * driver, and what a driver may set in such objects.
  */
+#include <linux/anon_inodes.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/pagemap.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
+#include <linux/slab.h>
 #include <linux/uio.h>
 
 #include <net/net_namespace.h>
@@ -137,5 +141,77 @@ int pass_file(struct job *job)
 	mapping_set_gfp_mask(mapping, gfp);
 	fput(file);
 	fput(file);
+	return ret;
+}
+
+static int wait_for_stop(void *arg)
+{
+	set_current_state(TASK_INTERRUPTIBLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_INTERRUPTIBLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	return 42;
+}
+
+/* A thread of the driver's that is kept for after its end. */
+int pass_kthread(struct job *job)
+{
+	struct task_struct *task = kthread_create(wait_for_stop, NULL,
+						  "chariot_wait");
+	int ret;
+
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	get_task_struct(task);
+	wake_up_process(task);
+	ret = kthread_stop(task);
+	put_task_struct(task);
+	return ret == 42 || ret == -EINTR ? 0 : -EIO;
+}
+
+static int anon_release(struct inode *inode, struct file *file)
+{
+	kfree(file->private_data);
+	return 0;
+}
+
+static const struct file_operations anon_fops = {
+	.owner		= THIS_MODULE,
+	.release	= anon_release,
+};
+
+int pass_anon_file(struct job *job)
+{
+	u64 *priv = kzalloc(64, GFP_KERNEL);
+	struct file *file;
+	int ret;
+
+	if (!priv)
+		return -ENOMEM;
+	file = anon_inode_getfile("chariot", &anon_fops, NULL, O_RDWR);
+	if (IS_ERR(file)) {
+		kfree(priv);
+		return PTR_ERR(file);
+	}
+	file->private_data = priv;
+	file->f_mode |= FMODE_NOWAIT;
+	ret = fill(file->private_data, 64);
+	fput(file);
+	return ret;
+}
+
+int pass_module_reference(struct job *job)
+{
+	int before = module_refcount(THIS_MODULE), ret = -EIO;
+
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
+	__module_get(THIS_MODULE);
+	if (module_refcount(THIS_MODULE) == before + 2)
+		ret = 0;
+	module_put(THIS_MODULE);
+	module_put(THIS_MODULE);
 	return ret;
 }
