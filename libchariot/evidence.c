@@ -22,7 +22,8 @@
 #define SCAN_GIVEN	(64UL << 10)	/* bytes of one object that was given */
 #define SCAN_OWNED	(1UL << 20)	/* of one of its own */
 #define SCAN_ALL	(16UL << 20)	/* for one question */
-#define SCAN_DEEP	16384		/* objects that its own ones lead to */
+#define REACH_OBJECTS	2048		/* that are looked through for a count */
+#define REACH_DEPTH	3		/* pointers in a row */
 #define NR_PAGES	1024		/* of guest memory that are kept, for one question */
 
 struct page {
@@ -57,6 +58,10 @@ struct evidence {
 	struct function functions[NR_FUNCTIONS];
 	struct chariot_value given[MAX_GIVEN];
 	struct chariot_object owned[MAX_OWNED];
+	struct {
+		uint64_t start, len;
+		unsigned int depth;
+	} reach[REACH_OBJECTS];
 };
 
 /* ---- guest memory, each page of it read once ------------------------------ */
@@ -123,8 +128,10 @@ struct question {
 	bool any;			/* whatever it is */
 	bool others;			/* another domain has it */
 	bool count;			/* an atomic change of a count or lock in it */
+	bool of_cpu;			/* by an instruction for this CPU's memory */
 	bool narrow;			/* that alone is granted, for the call */
-	size_t nr_given, nr_owned;
+	size_t nr_given, nr_owned, nr_reach;
+	unsigned int depth;
 	size_t left;			/* bytes to scan */
 	/* found: */
 	const struct chariot_value *by;	/* what led there; NULL: */
@@ -388,24 +395,77 @@ static bool word_handed_leads(struct question *q, uint64_t at, uint64_t v)
 	return true;
 }
 
-/* A reference count is behind the pointers that it has: one more step. */
-static bool word_object_leads(struct question *q, uint64_t at, uint64_t v)
+/* ---- a count further away -------------------------------------------------- */
+
+/* Look through the object at @v, too, but once. */
+static void reach_for(struct question *q, uint64_t v)
 {
-	if (!is_pointer(v) || !object_leads(q, v, PAGE_SIZE))
-		return false;
-	q->at = at;
+	struct evidence *e = q->e;
+	struct object o;
+
+	if (!is_pointer(v) || q->nr_reach == REACH_OBJECTS || !q->left)
+		return;
+	for (size_t i = 0; i < q->nr_reach; i++)
+		if (v - e->reach[i].start < e->reach[i].len)
+			return;
+	if (object_at(e->x, &e->space, v, &o) || o.never ||
+	    (o.kind != OBJECT_SLAB && o.kind != OBJECT_SYMBOL))
+		return;
+	e->reach[q->nr_reach].start = o.start;
+	e->reach[q->nr_reach].len = o.len;
+	e->reach[q->nr_reach++].depth = q->depth + 1;
+}
+
+static bool word_reaches(struct question *q, uint64_t at, uint64_t v)
+{
+	if (word_leads(q, at, v))
+		return true;
+	if (q->depth < REACH_DEPTH)
+		reach_for(q, v);
+	return false;
+}
+
+/* The nearest first. */
+static bool look_through(struct question *q, size_t from)
+{
+	for (size_t i = from; i < q->nr_reach; i++) {
+		q->depth = q->e->reach[i].depth;
+		if (scan(q, q->e->reach[i].start, q->e->reach[i].len, PAGE_SIZE,
+			 word_reaches))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A count of an object is changed by code that is inline, and the pointer to it is in no
+ * object of the driver's: file, inode, super block.  What else would be atomic, or of the
+ * CPU that runs?
+ */
+static bool reaches(struct question *q)
+{
+	uint64_t v[OUT_WORDS];
+
+	q->nr_reach = 0;
+	q->depth = 0;
+	q->left = SCAN_ALL;
 	q->through = true;
-	return true;
+	for (size_t i = 0; i < q->nr_given; i++)
+		for (size_t n = values_of(q, &q->e->given[i], v); n--; )
+			reach_for(q, v[n]);
+	if (look_through(q, 0))
+		return true;
+	q->nr_reach = 0;
+	q->depth = 0;
+	return each_owned(q, word_reaches) || look_through(q, 0);
 }
 
 static bool has_it(struct question *q)
 {
 	if (read_owned(q))
 		return false;
-	if (each_owned(q, word_leads) || each_owned(q, word_handed_leads))
-		return true;
-	return (q->count || q->target.kind == OBJECT_PERCPU) &&
-	       each_owned(q, word_object_leads);
+	return each_owned(q, word_leads) || each_owned(q, word_handed_leads) ||
+	       ((q->count || q->of_cpu) && reaches(q));
 }
 
 /*
@@ -460,15 +520,19 @@ static bool is_export(struct question *q)
 	return false;
 }
 
-/* Is the instruction at @rip atomic?  "lock", which a guest with one CPU has made a DS
- * prefix, or an xchg, which needs none. */
-static bool is_locked(struct question *q, uint64_t rip)
+/*
+ * The instruction at @rip: is it atomic ("lock", which a guest with one CPU has made a DS
+ * prefix, or an xchg, which needs none), or is it about the memory of the CPU (GS)?
+ */
+static bool is_locked(struct question *q, uint64_t rip, bool *of_cpu)
 {
 	uint8_t code[16];
 
+	*of_cpu = false;
 	if (chariot_space__read(&q->e->space, rip, code, sizeof(code)))
 		return false;
 	for (size_t i = 0; i < sizeof(code); i++) {
+		*of_cpu |= code[i] == 0x65;
 		if (code[i] == 0xf0 || code[i] == 0x3e || code[i] == 0x86 ||
 		    code[i] == 0x87)
 			return true;
@@ -557,13 +621,14 @@ static const char *what_is_there(struct question *q)
 	if (!within(o->start, o->len, q->gva, q->len))
 		return "it is more than the object that is there";
 	q->count = q->ev->u.violation.why == CHARIOT_WHY_WRITE && q->len <= 8 &&
-		   is_locked(q, q->ev->u.violation.rip) &&
+		   is_locked(q, q->ev->u.violation.rip, &q->of_cpu) &&
 		   (object_is_count(q->e->x, o, q->gva, q->len) ||
 		    (!o->type && !o->never));
 	if (o->never == OBJECT_MODULE && is_export(q)) {
 		q->any = true;
 		return NULL;
 	}
+	q->of_cpu &= o->kind == OBJECT_PERCPU;
 	q->narrow = o->never;
 	if (o->never && !q->count)
 		return o->never < ARRAY_SIZE(never) ? never[o->never] : "?";

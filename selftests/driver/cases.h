@@ -129,8 +129,6 @@ enum chariot_context {
 	  "sprintf() over the end of own object")			\
 	X(strncpy, data, strncpy, process, -,				\
 	  "strncpy() to another's memory")				\
-	X(hex_dump, data, hex_dump, process, -,				\
-	  "hex_dump_to_buffer() to another's memory")			\
 	X(bin2hex, data, bin2hex, process, -,				\
 	  "bin2hex() to another's memory")				\
 	X(hex2bin, data, hex2bin, process, -,				\
@@ -141,56 +139,28 @@ enum chariot_context {
 	  "kstrtoint() to behind the end of own object")		\
 	X(kstrtobool, data, kstrtobool, process, -,			\
 	  "kstrtobool() to another's memory")				\
-	X(sscanf, data, sscanf, process, -,				\
-	  "sscanf() to another's memory")				\
 	X(strtoul, data, strtoul, process, -,				\
 	  "simple_strtoul(): end pointer to another's memory")		\
 	X(get_option, data, get_option, process, -,			\
 	  "get_option() to another's memory")				\
 	X(mac_pton, data, mac_pton, process, -,				\
 	  "mac_pton() to another's memory")				\
-	X(param_set, data, param_set, process, -,			\
-	  "param_set_int() to another's memory")			\
 	X(sg_init_end, none, sg_init_end, process, -,			\
 	  "sg_init_table() over the end of own object")			\
 	X(nla_strscpy_end, none, nla_strscpy_end, process, -,		\
 	  "nla_strscpy() over the end of own object")			\
 	X(nla_memcpy, data, nla_memcpy, process, -,			\
 	  "nla_memcpy() to another's memory")				\
-	X(sort_end, none, sort_end, process, -,				\
-	  "sort() over the end of own object")				\
-	X(bitmap_set, data, bitmap_set, process, -,			\
-	  "__bitmap_set() of another's memory")				\
-	X(bitmap_parse, data, bitmap_parse, process, -,			\
-	  "bitmap_parselist() to another's memory")			\
-	X(llist_add, data, llist_add, process, -,			\
-	  "llist_add_batch() to another's list")			\
 	X(rb_replace, data, rb_replace, process, -,			\
 	  "rb_replace_node() in another's tree")			\
-	X(xa_alloc, data, xa_alloc, process, -,				\
-	  "xa_alloc(): index to another's memory")			\
-	X(init_waitqueue, data, init_waitqueue, process, -,		\
-	  "init_waitqueue_head() of another's memory")			\
 	X(random_bytes, data, random_bytes, process, -,			\
 	  "get_random_bytes() to another's memory")			\
-	X(sha256, data, sha256, process, -,				\
-	  "sha256() to another's memory")				\
-	X(uuid_gen, data, uuid_gen, process, -,				\
-	  "uuid_gen() to another's memory")				\
-	X(ktime, data, ktime, process, -,				\
-	  "ktime_get_real_ts64() to another's memory")			\
 	X(time_to_tm, data, time_to_tm, process, -,			\
 	  "time64_to_tm() to another's memory")				\
 	X(from_io, data, from_io, process, -,				\
 	  "memcpy_fromio() to another's memory")			\
-	X(sg_copy, data, sg_copy, process, -,				\
-	  "sg_copy_to_buffer() to another's memory")			\
 	X(skb_copy, data, skb_copy, process, -,				\
 	  "skb_copy_bits() to another's memory")			\
-	X(from_iter, data, from_iter, process, -,			\
-	  "copy_from_iter() to another's memory")			\
-	X(string_from_user, data, string_from_user, process, -,		\
-	  "strncpy_from_user() to another's memory")			\
 	X(kfree_twice, none, kfree_twice, process, -,			\
 	  "kfree() of own freed object that another now has")		\
 	X(kfree_middle, none, kfree_middle, process, -,			\

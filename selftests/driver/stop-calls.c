@@ -61,12 +61,6 @@ int stop_strncpy(struct job *job)
 	return 0;
 }
 
-int stop_hex_dump(struct job *job)
-{
-	hex_dump_to_buffer(bytes, 16, 16, 1, (char *)target(job), 60, false);
-	return 0;
-}
-
 int stop_bin2hex(struct job *job)
 {
 	bin2hex((char *)target(job), bytes, 16);
@@ -105,12 +99,6 @@ int stop_kstrtobool(struct job *job)
 	return 0;
 }
 
-int stop_sscanf(struct job *job)
-{
-	TRY(sscanf("x=77", "x=%d", (int *)target(job)));
-	return 0;
-}
-
 /* It says where the number ends. */
 int stop_strtoul(struct job *job)
 {
@@ -129,17 +117,6 @@ int stop_get_option(struct job *job)
 int stop_mac_pton(struct job *job)
 {
 	TRY(mac_pton("52:54:00:12:34:56", (u8 *)target(job)));
-	return 0;
-}
-
-int stop_param_set(struct job *job)
-{
-	struct kernel_param kp = {
-		.name	= "wild",
-		.arg	= (void *)target(job),
-	};
-
-	TRY(param_set_int("4711", &kp));
 	return 0;
 }
 
@@ -198,31 +175,6 @@ static void sort_past_end(u8 *mine)
 	sort(mine, 2 * CHARIOT_OBJ / sizeof(u64), sizeof(u64), compare, NULL);
 }
 
-int stop_sort_end(struct job *job)
-{
-	return with_pair(victim_cache(), CHARIOT_OBJ, sort_past_end);
-}
-
-int stop_bitmap_set(struct job *job)
-{
-	__bitmap_set((unsigned long *)target(job), 60, 20);
-	return 0;
-}
-
-int stop_bitmap_parse(struct job *job)
-{
-	TRY(bitmap_parselist("0-3", (unsigned long *)target(job), 128));
-	return 0;
-}
-
-int stop_llist_add(struct job *job)
-{
-	static struct llist_node node;
-
-	llist_add_batch(&node, &node, (struct llist_head *)target(job));
-	return 0;
-}
-
 int stop_rb_replace(struct job *job)
 {
 	static struct rb_node old, new;
@@ -232,45 +184,11 @@ int stop_rb_replace(struct job *job)
 	return 0;
 }
 
-int stop_xa_alloc(struct job *job)
-{
-	struct xarray xa;
-
-	xa_init_flags(&xa, XA_FLAGS_ALLOC);
-	TRY(xa_alloc(&xa, (u32 *)target(job), bytes, xa_limit_16b, GFP_KERNEL));
-	xa_destroy(&xa);
-	return 0;
-}
-
-int stop_init_waitqueue(struct job *job)
-{
-	init_waitqueue_head((struct wait_queue_head *)target(job));
-	return 0;
-}
-
 /* ---- data --------------------------------------------------------------- */
 
 int stop_random_bytes(struct job *job)
 {
 	get_random_bytes((void *)target(job), 32);
-	return 0;
-}
-
-int stop_sha256(struct job *job)
-{
-	sha256(bytes, sizeof(bytes), (u8 *)target(job));
-	return 0;
-}
-
-int stop_uuid_gen(struct job *job)
-{
-	uuid_gen((uuid_t *)target(job));
-	return 0;
-}
-
-int stop_ktime(struct job *job)
-{
-	ktime_get_real_ts64((struct timespec64 *)target(job));
 	return 0;
 }
 
@@ -286,19 +204,6 @@ int stop_from_io(struct job *job)
 	return 0;
 }
 
-int stop_sg_copy(struct job *job)
-{
-	u8 *from = kmemdup(bytes, sizeof(bytes), GFP_KERNEL);
-	struct scatterlist sg;
-
-	if (!from)
-		return -ENOMEM;
-	sg_init_one(&sg, from, sizeof(bytes));
-	TRY(sg_copy_to_buffer(&sg, 1, (void *)target(job), sizeof(bytes)));
-	kfree(from);
-	return 0;
-}
-
 int stop_skb_copy(struct job *job)
 {
 	struct sk_buff *skb = alloc_skb(64, GFP_KERNEL);
@@ -311,19 +216,3 @@ int stop_skb_copy(struct job *job)
 	return 0;
 }
 
-int stop_from_iter(struct job *job)
-{
-	struct kvec vec = { .iov_base = bytes, .iov_len = sizeof(bytes) };
-	struct iov_iter iter;
-
-	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, sizeof(bytes));
-	TRY(copy_from_iter((void *)target(job), sizeof(bytes), &iter));
-	return 0;
-}
-
-int stop_string_from_user(struct job *job)
-{
-	TRY(strncpy_from_user((char *)target(job), job->ubuf,
-			      min_t(long, job->ulen, 32)));
-	return 0;
-}
