@@ -169,12 +169,6 @@ static int compare(const void *a, const void *b)
 }
 
 /* What is in our object goes to the next one. */
-static void sort_past_end(u8 *mine)
-{
-	memset(mine, 0xff, CHARIOT_OBJ);
-	sort(mine, 2 * CHARIOT_OBJ / sizeof(u64), sizeof(u64), compare, NULL);
-}
-
 int stop_rb_replace(struct job *job)
 {
 	static struct rb_node old, new;
