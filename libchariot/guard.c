@@ -928,7 +928,7 @@ static bool on_ask(struct chariot_guard *g, const struct chariot_event *ev)
 	else if (r && !grant)
 		log_warn("%s would be granted: %s", what, why);
 	else
-		log_info("%s %s: %s", what, r ? "Yes" : "No", why);
+		log_debug("%s %s: %s", what, r ? "Yes" : "No", why);
 	return !r && never;
 }
 

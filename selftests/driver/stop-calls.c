@@ -3,28 +3,17 @@
  * Functions of the kernel that write where the driver points them: to what is
  * another's, or over the end of an object of 64 bytes to the next one.
  */
-#include <linux/bitmap.h>
 #include <linux/etherdevice.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
-#include <linux/llist.h>
-#include <linux/moduleparam.h>
 #include <linux/random.h>
 #include <linux/rbtree.h>
 #include <linux/scatterlist.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/time.h>
-#include <linux/timekeeping.h>
-#include <linux/uaccess.h>
-#include <linux/uio.h>
-#include <linux/uuid.h>
-#include <linux/wait.h>
-#include <linux/xarray.h>
 
-#include <crypto/sha2.h>
 #include <net/netlink.h>
 
 #include "conform.h"
@@ -161,14 +150,6 @@ int stop_nla_memcpy(struct job *job)
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* What is in our object goes to the next one. */
 int stop_rb_replace(struct job *job)
 {
 	static struct rb_node old, new;
