@@ -40,7 +40,7 @@ static struct call {
 	C(CHARIOT_MEM, CHARIOT_MEM_WRITE, chariot_mem),
 	C(CHARIOT_WATCH, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD,
 	  chariot_watch),
-	C(CHARIOT_CONTINUE, 0, chariot_continue),
+	C(CHARIOT_CONTINUE, CHARIOT_CONTINUE_NEVER, chariot_continue),
 	C(CHARIOT_RESET, 0, chariot_reset),
 	C(CHARIOT_POST, 0, chariot_post),
 	C(CHARIOT_DOMAIN_CREATE, 0, chariot_domain_create),
