@@ -99,7 +99,7 @@ static void add(struct rows *r, u32 kind, u32 arg, u64 value, u64 fn, u64 when)
 		};
 }
 
-static void add_past(struct rows *r, const struct chariot_entry *e, u64 low)
+static void add_past(struct rows *r, const struct chariot_entry *e)
 {
 	u32 i, j, n, nr = min_t(u32, e->nr_past, ARRAY_SIZE(e->past));
 
@@ -108,7 +108,7 @@ static void add_past(struct rows *r, const struct chariot_entry *e, u64 low)
 		add(r, CHARIOT_GIVEN_RET, 0, e->past[i].result, e->past[i].fn,
 		    e->past[i].when);
 		for (j = 0; j < 6; j++)
-			if (e->past[i].args[j] - low < e->slot - low)
+			if (e->past[i].args[j] >= PAGE_SIZE)
 				add(r, CHARIOT_GIVEN_OUT, j, e->past[i].args[j],
 				    e->past[i].fn, e->past[i].when);
 	}
@@ -120,7 +120,7 @@ static void add_entry(struct rows *r, struct chariot_entry *e)
 
 	for (i = 0; i < 6; i++)
 		add(r, CHARIOT_GIVEN_ARG, i, e->args[i], e->rip, e->when);
-	add_past(r, e, chariot_entry_base(r->dom, e));
+	add_past(r, e);
 	add(r, CHARIOT_GIVEN_STACK, 0, e->slot + 8, e->ret, e->when);
 }
 

@@ -31,7 +31,8 @@ struct page {
 	uint8_t bytes[PAGE_SIZE];
 };
 
-#define OUT_WORDS	8		/* that a function stores on the driver's stack */
+#define OUT_WORDS	64		/* that a function stores where the driver says */
+#define ARRAY_WORDS	8		/* if it is not known how many */
 
 /* What a function's prototype tells: which registers mean something. */
 struct function {
@@ -249,9 +250,10 @@ static uint8_t out_words(const struct btf *btf, const struct param *p)
 	if (!p->pointer || p->is_const)
 		return 0;
 	t = btf_strip(btf, &id, NULL);
-	if (!t || (t && btf_is_ptr(t)) || p->size > OUT_WORDS * 8)
-		return OUT_WORDS;
-	return p->size >= 8 ? p->size / 8 : 1;
+	if (!t || btf_is_ptr(t))
+		return ARRAY_WORDS;
+	return p->size > OUT_WORDS * 8 ? OUT_WORDS :
+	       p->size >= 8 ? p->size / 8 : 1;
 }
 
 static const struct function *look_at(struct evidence *e, uint64_t gva)

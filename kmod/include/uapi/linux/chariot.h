@@ -609,8 +609,8 @@ enum {
 	CHARIOT_GIVEN_ARG,		/* the driver's function @fn was called with it */
 	CHARIOT_GIVEN_RET,		/* the kernel's function @fn has returned it, one of
 					 * the last 23 */
-	CHARIOT_GIVEN_OUT,		/* ... was called with it, an address of the stack, and
-					 * may have stored something there */
+	CHARIOT_GIVEN_OUT,		/* ... was called with it, and if it is a pointer to what
+					 * can be written, it may have stored something there */
 	CHARIOT_GIVEN_STACK,		/* stack pointer of the kernel's function that has called
 					 * the driver; @fn: where it goes on there */
 	CHARIOT_NR_GIVENS
