@@ -544,6 +544,21 @@ static bool is_locked(struct question *q, uint64_t rip, bool *of_cpu)
 	return false;
 }
 
+/* Of what it may write, of a task and the like, of bookkeeping: not of what is free. */
+static bool is_count(struct question *q)
+{
+	const struct object *o = &q->target;
+
+	if (q->ev->u.violation.why != CHARIOT_WHY_WRITE || q->len > 8 ||
+	    !is_locked(q, q->ev->u.violation.rip, &q->of_cpu))
+		return false;
+	if (!o->never && !o->type)
+		return true;
+	return (o->never == OBJECT_MAY || o->never == OBJECT_IDENTITY ||
+		o->never == OBJECT_BOOKKEEPING) &&
+	       object_is_count(q->e->x, o, q->gva, q->len);
+}
+
 static bool on_stack(struct question *q)
 {
 	const struct chariot_value *g;
@@ -622,10 +637,7 @@ static const char *what_is_there(struct question *q)
 		return "no object is there";
 	if (!within(o->start, o->len, q->gva, q->len))
 		return "it is more than the object that is there";
-	q->count = q->ev->u.violation.why == CHARIOT_WHY_WRITE && q->len <= 8 &&
-		   is_locked(q, q->ev->u.violation.rip, &q->of_cpu) &&
-		   (object_is_count(q->e->x, o, q->gva, q->len) ||
-		    (!o->type && !o->never));
+	q->count = is_count(q);
 	if (o->never == OBJECT_MODULE && is_export(q)) {
 		q->any = true;
 		return NULL;
