@@ -19,6 +19,8 @@
 #define MAX_CPUS	64		/* whose tasks are looked at */
 #define MAX_GIVEN	512		/* rows */
 #define MAX_OWNED	16384		/* objects of the ACT */
+#define NR_OTHERS	64		/* of another driver's, for one read */
+#define MAX_PAGES	(4UL << 20)	/* of one allocation */
 #define SCAN_GIVEN	(64UL << 10)	/* bytes of one object that was given */
 #define SCAN_OWNED	(1UL << 20)	/* of one of its own */
 #define SCAN_ALL	(16UL << 20)	/* for one question */
@@ -574,28 +576,44 @@ static bool on_stack(struct question *q)
 	return false;
 }
 
+/* Pages are told one by one, of an allocation that begins before them. */
+static bool has_part(struct question *q, uint32_t domain)
+{
+	const struct object *o = &q->target;
+	struct chariot_act_read r = {
+		.argsz = sizeof(r), .domain = domain, .nr = NR_OTHERS,
+		.start = o->start - (o->kind == OBJECT_PAGES ? MAX_PAGES : 0),
+		.buf = (uintptr_t)q->e->owned,
+	};
+	const struct chariot_object *row;
+	int n;
+
+	do {
+		n = vm_call(q->e->vm->fd, CHARIOT_ACT_READ, &r);
+		for (int i = 0; i < n; i++) {
+			row = &q->e->owned[i];
+			if (row->gva >= o->start + o->len)
+				return false;
+			if (row->gva + row->len > o->start &&
+			    (row->source == CHARIOT_SRC_SECTION ||
+			     row->source == CHARIOT_SRC_ALLOCATION))
+				return true;
+		}
+	} while (n > 0 && r.start);
+	return n < 0 && n != -ENOENT;
+}
+
 /* What another driver has is not this one's, whoever points to it. */
 static bool is_others(struct question *q)
 {
-	struct chariot_object row;
-	struct chariot_act_read r;
 	struct chariot_vm_info i;
 
 	if (chariot_vm__info(q->e->vm, &i))
 		return true;
-	for (uint32_t nr = 1; nr < NR_DOMAINS; nr++) {
-		if (nr == q->ev->domain || !(i.domains & 1U << nr))
-			continue;
-		r = (struct chariot_act_read){
-			.argsz = sizeof(r), .domain = nr, .nr = 1,
-			.start = q->target.start, .buf = (uintptr_t)&row,
-		};
-		if (vm_call(q->e->vm->fd, CHARIOT_ACT_READ, &r) == 1 &&
-		    row.gva < q->target.start + q->target.len &&
-		    (row.source == CHARIOT_SRC_SECTION ||
-		     row.source == CHARIOT_SRC_ALLOCATION))
+	for (uint32_t nr = 1; nr < NR_DOMAINS; nr++)
+		if (nr != q->ev->domain && i.domains & 1U << nr &&
+		    has_part(q, nr))
 			return true;
-	}
 	return false;
 }
 
