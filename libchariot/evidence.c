@@ -57,6 +57,7 @@ struct evidence {
 	struct chariot_space space;	/* with the pages */
 	struct page *pages;
 	uint64_t page_struct_size, percpu_offsets, nr_cpus, task_size;
+	uint64_t stack_size;		/* a power of 2, and stacks are aligned */
 	struct variables imports[NR_DOMAINS];
 	struct function functions[NR_FUNCTIONS];
 	struct chariot_value given[MAX_GIVEN];
@@ -576,6 +577,20 @@ static bool on_stack(struct question *q)
 	return false;
 }
 
+/* A kernel without CONFIG_VMAP_STACK has its stacks in pages as any others. */
+static bool is_stack_page(const struct question *q)
+{
+	const struct chariot_value *g;
+
+	for (size_t i = 0; i < q->nr_given; i++) {
+		g = &q->e->given[i];
+		if (g->kind == CHARIOT_GIVEN_STACK &&
+		    (g->value ^ q->gva) < q->e->stack_size)
+			return q->target.kind == OBJECT_PAGES;
+	}
+	return false;
+}
+
 /* Pages are told one by one, of an allocation that begins before them. */
 static bool has_part(struct question *q, uint32_t domain)
 {
@@ -653,6 +668,8 @@ static const char *what_is_there(struct question *q)
 		return what_is_freed(q);
 	if (!on_stack(q) && object_at(q->e->x, &q->e->space, q->gva, o))
 		return "no object is there";
+	if (is_stack_page(q))
+		o->never = OBJECT_OTHER_STACK;
 	if (!within(o->start, o->len, q->gva, q->len))
 		return "it is more than the object that is there";
 	q->count = is_count(q);
@@ -860,6 +877,7 @@ struct evidence *evidence_new(struct chariot_vm *vm)
 	}
 	e->page_struct_size = k.page_struct_size;
 	e->percpu_offsets = k.percpu_offsets;
+	e->stack_size = k.stack_size;
 	e->nr_cpus = k.nr_cpus < MAX_CPUS ? k.nr_cpus : MAX_CPUS;
 	size = chariot_profile__type_size(vm->profile, "task_struct");
 	e->task_size = size > 0 ? size : 0;
