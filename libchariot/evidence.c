@@ -25,6 +25,7 @@
 #define SCAN_OWNED	(1UL << 20)	/* of one of its own */
 #define SCAN_ALL	(16UL << 20)	/* for one question */
 #define REACH_OBJECTS	2048		/* that are looked through for a count */
+#define REACH_LOOKS	16384		/* pointers for them */
 #define REACH_DEPTH	3		/* pointers in a row */
 #define NR_PAGES	1024		/* of guest memory that are kept, for one question */
 
@@ -137,6 +138,7 @@ struct question {
 	size_t nr_given, nr_owned, nr_reach;
 	unsigned int depth;
 	size_t left;			/* bytes to scan */
+	size_t looks;			/* for what a pointer leads to */
 	/* found: */
 	const struct chariot_value *by;	/* what led there; NULL: */
 	uint64_t at;			/* the place of its own where the pointer is */
@@ -413,6 +415,9 @@ static void reach_for(struct question *q, uint64_t v)
 	for (size_t i = 0; i < q->nr_reach; i++)
 		if (v - e->reach[i].start < e->reach[i].len)
 			return;
+	if (!q->looks)
+		return;
+	q->looks--;
 	if (object_at(e->x, &e->space, v, &o) || o.never ||
 	    (o.kind != OBJECT_SLAB && o.kind != OBJECT_SYMBOL))
 		return;
@@ -454,6 +459,7 @@ static bool reaches(struct question *q)
 	q->nr_reach = 0;
 	q->depth = 0;
 	q->left = SCAN_ALL;
+	q->looks = REACH_LOOKS;
 	q->through = true;
 	for (size_t i = 0; i < q->nr_given; i++)
 		for (size_t n = values_of(q, &q->e->given[i], v); n--; )
