@@ -298,6 +298,8 @@ static size_t values_of(struct question *q, const struct chariot_value *g,
 	const struct function *f = look_at(q->e, g->fn);
 	size_t n;
 
+	if (g->arg >= ARRAY_SIZE(f->out))
+		return 0;
 	v[0] = g->value;
 	switch (g->kind) {
 	case CHARIOT_GIVEN_ARG:
