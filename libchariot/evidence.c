@@ -650,20 +650,20 @@ static const char *const never[] = {
 	[OBJECT_OTHER_STACK] = "a stack is there",
 };
 
-/* Of what a driver frees only slabs tell whether it can be. */
+/* Of what is not free only slabs tell where it begins. */
 static const char *what_is_freed(struct question *q)
 {
 	struct object *o = &q->target;
 
-	if (object_at(q->e->x, &q->e->space, q->gva, o) ||
-	    o->kind != OBJECT_SLAB) {
+	object_at(q->e->x, &q->e->space, q->gva, o);	/* or nothing */
+	if (o->never == OBJECT_FREE)
+		return never[OBJECT_FREE];
+	if (o->kind != OBJECT_SLAB) {
 		o->start = q->gva;
 		o->len = 1;
 		q->any = true;
 		return NULL;
 	}
-	if (o->never == OBJECT_FREE)
-		return never[OBJECT_FREE];
 	return o->start != q->gva ? "it is the middle of an object" : NULL;
 }
 
