@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Tables are of a form that the module takes, whatever they were made from: as
- * check_op(), check_rule() and check_gates() of kmod/domain.c have it.  Ranges
+ * check_op(), check_rule() and check_gates() of kmod/check.c have it.  Ranges
  * are not looked at: they may be a guest's, and the module says no then.
  */
 #include "fuzz.h"
@@ -15,6 +15,21 @@ static bool is_field(const struct chariot_op *op)
 	       op->len_kind == CHARIOT_LEN_FIELD_AT;
 }
 
+static bool flags_ok(const struct chariot_op *op)
+{
+	switch (op->op) {
+	case CHARIOT_OP_WALK:
+		return !(op->flags & ~CHARIOT_WALK_NOW);
+	case CHARIOT_OP_REVOKE:
+		return !(op->flags & ~CHARIOT_REVOKE_FREE) &&
+		       (!op->flags || (!op->phase && !op->map));
+	case CHARIOT_OP_CHECK:
+		return !(op->flags & 15) && op->flags <= CHARIOT_CHECK_IN(5);
+	default:
+		return !op->flags;
+	}
+}
+
 static const char *bad_numbers(const struct chariot_op *op)
 {
 	if (op->op >= CHARIOT_NR_OPS || op->phase >= CHARIOT_NR_PHASES ||
@@ -25,12 +40,7 @@ static const char *bad_numbers(const struct chariot_op *op)
 	if (op->len_mul > MAX_OBJECT || op->len_add > MAX_OBJECT ||
 	    op->len_shift > 63)
 		return "a length is too large";
-	if (op->op == CHARIOT_OP_WALK ? op->flags & ~CHARIOT_WALK_NOW :
-	    op->op == CHARIOT_OP_CHECK ? op->flags & 15 ||
-					 op->flags > CHARIOT_CHECK_IN(5) :
-	    op->flags)
-		return "flags";
-	return NULL;
+	return flags_ok(op) ? NULL : "flags";
 }
 
 static const char *bad_length(const struct chariot_op *op)
