@@ -153,7 +153,7 @@ int pure_read(struct pure *pu, uint64_t gva, void *buf, size_t len)
 static int run(struct pure *pu, struct flow *w)
 {
 	struct pure_fn *f = w->f, was;
-	int err, tries = 0;
+	int err = 0, tries = 0;
 
 	do {
 		/* What was found with less known of it. */
