@@ -19,6 +19,8 @@
 #define MAX_CPUS	64		/* whose tasks are looked at */
 #define MAX_GIVEN	512		/* rows */
 #define MAX_OWNED	16384		/* objects of the ACT */
+#define NR_SECTIONS	2048		/* the last of them */
+#define SECTIONS_MIN	0xffffffff80000000ULL
 #define NR_OTHERS	64		/* of another driver's, for one read */
 #define MAX_PAGES	(4UL << 20)	/* of one allocation */
 #define SCAN_GIVEN	(64UL << 10)	/* bytes of one object that was given */
@@ -343,14 +345,31 @@ static bool was_given(struct question *q)
 
 /* ---- what the driver has -------------------------------------------------- */
 
-static int read_owned(struct question *q)
+/* Rows that begin at @start or behind it. */
+static int read_rows(struct question *q, uint64_t start, struct chariot_object *rows,
+		     uint32_t nr)
 {
 	struct chariot_act_read r = {
-		.argsz = sizeof(r), .domain = q->ev->domain, .nr = MAX_OWNED,
-		.buf = (uintptr_t)q->e->owned,
+		.argsz = sizeof(r), .domain = q->ev->domain, .nr = nr,
+		.start = start, .buf = (uintptr_t)rows,
 	};
-	int n = vm_call(q->e->vm->fd, CHARIOT_ACT_READ, &r);
 
+	return vm_call(q->e->vm->fd, CHARIOT_ACT_READ, &r);
+}
+
+/* By address its sections come last, and of more than there is room for they count most. */
+static int read_owned(struct question *q)
+{
+	struct chariot_object *rows = q->e->owned, *last = rows + MAX_OWNED - NR_SECTIONS;
+	uint64_t start = SECTIONS_MIN;
+	int n = read_rows(q, 0, rows, MAX_OWNED);
+
+	if (n == MAX_OWNED) {
+		if (last[-1].gva >= start)
+			start = last[-1].gva + 1;
+		n = read_rows(q, start, last, NR_SECTIONS);
+		n = n < 0 ? n : last - rows + n;
+	}
 	q->nr_owned = n > 0 ? n : 0;
 	return n < 0 ? n : 0;
 }
