@@ -125,6 +125,46 @@ static void add_row(struct btf *btf, const char *row, bool old)
 		die(row);
 }
 
+/* "", "thing", "thing*", "const thing*" */
+static int type_of(struct btf *btf, const char *text)
+{
+	size_t len = strlen(text);
+	char name[32];
+
+	if (!len)
+		return 0;
+	if (text[len - 1] == '*') {
+		snprintf(name, sizeof(name), "%.*s", (int)len - 1, text);
+		return btf__add_ptr(btf, type_of(btf, name));
+	}
+	if (!strncmp(text, "const ", 6))
+		return btf__add_const(btf, type_of(btf, text + 6));
+	return type_id(btf, text);
+}
+
+static void add_functions(struct btf *btf)
+{
+	static const struct {
+		const char *name, *result, *args[2];
+	} functions[] = {
+		{ "walker", "", { "thing*" } },
+		{ "caller", "thing*", { "const thing*", "thing**" } },
+		{ "pointer", "u32", { "u32", "u64*" } },
+	};
+	int args[2], result, nr;
+
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		result = type_of(btf, functions[i].result);
+		for (nr = 0; nr < 2 && functions[i].args[nr]; nr++)
+			args[nr] = type_of(btf, functions[i].args[nr]);
+		btf__add_func_proto(btf, result);
+		for (int n = 0; n < nr; n++)
+			btf__add_func_param(btf, "arg", args[n]);
+		btf__add_func(btf, functions[i].name, BTF_FUNC_GLOBAL,
+			      btf__type_cnt(btf) - 1);
+	}
+}
+
 static struct btf *make_types(bool old)
 {
 	struct btf *btf = btf__new_empty();
@@ -139,6 +179,7 @@ static struct btf *make_types(bool old)
 	while ((row = strsep(&rest, ";")))
 		if (row[strspn(row, " ")])
 			add_row(btf, row, old);
+	add_functions(btf);
 	free(text);
 	return btf;
 }
@@ -161,7 +202,8 @@ static const struct {
 	{ 2063, "cred_jar" }, { 2064, "vmap_area_cachep" },
 	{ 2065, "user_ns_cachep" }, { 2066, "pcpu_reserved_chunk" },
 	{ 2100, "__per_cpu_start" }, { 2101, "counters" },
-	{ 2102, "irq_stack_backing_store" }, { 2103, "__per_cpu_end" },
+	{ 2102, "irq_stack_backing_store" }, { 2103, "current_task" },
+	{ 2104, "__per_cpu_end" },
 	{ 2200, "__start_orc_unwind_ip" }, { 2201, "__stop_orc_unwind_ip" },
 	{ 2202, "__start_orc_unwind" }, { 2300, "__start_rodata" },
 	{ 2301, "a_constant" }, { 2302, "__end_rodata" },
