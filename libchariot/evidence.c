@@ -29,6 +29,7 @@
 #define REACH_OBJECTS	2048		/* that are looked through for a count */
 #define REACH_LOOKS	16384		/* pointers for them */
 #define REACH_DEPTH	3		/* pointers in a row */
+#define REACH_ARGUMENT	2		/* the same, for what is no count */
 #define NR_PAGES	1024		/* of guest memory that are kept, for one question */
 
 struct page {
@@ -138,7 +139,7 @@ struct question {
 	bool of_cpu;			/* by an instruction for this CPU's memory */
 	bool narrow;			/* that alone is granted, for the call */
 	size_t nr_given, nr_owned, nr_reach;
-	unsigned int depth;
+	unsigned int depth, max_depth;
 	size_t left;			/* bytes to scan */
 	size_t looks;			/* for what a pointer leads to */
 	/* found: */
@@ -423,7 +424,7 @@ static bool word_handed_leads(struct question *q, uint64_t at, uint64_t v)
 	return true;
 }
 
-/* ---- a count further away -------------------------------------------------- */
+/* ---- further away ----------------------------------------------------------- */
 
 /* Look through the object at @v, too, but once. */
 static void reach_for(struct question *q, uint64_t v)
@@ -451,7 +452,7 @@ static bool word_reaches(struct question *q, uint64_t at, uint64_t v)
 {
 	if (word_leads(q, at, v))
 		return true;
-	if (q->depth < REACH_DEPTH)
+	if (q->depth < q->max_depth)
 		reach_for(q, v);
 	return false;
 }
@@ -468,20 +469,26 @@ static bool look_through(struct question *q, size_t from)
 	return false;
 }
 
+static void begin_reach(struct question *q, unsigned int max_depth)
+{
+	q->nr_reach = 0;
+	q->depth = 0;
+	q->max_depth = max_depth;
+	q->left = SCAN_ALL;
+	q->looks = REACH_LOOKS;
+	q->through = true;
+}
+
 /*
  * A count of an object is changed by code that is inline, and the pointer to it is in no
  * object of the driver's: file, inode, super block.  What else would be atomic, or of the
  * CPU that runs?
  */
-static bool reaches(struct question *q)
+static bool count_reached(struct question *q)
 {
 	uint64_t v[OUT_WORDS];
 
-	q->nr_reach = 0;
-	q->depth = 0;
-	q->left = SCAN_ALL;
-	q->looks = REACH_LOOKS;
-	q->through = true;
+	begin_reach(q, REACH_DEPTH);
 	for (size_t i = 0; i < q->nr_given; i++)
 		for (size_t n = values_of(q, &q->e->given[i], v); n--; )
 			reach_for(q, v[n]);
@@ -492,12 +499,32 @@ static bool reaches(struct question *q)
 	return each_owned(q, word_reaches) || look_through(q, 0);
 }
 
+/*
+ * From what the driver's functions were called with, and from variables that it imports,
+ * one pointer more: net_generic() of an argument is inline.
+ */
+static bool argument_reaches(struct question *q)
+{
+	const struct variables *im = &q->e->imports[q->ev->domain];
+	uint64_t v[OUT_WORDS];
+
+	begin_reach(q, REACH_ARGUMENT);
+	for (size_t i = 0; i < q->nr_given; i++)
+		if (q->e->given[i].kind == CHARIOT_GIVEN_ARG &&
+		    values_of(q, &q->e->given[i], v))
+			reach_for(q, v[0]);
+	for (size_t i = 0; i < im->nr; i++)
+		reach_for(q, im->v[i]);
+	return look_through(q, 0);
+}
+
 static bool has_it(struct question *q)
 {
 	if (read_owned(q))
 		return false;
 	return each_owned(q, word_leads) || each_owned(q, word_handed_leads) ||
-	       ((q->count || q->of_cpu) && reaches(q));
+	       (q->target.kind == OBJECT_SLAB && argument_reaches(q)) ||
+	       ((q->count || q->of_cpu) && count_reached(q));
 }
 
 /*

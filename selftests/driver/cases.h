@@ -151,8 +151,6 @@ enum chariot_context {
 	  "nla_strscpy() over the end of own object")			\
 	X(nla_memcpy, data, nla_memcpy, process, -,			\
 	  "nla_memcpy() to another's memory")				\
-	X(rb_replace, data, rb_replace, process, -,			\
-	  "rb_replace_node() in another's tree")			\
 	X(random_bytes, data, random_bytes, process, -,			\
 	  "get_random_bytes() to another's memory")			\
 	X(time_to_tm, data, time_to_tm, process, -,			\

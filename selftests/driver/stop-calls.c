@@ -7,7 +7,6 @@
 #include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/random.h>
-#include <linux/rbtree.h>
 #include <linux/scatterlist.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
@@ -147,15 +146,6 @@ int stop_nla_strscpy_end(struct job *job)
 int stop_nla_memcpy(struct job *job)
 {
 	TRY(nla_memcpy((void *)target(job), new_attribute(), 32));
-	return 0;
-}
-
-int stop_rb_replace(struct job *job)
-{
-	static struct rb_node old, new;
-
-	memset(&old, 0, sizeof(old));
-	rb_replace_node(&old, &new, (struct rb_root *)target(job));
 	return 0;
 }
 
