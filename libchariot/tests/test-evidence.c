@@ -421,6 +421,9 @@ static void test_owned(void)
 	has_row(DOMAIN, object(30), OBJECT_SIZE, CHARIOT_SRC_ARGUMENT);
 	has_row(DOMAIN, OWN, 8, CHARIOT_SRC_SECTION);
 	target_granted("by a pointer in what it was handed, and still has");
+	m.rows[0].o.source = CHARIOT_SRC_FREED;
+	no_target("in what it has freed, and has a pointer to");
+	m.rows[0].o.source = CHARIOT_SRC_ARGUMENT;
 	put(&f, OWN, object(31), 8);
 	no_target("in what it no longer has a pointer to");
 	begin();
@@ -474,6 +477,13 @@ static void test_others(void)
 	never_granted("the second page of another's", page, 8, "another isolated driver");
 	m.rows[0].o.len = PAGE_SIZE;
 	lent("the page behind another's", page, 8, page, PAGE_SIZE);
+	m.rows[0].o.gva = page - 8;
+	m.rows[0].o.len = 8;
+	for (int i = 0; i < 100; i++)
+		has_row(OTHER, page + 8 * i, 8, CHARIOT_SRC_ARGUMENT);
+	has_row(OTHER, page + 8 * 100, 8, CHARIOT_SRC_ALLOCATION);
+	never_granted("another's allocation behind 100 other rows", page, 8,
+		      "another isolated driver");
 	begin();
 	argument(TARGET);
 	m.domains = 1U << DOMAIN;
@@ -618,6 +628,9 @@ static void frames_of(const char *which, uint64_t stack)
 	refused(what, ret - 8, 8, "a stack is there");
 	snprintf(what, sizeof(what), "the last local and more %s", which);
 	refused(what, sp + 0x3c, 8, "more than the object");
+	argument(kva(P0 + 0x9000));
+	snprintf(what, sizeof(what), "a page elsewhere, %s", which);
+	lent(what, kva(P0 + 0x9000), 8, kva(P0 + 0x9000), PAGE_SIZE);
 	argument(sp - 0x40);
 	snprintf(what, sizeof(what), "below the stack pointer %s", which);
 	refused(what, sp - 0x40, 8, "a stack is there");
@@ -694,6 +707,14 @@ static void test_counts_near(void)
 	put(&f, OWN, object(30), 8);
 	has_row(DOMAIN, OWN, 8, CHARIOT_SRC_SECTION);
 	target_far("a count", TARGET + 8, TARGET, OBJECT_SIZE);
+	put(&f, OWN, object(4), 8);
+	put(&f, object(4), TARGET, 8);
+	refused("a count through a free object", TARGET + 8, 4, NO_POINTER);
+	put_slab(&f);
+	put(&f, OWN, object(30), 8);
+	chariot_space__write(&f.g.space, STRINGS, "other", 6);
+	target_far("an atomic change of no known type", TARGET, TARGET, OBJECT_SIZE);
+	put_slab(&f);
 	begin();
 	refused("the count of a page", SLAB_PAGE + 52, 4, NO_POINTER);
 	argument(SLAB_PAGE);
@@ -852,6 +873,12 @@ static void test_deep(void)
 		has_row(DOMAIN, own + 8 * i, MEGABYTE, CHARIOT_SRC_ALLOCATION);
 	refused("what 7 MiB of pointers do not lead to", at, 8, NO_POINTER);
 	tap_ok(m.nr_mem < 100000, "%s: with %d reads", version, m.nr_mem);
+	for (uint64_t i = 0; i < MEGABYTE; i += 8)
+		put(&f, own + i, object(30), 8);
+	put(&f, own + MEGABYTE - 8, object(31), 8);
+	put(&f, object(31), at - (AREA - symbol(&f, "__per_cpu_start")), 8);
+	m.nr_rows = 1;
+	granted("behind so many of one object, another one", at, 8, at, 40, 0);
 }
 
 /* ---- both kernels ---------------------------------------------------------------------- */
