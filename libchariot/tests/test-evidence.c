@@ -416,17 +416,6 @@ static void test_owned(void)
 			no_target(what);
 	}
 	begin();
-	put(&f, OWN, object(30) + 8, 8);
-	put(&f, object(30) + 16, TARGET, 8);
-	has_row(DOMAIN, object(30), OBJECT_SIZE, CHARIOT_SRC_ARGUMENT);
-	has_row(DOMAIN, OWN, 8, CHARIOT_SRC_SECTION);
-	target_granted("by a pointer in what it was handed, and still has");
-	m.rows[0].o.source = CHARIOT_SRC_FREED;
-	no_target("in what it has freed, and has a pointer to");
-	m.rows[0].o.source = CHARIOT_SRC_ARGUMENT;
-	put(&f, OWN, object(31), 8);
-	no_target("in what it no longer has a pointer to");
-	begin();
 	put(&f, OWN + 0x58, TARGET, 8);
 	has_row(DOMAIN, OWN, 0x58, CHARIOT_SRC_SECTION);
 	no_target("by a pointer behind its section");
@@ -452,6 +441,21 @@ static void test_owned(void)
 	put(&f, object(30), TARGET, 8);
 	has_row(DOMAIN, OWN, 8, CHARIOT_SRC_SECTION);
 	no_target("a slab object through what it has");
+}
+
+static void test_handed(void)
+{
+	begin();
+	put(&f, OWN, object(30) + 8, 8);
+	put(&f, object(30) + 16, TARGET, 8);
+	has_row(DOMAIN, object(30), OBJECT_SIZE, CHARIOT_SRC_ARGUMENT);
+	has_row(DOMAIN, OWN, 8, CHARIOT_SRC_SECTION);
+	target_granted("by a pointer in what it was handed, and still has");
+	m.rows[0].o.source = CHARIOT_SRC_FREED;
+	no_target("in what it has freed, and has a pointer to");
+	m.rows[0].o.source = CHARIOT_SRC_ARGUMENT;
+	put(&f, OWN, object(31), 8);
+	no_target("in what it no longer has a pointer to");
 }
 
 static void test_others(void)
@@ -899,6 +903,7 @@ static void test_all(bool old)
 	test_outputs();
 	test_through();
 	test_owned();
+	test_handed();
 	test_others();
 	test_never();
 	test_import();
