@@ -202,7 +202,7 @@ static const struct {
 static int read_mem(const struct source *r, size_t i)
 {
 	uint32_t kind = mem_types[i].kind;
-	uint64_t base, size;
+	uint64_t base, size = 0;
 	char path[32];
 	int64_t idx;
 	int err;

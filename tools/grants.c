@@ -221,7 +221,7 @@ struct json_object *grants_json(const struct chariot_policy *policy,
 	struct json_object *list = NULL;
 	struct chariot_tables *t = NULL;
 	struct names n = { p, d, NULL };
-	int err = d ? chariot_driver__link(d, p) : 0;
+	int err = p && d ? chariot_driver__link(d, p) : 0;
 
 	if (!p)
 		fail_lib(errno, "%s", kernel);
