@@ -31,7 +31,7 @@ CHARIOT_PASS_CASES(PASS)
 
 int pass_init(void);
 void pass_exit(void);
-void files_init(void);
+void pass_files_init(void);
 
 /* Fill @len bytes and see that they are what they should be. */
 int fill(void *p, size_t len);

@@ -165,7 +165,7 @@ int pass_debugfs_number(struct job *job)
 	return strcmp(job->arg, "4711") ? -EIO : 0;
 }
 
-void files_init(void)
+void pass_files_init(void)
 {
 	static char data[] = "data";
 

@@ -798,7 +798,7 @@ int pass_init(void)
 	cache = kmem_cache_create("chariot_conform", 120, 0, 0, NULL);
 	if (!cache)
 		return -ENOMEM;
-	files_init();
+	pass_files_init();
 	return 0;
 }
 
