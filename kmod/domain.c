@@ -214,21 +214,35 @@ int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 	return err == -EFAULT || err == -EINVAL ? 0 : err;
 }
 
-int chariot_domain_evident(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
-			   u64 site)
+/* Whatever is said: no code, under which address ever. */
+static int has_code(struct chariot_domain *dom, u64 gva, u64 len)
 {
 	struct chariot_walk w;
 	u64 at;
-	int err;
 
-	/* Whatever is said: no code, under which address ever. */
-	for (at = gva; at - gva < len && len <= CHARIOT_MAX_OBJECT; at += w.left) {
+	for (at = gva; at - gva < len; at += w.left) {
 		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
 			return -EFAULT;
 		if (xa_load(&dom->vm->text, w.gpa >> PAGE_SHIFT) ||
 		    xa_load(&dom->exec, w.gpa >> PAGE_SHIFT))
 			return -EPERM;
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
+	return 0;
+}
+
+int chariot_domain_evident(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
+			   u64 site)
+{
+	int err;
+
+	if (!len || len > CHARIOT_MAX_OBJECT || gva + len < gva)
+		return -EINVAL;
+	err = has_code(dom, gva, len);
+	if (err)
+		return err;
 	dom->run_pages = 0;
 	err = hand(dom, gva, len, CHARIOT_SRC_EVIDENCE, gate, site);
 	if (!err)

@@ -261,7 +261,12 @@ static void skip_insn(struct kvm_vcpu *vcpu)
 		kvm_call(kvm_queue_exception_e)(vcpu, X86_TRAP_GP, 0);
 }
 
-/* Where the address is not known it is that in the direct map. */
+/* Where the address is not known it is this one; 0: not known either. */
+static u64 direct_map(const struct chariot_domain *dom, u64 gpa)
+{
+	return dom->kernel.page_offset ? dom->kernel.page_offset + gpa : 0;
+}
+
 static bool asks_at(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		    struct kvm_vcpu *vcpu, struct chariot_violation *v)
 {
@@ -269,8 +274,8 @@ static bool asks_at(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	enum chariot_answer a;
 
 	q.len = 1;
-	if (!q.gva && dom->kernel.page_offset)
-		q.gva = dom->kernel.page_offset + q.gpa;
+	if (!q.gva)
+		q.gva = direct_map(dom, q.gpa);
 	a = chariot_ask(dom, vs, vcpu, &q);
 	v->no_report = q.no_report;
 	return a == CHARIOT_ASK_WAIT;
@@ -286,8 +291,10 @@ static int cannot_emulate(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	struct chariot_violation v = {
 		.why = CHARIOT_WHY_WRITE, .gpa = gpa,
 	};
+	u64 direct = direct_map(dom, gpa);
 
-	if (chariot_may_write_at(dom, vs, gpa, &v.gva)) {
+	if (chariot_may_write_at(dom, vs, gpa, &v.gva) ||
+	    (!v.gva && direct && chariot_may_write(dom, vs, direct, 1))) {
 		open_page(dom, vs, vcpu, gpa);
 		return 1;
 	}

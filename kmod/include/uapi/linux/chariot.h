@@ -580,6 +580,7 @@ struct chariot_domain_info {
  * CHARIOT_GRANT: add [gva, gva + len) to a domain's ACT, or revoke.  With CALL it is
  * not entered there, and granted until the driver's function returns that ASK event
  * @seq is about (ENOENT: nobody waits for it, or no function runs); the last 8.
+ * EPERM: EVIDENCE, and code that is isolated or inherited lies there.
  */
 struct chariot_grant {
 	__u32 argsz;
