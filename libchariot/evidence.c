@@ -146,6 +146,7 @@ struct question {
 	const struct chariot_value *by;	/* what led there; NULL: */
 	uint64_t at;			/* the place of its own where the pointer is */
 	bool through;			/* not itself, but what is in the object */
+	bool from_argument;		/* over two of them */
 };
 
 static bool within(uint64_t start, uint64_t size, uint64_t gva, uint64_t len)
@@ -515,7 +516,8 @@ static bool argument_reaches(struct question *q)
 			reach_for(q, v[0]);
 	for (size_t i = 0; i < im->nr; i++)
 		reach_for(q, im->v[i]);
-	return look_through(q, 0);
+	q->from_argument = look_through(q, 0);
+	return q->from_argument;
 }
 
 static bool has_it(struct question *q)
@@ -783,8 +785,9 @@ static void tell_found(struct question *q, char *buf, size_t len)
 	}
 	if (!q->by) {
 		name_of(q, q->at, fn, sizeof(fn));
-		snprintf(buf, len, "%s: %s%s of its own", object,
-			 q->through ? "in what leads from " : "by a pointer at ", fn);
+		snprintf(buf, len, "%s: %s%s%s", object,
+			 q->through ? "in what leads from " : "by a pointer at ",
+			 fn, q->from_argument ? ", from an argument" : " of its own");
 		return;
 	}
 	name_of(q, q->by->fn, fn, sizeof(fn));
@@ -809,7 +812,7 @@ static void tell_found(struct question *q, char *buf, size_t len)
 static bool for_call(const struct question *q)
 {
 	return q->narrow || q->target.kind == OBJECT_FRAME ||
-	       (q->by && (q->target.kind == OBJECT_SLAB ||
+	       ((q->by || q->from_argument) && (q->target.kind == OBJECT_SLAB ||
 			  q->target.kind == OBJECT_PAGES) &&
 		q->ev->u.violation.why != CHARIOT_WHY_FREE);
 }

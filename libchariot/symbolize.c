@@ -465,16 +465,21 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 
 #define FAR	4096	/* bytes behind an object that may be its own */
 
-/* "loops_per_jiffy + 0x8"; text and what lies behind all symbols is nobody's to write. */
-static bool put_symbol(const struct chariot_profile *p, uint64_t gva,
-		       char *buf, size_t len)
+/* "loops_per_jiffy + 0x8", also another module's; text and what lies behind all symbols
+ * is nobody's to write. */
+static bool put_symbol(struct chariot_vm *vm, uint64_t gva, char *buf, size_t len)
 {
-	const char *name = chariot_profile__name(p, gva, NULL);
-	uint64_t off;
+	const struct chariot_profile *p = vm->profile;
+	const struct chariot_driver *d = NULL;
+	uint64_t off = 0;
+	const char *name = chariot_profile__name(p, gva, &off);
 
-	if (!name || gva < chariot_profile__symbol(p, "_etext"))
+	if (!name) {
+		d = vm_module_at(vm, gva);
+		name = d ? chariot_driver__name_of(d, gva, &off) : NULL;
+	}
+	if (!name || (!d && gva < chariot_profile__symbol(p, "_etext")))
 		return false;
-	chariot_profile__name(p, gva, &off);
 	snprintf(buf, len, off ? "%s + 0x%llx" : "%s", name,
 		 (unsigned long long)off);
 	return true;
@@ -486,15 +491,14 @@ const char *chariot_vm__propose(struct chariot_vm *vm,
 {
 	const struct chariot_object *below = &ev->u.violation.near[0];
 	uint64_t gva = ev->u.violation.gva;
-	const struct chariot_profile *p = vm->profile;
 	uint32_t bytes = ev->u.violation.len ?: 1;
 	char name[192];
 
 	if (len)
 		*buf = 0;
-	if (!p || ev->u.violation.why != CHARIOT_WHY_WRITE)
+	if (!vm->profile || ev->u.violation.why != CHARIOT_WHY_WRITE)
 		return buf;
-	if (put_symbol(p, gva, name, sizeof(name))) {
+	if (put_symbol(vm, gva, name, sizeof(name))) {
 		snprintf(buf, len, "rule %s %u", name, bytes);
 	} else if (below->source && below->gate && gva > below->gva &&
 		   gva - (below->gva + below->len) < FAR) {

@@ -368,7 +368,7 @@ static void test_through(void)
 	argument(object(30));
 	put(&f, object(30), object(31), 8);
 	put(&f, object(31), TARGET, 8);
-	target_granted("through two objects");
+	target_lent("through two objects");
 	put(&f, object(31), object(32), 8);
 	put(&f, object(32), TARGET, 8);
 	no_target("through three");
