@@ -305,6 +305,9 @@ static size_t values_of(struct question *q, const struct chariot_value *g,
 	if (g->arg >= ARRAY_SIZE(f->out))
 		return 0;
 	v[0] = g->value;
+	/* Stale registers of the kernel's lead to its stack. */
+	if (q->target.kind == OBJECT_FRAME && !f->known)
+		return 0;
 	switch (g->kind) {
 	case CHARIOT_GIVEN_ARG:
 		return f->args >> g->arg & 1;

@@ -625,6 +625,9 @@ static void frames_of(const char *which, uint64_t stack)
 	snprintf(what, sizeof(what), "a local %s, of no pointer", which);
 	refused(what, sp + 8, 8, NO_POINTER);
 	argument(sp + 8);
+	snprintf(what, sizeof(what), "a local %s, in a register of no prototype", which);
+	refused(what, sp + 8, 8, NO_POINTER);
+	given(CHARIOT_GIVEN_ARG, 0, symbol(&f, "walker"), sp + 8);
 	snprintf(what, sizeof(what), "a local %s", which);
 	lent(what, sp + 8, 8, sp, 0x40);
 	argument(ret);

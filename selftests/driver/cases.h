@@ -123,10 +123,6 @@ enum chariot_context {
 	  "store between switches of two threads on one CPU")		\
 	X(store_migrate, data, store, migrate, smp,			\
 	  "store between moves from CPU to CPU")			\
-	X(scnprintf, data, scnprintf, process, -,			\
-	  "scnprintf() of a number to another's memory")		\
-	X(sprintf_end, none, sprintf_end, process, -,			\
-	  "sprintf() over the end of own object")			\
 	X(strncpy, data, strncpy, process, -,				\
 	  "strncpy() to another's memory")				\
 	X(bin2hex, data, bin2hex, process, -,				\

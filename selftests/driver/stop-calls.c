@@ -24,22 +24,6 @@ static u8 bytes[32] = { [0 ... 31] = 0xee };
 
 /* ---- text --------------------------------------------------------------- */
 
-int stop_scnprintf(struct job *job)
-{
-	scnprintf((char *)target(job), 40, "%08lx", target(job));
-	return 0;
-}
-
-static void print_past_end(u8 *mine)
-{
-	sprintf((char *)mine + CHARIOT_OBJ - 4, "%08x", 0x12345678);
-}
-
-int stop_sprintf_end(struct job *job)
-{
-	return with_pair(victim_cache(), CHARIOT_OBJ, print_past_end);
-}
-
 int stop_strncpy(struct job *job)
 {
 	const char *from = "a string of the driver";
