@@ -25,9 +25,9 @@
 #define MAX_PAGES	(4UL << 20)	/* of one allocation */
 #define SCAN_GIVEN	(64UL << 10)	/* bytes of one object that was given */
 #define SCAN_OWNED	(1UL << 20)	/* of one of its own */
-#define SCAN_ALL	(16UL << 20)	/* for one question */
+#define SCAN_ALL	(4UL << 20)	/* for one look through what is its own */
 #define REACH_OBJECTS	2048		/* that are looked through for a count */
-#define REACH_LOOKS	16384		/* pointers for them */
+#define REACH_LOOKS	2048		/* pointers for them */
 #define REACH_DEPTH	3		/* pointers in a row */
 #define REACH_ARGUMENT	2		/* the same, for what is no count */
 #define NR_PAGES	1024		/* of guest memory that are kept, for one question */
@@ -386,18 +386,26 @@ static bool is_handed(const struct chariot_object *o)
 	       o->source == CHARIOT_SRC_EVIDENCE;
 }
 
-static bool each_owned(struct question *q, word_fn fn)
+static bool each_of(struct question *q, bool sections, word_fn fn)
 {
 	const struct chariot_object *o;
 
-	for (size_t i = 0; i < q->nr_owned; i++) {
+	for (size_t i = 0; i < q->nr_owned && q->left; i++) {
 		o = &q->e->owned[i];
 		if (o->source != CHARIOT_SRC_FREED &&
 		    o->source != CHARIOT_SRC_STACK && !is_handed(o) &&
+		    (o->source == CHARIOT_SRC_SECTION) == sections &&
 		    scan(q, o->gva, o->len, SCAN_OWNED, fn))
 			return true;
 	}
 	return false;
+}
+
+/* Its sections first: what it allocates may be more than is looked at. */
+static bool each_owned(struct question *q, word_fn fn)
+{
+	q->left = SCAN_ALL;
+	return each_of(q, true, fn) || each_of(q, false, fn);
 }
 
 /* The row that @v lies in; they are by address. */
