@@ -39,6 +39,8 @@ struct page {
 
 #define OUT_WORDS	64		/* that a function stores where the driver says */
 #define ARRAY_WORDS	8		/* if it is not known how many */
+#define MAX_VALUES	(OUT_WORDS + 1)
+#define STACK_BYTES	16384
 
 /* What a function's prototype tells: which registers mean something. */
 struct function {
@@ -46,6 +48,7 @@ struct function {
 	bool known, returns;
 	uint8_t args;			/* bit n: argument n is there */
 	uint8_t out[6];			/* words that it may store there */
+	uint8_t in[6];			/* words of what it points to */
 };
 #define NR_FUNCTIONS	256
 
@@ -250,17 +253,18 @@ static const struct btf_type *find_proto(struct evidence *e, uint64_t gva,
 	return fn && btf_is_func(fn) ? btf__type_by_id(*btf, fn->type) : NULL;
 }
 
-/* Into what is not const, as much as it is large; an array of pointers is. */
-static uint8_t out_words(const struct btf *btf, const struct param *p)
+/* As much as what it points to is large; @more if that is not known. */
+static uint8_t words_behind(const struct btf *btf, const struct param *p,
+			    uint8_t more)
 {
 	const struct btf_type *t;
 	uint32_t id = p->to;
 
-	if (!p->pointer || p->is_const)
+	if (!p->pointer)
 		return 0;
 	t = btf_strip(btf, &id, NULL);
 	if (!t || btf_is_ptr(t))
-		return ARRAY_WORDS;
+		return more;
 	return p->size > OUT_WORDS * 8 ? OUT_WORDS :
 	       p->size >= 8 ? p->size / 8 : 1;
 }
@@ -290,17 +294,30 @@ static const struct function *look_at(struct evidence *e, uint64_t gva)
 		if (p.arg < 0 || p.arg > 5)
 			continue;
 		f->args |= 1 << p.arg;
-		f->out[p.arg] = out_words(btf, &p);
+		/* An array of pointers is written; a pointer to one is read. */
+		f->in[p.arg] = words_behind(btf, &p, 1);
+		f->out[p.arg] = p.is_const ? 0 : words_behind(btf, &p, ARRAY_WORDS);
 	}
 	return f;
 }
 
-/* Its values: one, or what a function may have stored. */
+/* Above where the kernel has called a function of the driver on that stack. */
+static bool on_callers_stack(const struct question *q, uint64_t v)
+{
+	for (size_t i = 0; i < q->nr_given; i++)
+		if (q->e->given[i].kind == CHARIOT_GIVEN_STACK &&
+		    v - q->e->given[i].value < STACK_BYTES)
+			return true;
+	return false;
+}
+
+/* Its values: one, with what it points to on a stack, which is no object; or what a
+ * function may have stored. */
 static size_t values_of(struct question *q, const struct chariot_value *g,
-			uint64_t v[OUT_WORDS])
+			uint64_t v[MAX_VALUES])
 {
 	const struct function *f = look_at(q->e, g->fn);
-	size_t n;
+	size_t n = 0, words;
 
 	if (g->arg >= ARRAY_SIZE(f->out))
 		return 0;
@@ -310,24 +327,29 @@ static size_t values_of(struct question *q, const struct chariot_value *g,
 		return 0;
 	switch (g->kind) {
 	case CHARIOT_GIVEN_ARG:
-		return f->args >> g->arg & 1;
+		if (!(f->args >> g->arg & 1))
+			return 0;
+		n = 1;
+		words = on_callers_stack(q, g->value) ? f->in[g->arg] : 0;
+		break;
 	case CHARIOT_GIVEN_RET:
 		return f->returns;
 	case CHARIOT_GIVEN_OUT:
+		words = f->out[g->arg];
 		break;
 	default:
 		return 0;
 	}
-	for (n = 0; n < f->out[g->arg] && !(g->value & 7); n++)
-		if (space_read_uint(&q->e->space, g->value + 8 * n, 8, &v[n]))
-			break;
+	for (size_t i = 0; i < words && !(g->value & 7); i++)
+		if (!space_read_uint(&q->e->space, g->value + 8 * i, 8, &v[n]))
+			n++;
 	return n;
 }
 
 /* @through: it is in the object that a value leads to. */
 static bool value_leads(struct question *q, bool through)
 {
-	uint64_t v[OUT_WORDS];
+	uint64_t v[MAX_VALUES];
 
 	for (size_t i = 0; i < q->nr_given; i++)
 		for (size_t n = values_of(q, &q->e->given[i], v); n--; ) {
@@ -498,7 +520,7 @@ static void begin_reach(struct question *q, unsigned int max_depth)
  */
 static bool count_reached(struct question *q)
 {
-	uint64_t v[OUT_WORDS];
+	uint64_t v[MAX_VALUES];
 
 	begin_reach(q, REACH_DEPTH);
 	for (size_t i = 0; i < q->nr_given; i++)
@@ -518,13 +540,13 @@ static bool count_reached(struct question *q)
 static bool argument_reaches(struct question *q)
 {
 	const struct variables *im = &q->e->imports[q->ev->domain];
-	uint64_t v[OUT_WORDS];
+	uint64_t v[MAX_VALUES];
 
 	begin_reach(q, REACH_ARGUMENT);
 	for (size_t i = 0; i < q->nr_given; i++)
-		if (q->e->given[i].kind == CHARIOT_GIVEN_ARG &&
-		    values_of(q, &q->e->given[i], v))
-			reach_for(q, v[0]);
+		for (size_t n = q->e->given[i].kind == CHARIOT_GIVEN_ARG ?
+				values_of(q, &q->e->given[i], v) : 0; n--; )
+			reach_for(q, v[n]);
 	for (size_t i = 0; i < im->nr; i++)
 		reach_for(q, im->v[i]);
 	q->from_argument = look_through(q, 0);
@@ -636,9 +658,9 @@ static bool on_stack(struct question *q)
 	for (size_t i = 0; i < q->nr_given; i++) {
 		g = &q->e->given[i];
 		if (g->kind == CHARIOT_GIVEN_STACK && q->gva >= g->value &&
-		    q->gva - g->value < 16384 &&
+		    q->gva - g->value < STACK_BYTES &&
 		    !object_on_stack(q->e->x, &q->e->space, g->fn, g->value,
-				     g->value + 16384, q->gva, &q->target))
+				     g->value + STACK_BYTES, q->gva, &q->target))
 			return true;
 	}
 	return false;
