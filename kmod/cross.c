@@ -439,15 +439,22 @@ enum chariot_action chariot_suspend_caller(struct chariot_fault *f,
 	return chariot_to_view(f, 0, why);
 }
 
-/* The driver has returned to code that is executable in its view. */
+/*
+ * The driver has returned to code that is executable in its view, and which has gone on:
+ * back, or with a call of its own, whose return address is where the driver's was.
+ */
 static bool has_returned(struct chariot_fault *f)
 {
 	struct chariot_entry *e = f->vs->entry;
 	struct chariot_walk w;
+	u64 ret;
 
-	return f->rsp > e->slot &&
-	       f->rsp - e->slot < chariot_stack_size(f->dom) &&
-	       !chariot_guest_walk(f->vm->kvm, f->dom->cr, e->ret, &w) &&
+	if (f->rsp - e->slot - 1 >= chariot_stack_size(f->dom) &&
+	    (e->slot - f->rsp >= chariot_stack_size(f->dom) ||
+	     chariot_guest_read_va(f->vm->kvm, f->dom->cr, e->slot, &ret,
+				   sizeof(ret)) || ret == e->ret))
+		return false;
+	return !chariot_guest_walk(f->vm->kvm, f->dom->cr, e->ret, &w) &&
 	       xa_load(&f->dom->exec, w.gpa >> PAGE_SHIFT);
 }
 

@@ -331,6 +331,8 @@ static size_t values_of(struct question *q, const struct chariot_value *g,
 			return 0;
 		n = 1;
 		words = on_callers_stack(q, g->value) ? f->in[g->arg] : 0;
+		if (words > 1 && words < ARRAY_WORDS)
+			words = ARRAY_WORDS;	/* there may be more of them */
 		break;
 	case CHARIOT_GIVEN_RET:
 		return f->returns;
@@ -553,12 +555,19 @@ static bool argument_reaches(struct question *q)
 	return q->from_argument;
 }
 
+/* In what is its own itself: the kernel may have allocated the same memory for it again. */
+static bool has_pointer(struct question *q)
+{
+	return !read_owned(q) && each_owned(q, word_leads);
+}
+
 static bool has_it(struct question *q)
 {
 	if (read_owned(q))
 		return false;
 	return each_owned(q, word_leads) || each_owned(q, word_handed_leads) ||
-	       (q->target.kind == OBJECT_SLAB && argument_reaches(q)) ||
+	       ((q->target.kind == OBJECT_SLAB ||
+		 q->target.kind == OBJECT_PAGES) && argument_reaches(q)) ||
 	       ((q->count || q->of_cpu) && count_reached(q));
 }
 
@@ -572,7 +581,7 @@ static bool is_held(struct question *q)
 
 	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
 		return !gave_back || was_given(q) || has_it(q);
-	return was_given(q) || (!gave_back && has_it(q));
+	return was_given(q) || (gave_back ? has_pointer(q) : has_it(q));
 }
 
 /* ---- which object is it? --------------------------------------------------- */

@@ -434,7 +434,7 @@ static void test_owned(void)
 	tap_ok(look(TARGET, 8) == 1 && m.grant.site == RIP + 0x20,
 	       "%s: the site is where the driver has called from", version);
 	ev.flags = CHARIOT_EV_GAVE_BACK;
-	no_target("what it has freed, by a pointer that it still has");
+	target_granted("what it has freed, by a pointer in its own memory");
 	begin();
 	put(&f, OWN, TARGET, 8);
 	has_row(OTHER, OWN, 8, CHARIOT_SRC_SECTION);
