@@ -433,6 +433,7 @@ static void test_owned(void)
 	ev.u.violation.caller = RIP + 0x20;
 	tap_ok(look(TARGET, 8) == 1 && m.grant.site == RIP + 0x20,
 	       "%s: the site is where the driver has called from", version);
+	ev.u.violation.caller = 0;
 	ev.flags = CHARIOT_EV_GAVE_BACK;
 	target_granted("what it has freed, by a pointer in its own memory");
 	begin();
