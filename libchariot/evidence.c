@@ -46,6 +46,7 @@ struct page {
 struct function {
 	uint64_t gva;			/* 0: none */
 	bool known, returns;
+	bool typed;			/* there are types where it is */
 	uint8_t args;			/* bit n: argument n is there */
 	uint8_t out[6];			/* words that it may store there */
 	uint8_t in[6];			/* words of what it points to */
@@ -282,6 +283,7 @@ static const struct function *look_at(struct evidence *e, uint64_t gva)
 		return f;
 	*f = (struct function){ .gva = gva, .returns = true, .args = 0x3f };
 	proto = find_proto(e, gva, &btf);
+	f->typed = btf;
 	if (!proto)
 		return f;
 	f->known = true;
@@ -322,8 +324,9 @@ static size_t values_of(struct question *q, const struct chariot_value *g,
 	if (g->arg >= ARRAY_SIZE(f->out))
 		return 0;
 	v[0] = g->value;
-	/* Stale registers of the kernel's lead to its stack. */
-	if (q->target.kind == OBJECT_FRAME && !f->known)
+	/* Stale registers of the kernel's lead to its stack; without types there is no
+	 * other evidence. */
+	if (q->target.kind == OBJECT_FRAME && f->typed && !f->known)
 		return 0;
 	switch (g->kind) {
 	case CHARIOT_GIVEN_ARG:

@@ -626,8 +626,8 @@ static void frames_of(const char *which, uint64_t stack)
 	snprintf(what, sizeof(what), "a local %s, of no pointer", which);
 	refused(what, sp + 8, 8, NO_POINTER);
 	argument(sp + 8);
-	snprintf(what, sizeof(what), "a local %s, in a register of no prototype", which);
-	refused(what, sp + 8, 8, NO_POINTER);
+	snprintf(what, sizeof(what), "a local %s, of a driver without types", which);
+	lent(what, sp + 8, 8, sp, 0x40);
 	given(CHARIOT_GIVEN_ARG, 0, symbol(&f, "walker"), sp + 8);
 	snprintf(what, sizeof(what), "a local %s", which);
 	lent(what, sp + 8, 8, sp, 0x40);
