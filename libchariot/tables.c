@@ -578,7 +578,7 @@ static const struct pure_fn *look_at(struct builder *b, uint64_t gva);
 static bool library_is_on(const struct chariot_policy *policy)
 {
 	const struct stmt *st;
-	bool on = true;
+	bool on = false;
 
 	for (st = policy->first; st; st = st->next)
 		if (st->kind == STMT_LIBRARY)

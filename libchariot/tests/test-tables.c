@@ -617,9 +617,11 @@ static void test_library(const struct chariot_profile *p, const char *more,
 	struct chariot_policy *policy = chariot_policy__load(NULL);
 	struct chariot_driver d = { .name = "made_up" };
 	uint64_t gva = chariot_profile__symbol(p, import);
+	static const char on[] = "library on\n";
 	struct chariot_tables *t;
 	struct view v;
 
+	policy_parse(policy, "x", on, strlen(on));
 	policy_parse(policy, "x", more, strlen(more));
 	driver_add_symbol(&d.imports, import, 0, 0, true);
 	if (beside)
