@@ -11,15 +11,30 @@
 /* What is no use costs the host time: so many in a row, then one each MISS_JIFFIES. */
 #define MAX_MISSES	256
 #define MISS_JIFFIES	(HZ / 50 ?: 1)
+#define MAX_AGAIN	4	/* in a row, about the same */
+
+/* Another call is another question. */
+static u64 call_of(const struct chariot_vcpu *vs)
+{
+	return vs->entry ? vs->entry->when : 0;
+}
 
 static bool has_answer(struct chariot_vcpu *vs, u64 rip,
 		       struct chariot_violation *v)
 {
 	bool same = vs->asked.rip == rip && vs->asked.gva == v->gva &&
-		    vs->asked.len == v->len && vs->asked.why == v->why;
+		    vs->asked.len == v->len && vs->asked.why == v->why &&
+		    vs->asked.when == call_of(vs);
+	u32 again = vs->asked.again;
+	bool granted = same && vs->asked.granted;
 
 	v->no_report = same && vs->asked.never;
 	memset(&vs->asked, 0, sizeof(vs->asked));
+	/* What was granted then may be gone: it was for a call, or others came. */
+	if (granted && again < MAX_AGAIN) {
+		vs->asked.again = again + 1;
+		return false;
+	}
 	return same;
 }
 
@@ -62,6 +77,7 @@ enum chariot_answer chariot_ask(struct chariot_domain *dom,
 	vs->asked.gva = v->gva;
 	vs->asked.len = v->len;
 	vs->asked.why = v->why;
+	vs->asked.when = call_of(vs);
 	dom->stats.asked++;
 	chariot_violation_fill(&ev, dom, vs, vcpu, v);
 	ev.verdict = dom->verdict;
@@ -160,6 +176,16 @@ int chariot_ask_given(struct chariot_vm *vm, u64 seq, struct chariot_value *row,
 }
 
 /* ---- what was found for the call ------------------------------------------ */
+
+void chariot_ask_granted(struct chariot_domain *dom)
+{
+	struct chariot_vcpu *vs;
+	unsigned long i;
+
+	xa_for_each(&dom->vm->vcpus, i, vs)
+		if (vs->wait_seq && vs->view == dom->nr)
+			vs->asked.granted = true;
+}
 
 int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len)
 {

@@ -24,6 +24,9 @@ int chariot_ask_given(struct chariot_vm *vm, u64 seq, struct chariot_value *rows
 /* Grant for the call that @seq is about: 0, -ENOENT. */
 int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len);
 
+/* Something was granted to the domain: that is not what is asked about the next time. */
+void chariot_ask_granted(struct chariot_domain *dom);
+
 /* The kernel's function @fn has returned to the driver's function. */
 void chariot_ask_returned(struct chariot_domain *dom, struct chariot_entry *e,
 			  u64 fn, const u64 args[6], u64 result);

@@ -335,14 +335,19 @@ static long do_info(struct chariot_handle *h, union args *a)
 static long grant(struct chariot_domain *dom, union args *a)
 {
 	struct chariot_grant *g = &a->grant;
+	int err;
 
 	if (g->flags & CHARIOT_GRANT_REVOKE)
 		return g->len ? -EINVAL : chariot_domain_revoke(dom, g->gva);
-	if (g->flags & CHARIOT_GRANT_CALL)
-		return chariot_ask_lend(dom, g->seq, g->gva, g->len);
-	if (g->source == CHARIOT_SRC_EVIDENCE)
-		return chariot_domain_evident(dom, g->gva, g->len, g->gate,
-					      g->site);
+	if (g->source == CHARIOT_SRC_EVIDENCE) {
+		err = g->flags & CHARIOT_GRANT_CALL ?
+		      chariot_ask_lend(dom, g->seq, g->gva, g->len) :
+		      chariot_domain_evident(dom, g->gva, g->len, g->gate,
+					     g->site);
+		if (!err)
+			chariot_ask_granted(dom);
+		return err;
+	}
 	if (g->source != CHARIOT_SRC_RULE && g->source != CHARIOT_SRC_LEARNED)
 		return -EINVAL;
 	dom->run_pages = 0;

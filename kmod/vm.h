@@ -203,9 +203,11 @@ struct chariot_vcpu {
 	struct chariot_storm storm;
 
 	struct {
-		u64 rip, gva;
+		u64 rip, gva, when;
 		u32 len, why;
 		bool never;	/* the answer: no driver does that */
+		bool granted;	/* or something was, meanwhile; */
+		u32 again;	/* so often already */
 	} asked;			/* last, and not yet looked at the answer */
 	u64 wait_seq;			/* event that it waits for, 0: none */
 	bool wait_done;

@@ -368,11 +368,9 @@ static bool value_leads(struct question *q, bool through)
 	return false;
 }
 
-/* In an object the pointer may be from before something was freed. */
 static bool was_given(struct question *q)
 {
-	return value_leads(q, false) ||
-	       (!(q->ev->flags & CHARIOT_EV_GAVE_BACK) && value_leads(q, true));
+	return value_leads(q, false) || value_leads(q, true);
 }
 
 /* ---- what the driver has -------------------------------------------------- */
@@ -558,12 +556,6 @@ static bool argument_reaches(struct question *q)
 	return q->from_argument;
 }
 
-/* In what is its own itself: the kernel may have allocated the same memory for it again. */
-static bool has_pointer(struct question *q)
-{
-	return !read_owned(q) && each_owned(q, word_leads);
-}
-
 static bool has_it(struct question *q)
 {
 	if (read_owned(q))
@@ -584,7 +576,7 @@ static bool is_held(struct question *q)
 
 	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
 		return !gave_back || was_given(q) || has_it(q);
-	return was_given(q) || (gave_back ? has_pointer(q) : has_it(q));
+	return was_given(q) || has_it(q);
 }
 
 /* ---- which object is it? --------------------------------------------------- */

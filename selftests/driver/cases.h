@@ -125,32 +125,10 @@ enum chariot_context {
 	  "store between moves from CPU to CPU")			\
 	X(strncpy, data, strncpy, process, -,				\
 	  "strncpy() to another's memory")				\
-	X(bin2hex, data, bin2hex, process, -,				\
-	  "bin2hex() to another's memory")				\
-	X(hex2bin, data, hex2bin, process, -,				\
-	  "hex2bin() to another's memory")				\
-	X(unescape, data, unescape, process, -,				\
-	  "string_unescape() to another's memory")			\
-	X(kstrtoint_end, none, kstrtoint_end, process, -,		\
-	  "kstrtoint() to behind the end of own object")		\
-	X(kstrtobool, data, kstrtobool, process, -,			\
-	  "kstrtobool() to another's memory")				\
-	X(strtoul, data, strtoul, process, -,				\
-	  "simple_strtoul(): end pointer to another's memory")		\
-	X(get_option, data, get_option, process, -,			\
-	  "get_option() to another's memory")				\
-	X(mac_pton, data, mac_pton, process, -,				\
-	  "mac_pton() to another's memory")				\
 	X(sg_init_end, none, sg_init_end, process, -,			\
 	  "sg_init_table() over the end of own object")			\
-	X(nla_strscpy_end, none, nla_strscpy_end, process, -,		\
-	  "nla_strscpy() over the end of own object")			\
-	X(nla_memcpy, data, nla_memcpy, process, -,			\
-	  "nla_memcpy() to another's memory")				\
 	X(random_bytes, data, random_bytes, process, -,			\
 	  "get_random_bytes() to another's memory")			\
-	X(time_to_tm, data, time_to_tm, process, -,			\
-	  "time64_to_tm() to another's memory")				\
 	X(from_io, data, from_io, process, -,				\
 	  "memcpy_fromio() to another's memory")			\
 	X(skb_copy, data, skb_copy, process, -,				\

@@ -3,7 +3,6 @@
  * Functions of the kernel that write where the driver points them: to what is
  * another's, or over the end of an object of 64 bytes to the next one.
  */
-#include <linux/etherdevice.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/random.h>
@@ -11,9 +10,6 @@
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/time.h>
-
-#include <net/netlink.h>
 
 #include "conform.h"
 
@@ -33,65 +29,6 @@ int stop_strncpy(struct job *job)
 	return 0;
 }
 
-int stop_bin2hex(struct job *job)
-{
-	bin2hex((char *)target(job), bytes, 16);
-	return 0;
-}
-
-int stop_hex2bin(struct job *job)
-{
-	TRY(hex2bin((u8 *)target(job), "00112233445566778899", 10));
-	return 0;
-}
-
-int stop_unescape(struct job *job)
-{
-	char text[] = "\\x41\\x42\\n";
-
-	string_unescape(text, (char *)target(job), 16, UNESCAPE_ANY);
-	return 0;
-}
-
-/* ---- numbers ------------------------------------------------------------ */
-
-static void number_past_end(u8 *mine)
-{
-	TRY(kstrtoint("1234", 10, (int *)(mine + CHARIOT_OBJ)));
-}
-
-int stop_kstrtoint_end(struct job *job)
-{
-	return with_pair(victim_cache(), CHARIOT_OBJ, number_past_end);
-}
-
-int stop_kstrtobool(struct job *job)
-{
-	TRY(kstrtobool("y", (bool *)target(job)));
-	return 0;
-}
-
-/* It says where the number ends. */
-int stop_strtoul(struct job *job)
-{
-	TRY(simple_strtoul("12k", (char **)target(job), 10));
-	return 0;
-}
-
-int stop_get_option(struct job *job)
-{
-	char text[] = "5,6", *at = text;
-
-	TRY(get_option(&at, (int *)target(job)));
-	return 0;
-}
-
-int stop_mac_pton(struct job *job)
-{
-	TRY(mac_pton("52:54:00:12:34:56", (u8 *)target(job)));
-	return 0;
-}
-
 /* ---- structures --------------------------------------------------------- */
 
 static void table_past_end(u8 *mine)
@@ -105,45 +42,11 @@ int stop_sg_init_end(struct job *job)
 	return with_pair(victim_cache(), CHARIOT_OBJ, table_past_end);
 }
 
-static struct {
-	struct nlattr	nla;
-	char		text[92];
-} attribute;
-
-static const struct nlattr *new_attribute(void)
-{
-	attribute.nla.nla_len = sizeof(attribute);
-	memset(attribute.text, 'x', sizeof(attribute.text));
-	return &attribute.nla;
-}
-
-static void attribute_past_end(u8 *mine)
-{
-	TRY(nla_strscpy((char *)mine, new_attribute(), CHARIOT_OBJ + 24));
-}
-
-int stop_nla_strscpy_end(struct job *job)
-{
-	return with_pair(victim_cache(), CHARIOT_OBJ, attribute_past_end);
-}
-
-int stop_nla_memcpy(struct job *job)
-{
-	TRY(nla_memcpy((void *)target(job), new_attribute(), 32));
-	return 0;
-}
-
 /* ---- data --------------------------------------------------------------- */
 
 int stop_random_bytes(struct job *job)
 {
 	get_random_bytes((void *)target(job), 32);
-	return 0;
-}
-
-int stop_time_to_tm(struct job *job)
-{
-	time64_to_tm(1700000000, 0, (struct tm *)target(job));
 	return 0;
 }
 
