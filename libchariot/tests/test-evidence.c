@@ -358,10 +358,9 @@ static void test_through(void)
 	target_lent("through an object that an argument leads to");
 	tap_ok(strstr(text, "in the argument 1 of"), "%s: so says the text: %s",
 	       version, text);
+	/* The kernel may have allocated the same memory for it anew. */
 	ev.flags = CHARIOT_EV_GAVE_BACK;
-	no_target("through one, what it has freed");
-	tap_ok(strstr(text, "since it freed it"), "%s: so says the text: %s",
-	       version, text);
+	target_lent("through one, what it has freed");
 	argument(TARGET);
 	target_lent("what it has freed and was given");
 	begin();
