@@ -324,10 +324,11 @@ static size_t values_of(struct question *q, const struct chariot_value *g,
 	if (g->arg >= ARRAY_SIZE(f->out))
 		return 0;
 	v[0] = g->value;
-	/* Stale registers of the kernel's lead to its stack; without types there is no
-	 * other evidence. */
-	if (q->target.kind == OBJECT_FRAME && f->typed && !f->known)
-		return 0;
+	/* A caller's local is an argument itself.  Stale registers of the kernel's lead to its
+	 * stack, too; but without types there is no other evidence. */
+	if (q->target.kind == OBJECT_FRAME)
+		return g->kind == CHARIOT_GIVEN_ARG && (f->known || !f->typed) &&
+		       f->args >> g->arg & 1;
 	switch (g->kind) {
 	case CHARIOT_GIVEN_ARG:
 		if (!(f->args >> g->arg & 1))
@@ -561,8 +562,7 @@ static bool has_it(struct question *q)
 	if (read_owned(q))
 		return false;
 	return each_owned(q, word_leads) || each_owned(q, word_handed_leads) ||
-	       ((q->target.kind == OBJECT_SLAB ||
-		 q->target.kind == OBJECT_PAGES) && argument_reaches(q)) ||
+	       (q->target.kind == OBJECT_SLAB && argument_reaches(q)) ||
 	       ((q->count || q->of_cpu) && count_reached(q));
 }
 
