@@ -557,9 +557,10 @@ static bool argument_reaches(struct question *q)
 	return q->from_argument;
 }
 
+/* What points to a stack is of a call that may have ended. */
 static bool has_it(struct question *q)
 {
-	if (read_owned(q))
+	if (q->target.kind == OBJECT_FRAME || read_owned(q))
 		return false;
 	return each_owned(q, word_leads) || each_owned(q, word_handed_leads) ||
 	       (q->target.kind == OBJECT_SLAB && argument_reaches(q)) ||
