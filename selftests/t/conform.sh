@@ -84,10 +84,28 @@ is "isolated: what it has freed is not granted any more" \
 	   grep -c .)" 0
 sed 's/^/# /' /tmp/stale
 iso_events a violation | head -n 30 | sed 's/^/# /'
+# What is freed is looked for in the guest's own bookkeeping, with evidence.
+frees=$(for name in $stop; do case $name in *free_twice|*free_middle) echo "$name" ;; esac; done)
+rest=$(for name in $stop; do case $name in *free_twice|*free_middle) ;; *) echo "$name" ;; esac; done)
 # shellcheck disable=SC2086 # a list
-conform a unchanged $stop | judge "isolated, $VERDICT" unchanged "$nstop"
+[ -z "$frees" ] || conform a unchanged $frees |
+	judge "isolated, $VERDICT" unchanged "$(echo "$frees" | grep -c .)"
 iso_stat a violations >/dev/null
 is "no error" "$(iso_events a error | grep -c .)" 0
 grep '^stat' "$OUT/a.guard" | tail -n 20 | sed 's/^/# /'
+vm_stop a
+iso_detach a
+
+[ -n "$rest" ] || return 0
+
+# The rest without evidence: what it lets pass depends on what the kernel has put where
+# in the meantime (a victim's object that the driver has come to have a pointer to).
+echo 'evidence off' >"$OUT/off.policy"
+VM_POLICY="${VM_POLICY:-} $OUT/off.policy"
+iso_start a chariot_conform,fail_init,wild_init,second "$VERDICT" || exit 1
+# shellcheck disable=SC2086 # a list
+conform a unchanged $rest | judge "isolated, $VERDICT, no evidence" unchanged "$(echo "$rest" | grep -c .)"
+iso_stat a violations >/dev/null
+is "no error" "$(iso_events a error | grep -c .)" 0
 vm_stop a
 iso_detach a
