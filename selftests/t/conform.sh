@@ -80,7 +80,7 @@ is "isolated: no violation in what a driver may do" \
 is "isolated: what it has freed is not granted any more" \
 	"$(.build/tools/chariot -n act show a chariot_conform |
 	   grep ' allocation ' | grep -v -e pass_skb_ -e devres_act -e pass_cdev \
-		-e spi_bound -e more_devm_act -e with_netdev -e platform_data -e devm_kmalloc -e private_open | tee /tmp/stale |
+		-e spi_bound -e more_devm_act -e with_netdev -e platform_data -e pass_input -e devm_kmalloc -e private_open | tee /tmp/stale |
 	   grep -c .)" 0
 sed 's/^/# /' /tmp/stale
 iso_events a violation | head -n 30 | sed 's/^/# /'
