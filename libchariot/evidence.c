@@ -40,7 +40,6 @@ struct page {
 #define OUT_WORDS	64		/* that a function stores where the driver says */
 #define ARRAY_WORDS	8		/* if it is not known how many */
 #define MAX_VALUES	(OUT_WORDS + 1)
-#define STACK_BYTES	16384
 
 /* What a function's prototype tells: which registers mean something. */
 struct function {
@@ -64,7 +63,8 @@ struct evidence {
 	struct object_index *x;
 	struct chariot_space space;	/* with the pages */
 	struct page *pages;
-	uint64_t page_struct_size, percpu_offsets, nr_cpus, task_size;
+	uint64_t page_struct_size, percpu_offsets, nr_cpus;
+	uint64_t current_task, task_size;
 	uint64_t stack_size;		/* a power of 2, and stacks are aligned */
 	struct variables imports[NR_DOMAINS];
 	struct function functions[NR_FUNCTIONS];
@@ -217,13 +217,13 @@ static bool word_leads(struct question *q, uint64_t at, uint64_t v)
 }
 
 /* The object at @v has a pointer to the target. */
-static bool object_leads(struct question *q, uint64_t v, uint64_t max)
+static bool object_leads(struct question *q, uint64_t v)
 {
 	struct object o;
 
 	return is_pointer(v) && !object_at(q->e->x, &q->e->space, v, &o) &&
 	       o.never == OBJECT_MAY && o.kind != OBJECT_PAGE_STRUCT &&
-	       scan(q, o.start, o.len, max, word_leads);
+	       scan(q, o.start, o.len, SCAN_GIVEN, word_leads);
 }
 
 /* ---- what the kernel has given to the functions that run ------------------ */
@@ -308,7 +308,7 @@ static bool on_callers_stack(const struct question *q, uint64_t v)
 {
 	for (size_t i = 0; i < q->nr_given; i++)
 		if (q->e->given[i].kind == CHARIOT_GIVEN_STACK &&
-		    v - q->e->given[i].value < STACK_BYTES)
+		    v - q->e->given[i].value < q->e->stack_size)
 			return true;
 	return false;
 }
@@ -359,7 +359,7 @@ static bool value_leads(struct question *q, bool through)
 
 	for (size_t i = 0; i < q->nr_given; i++)
 		for (size_t n = values_of(q, &q->e->given[i], v); n--; ) {
-			if (through ? !object_leads(q, v[n], SCAN_GIVEN) :
+			if (through ? !object_leads(q, v[n]) :
 				      !v[n] || !leads(q, v[n]))
 				continue;
 			q->by = &q->e->given[i];
@@ -496,9 +496,9 @@ static bool word_reaches(struct question *q, uint64_t at, uint64_t v)
 }
 
 /* The nearest first. */
-static bool look_through(struct question *q, size_t from)
+static bool look_through(struct question *q)
 {
-	for (size_t i = from; i < q->nr_reach; i++) {
+	for (size_t i = 0; i < q->nr_reach; i++) {
 		q->depth = q->e->reach[i].depth;
 		if (scan(q, q->e->reach[i].start, q->e->reach[i].len, PAGE_SIZE,
 			 word_reaches))
@@ -517,6 +517,17 @@ static void begin_reach(struct question *q, unsigned int max_depth)
 	q->through = true;
 }
 
+/* From what was given; of one kind, or of all (CHARIOT_NR_GIVENS). */
+static void reach_from_given(struct question *q, uint32_t kind)
+{
+	uint64_t v[MAX_VALUES];
+
+	for (size_t i = 0; i < q->nr_given; i++)
+		if (kind == CHARIOT_NR_GIVENS || q->e->given[i].kind == kind)
+			for (size_t n = values_of(q, &q->e->given[i], v); n--; )
+				reach_for(q, v[n]);
+}
+
 /*
  * A count of an object is changed by code that is inline, and the pointer to it is in no
  * object of the driver's: file, inode, super block.  What else would be atomic, or of the
@@ -524,17 +535,13 @@ static void begin_reach(struct question *q, unsigned int max_depth)
  */
 static bool count_reached(struct question *q)
 {
-	uint64_t v[MAX_VALUES];
-
 	begin_reach(q, REACH_DEPTH);
-	for (size_t i = 0; i < q->nr_given; i++)
-		for (size_t n = values_of(q, &q->e->given[i], v); n--; )
-			reach_for(q, v[n]);
-	if (look_through(q, 0))
+	reach_from_given(q, CHARIOT_NR_GIVENS);
+	if (look_through(q))
 		return true;
 	q->nr_reach = 0;
 	q->depth = 0;
-	return each_owned(q, word_reaches) || look_through(q, 0);
+	return each_owned(q, word_reaches) || look_through(q);
 }
 
 /*
@@ -544,16 +551,12 @@ static bool count_reached(struct question *q)
 static bool argument_reaches(struct question *q)
 {
 	const struct variables *im = &q->e->imports[q->ev->domain];
-	uint64_t v[MAX_VALUES];
 
 	begin_reach(q, REACH_ARGUMENT);
-	for (size_t i = 0; i < q->nr_given; i++)
-		for (size_t n = q->e->given[i].kind == CHARIOT_GIVEN_ARG ?
-				values_of(q, &q->e->given[i], v) : 0; n--; )
-			reach_for(q, v[n]);
+	reach_from_given(q, CHARIOT_GIVEN_ARG);
 	for (size_t i = 0; i < im->nr; i++)
 		reach_for(q, im->v[i]);
-	q->from_argument = look_through(q, 0);
+	q->from_argument = look_through(q);
 	return q->from_argument;
 }
 
@@ -567,16 +570,13 @@ static bool has_it(struct question *q)
 	       ((q->count || q->of_cpu) && count_reached(q));
 }
 
-/*
- * A pointer to what it has freed is stale, unless it was just given.  What it wants to
- * free, and has not freed before, it may have: only the pointer is in a register.
- */
+/* What it wants to free, and has not freed before, it may have: only the pointer is in a
+ * register. */
 static bool is_held(struct question *q)
 {
-	bool gave_back = q->ev->flags & CHARIOT_EV_GAVE_BACK;
-
-	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
-		return !gave_back || was_given(q) || has_it(q);
+	if (q->ev->u.violation.why == CHARIOT_WHY_FREE &&
+	    !(q->ev->flags & CHARIOT_EV_GAVE_BACK))
+		return true;
 	return was_given(q) || has_it(q);
 }
 
@@ -635,7 +635,8 @@ static bool is_locked(struct question *q, uint64_t rip, bool *of_cpu)
 		if (code[i] == 0xf0 || code[i] == 0x3e || code[i] == 0x86 ||
 		    code[i] == 0x87)
 			return true;
-		if (!memchr("\x66\x67\x2e\x36\x26\x64\x65\xf2\xf3", code[i], 9) && (code[i] & 0xf0) != 0x40)
+		if (!memchr("\x66\x67\x2e\x36\x26\x64\x65\xf2\xf3", code[i], 9) &&
+		    (code[i] & 0xf0) != 0x40)
 			return false;
 	}
 	return false;
@@ -663,9 +664,10 @@ static bool on_stack(struct question *q)
 	for (size_t i = 0; i < q->nr_given; i++) {
 		g = &q->e->given[i];
 		if (g->kind == CHARIOT_GIVEN_STACK && q->gva >= g->value &&
-		    q->gva - g->value < STACK_BYTES &&
+		    q->gva - g->value < q->e->stack_size &&
 		    !object_on_stack(q->e->x, &q->e->space, g->fn, g->value,
-				     g->value + STACK_BYTES, q->gva, &q->target))
+				     g->value + q->e->stack_size, q->gva,
+				     &q->target))
 			return true;
 	}
 	return false;
@@ -895,14 +897,10 @@ static int read_given(struct question *q)
  */
 static bool is_running(struct question *q)
 {
-	const struct chariot_profile *p = q->e->vm->profile;
-	int64_t hot = chariot_profile__member(p, "pcpu_hot", "current_task", NULL);
-	uint64_t at = chariot_profile__symbol(p, "current_task"), task;
+	uint64_t at = q->e->current_task, task;
 
 	if (!q->count || q->target.never == OBJECT_IDENTITY)
 		return q->count;
-	if (!at && hot >= 0)
-		at = chariot_profile__symbol(p, "pcpu_hot") + hot;
 	for (uint64_t i = 0; at && i < q->e->nr_cpus; i++)
 		if (!space_read_uint(&q->e->space, q->e->percpu_offsets + 8 * i, 8,
 				     &task) &&
@@ -972,6 +970,7 @@ struct evidence *evidence_new(struct chariot_vm *vm)
 	}
 	e->page_struct_size = k.page_struct_size;
 	e->percpu_offsets = k.percpu_offsets;
+	e->current_task = k.current_task;
 	e->stack_size = k.stack_size;
 	e->nr_cpus = k.nr_cpus < MAX_CPUS ? k.nr_cpus : MAX_CPUS;
 	size = chariot_profile__type_size(vm->profile, "task_struct");
