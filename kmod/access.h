@@ -28,11 +28,5 @@ bool chariot_may_write_at(struct chariot_domain *dom, struct chariot_vcpu *vs,
  * it is part of vs->found. */
 enum chariot_may chariot_may_write(struct chariot_domain *dom,
 				   struct chariot_vcpu *vs, u64 gva, u64 len);
-/* Does [base, base + size) have all of [gva, gva + len)? */
-static inline bool chariot_within(u64 base, u64 size, u64 gva, u64 len)
-{
-	return gva >= base && len <= size && gva - base <= size - len;
-}
-
 
 #endif

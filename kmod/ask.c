@@ -140,23 +140,10 @@ static void add_entry(struct rows *r, struct chariot_entry *e)
 	add(r, CHARIOT_GIVEN_STACK, 0, e->slot + 8, e->ret, e->when);
 }
 
-static struct chariot_vcpu *asking(struct chariot_vm *vm, u64 seq)
-{
-	struct chariot_vcpu *vs;
-	unsigned long i;
-
-	lockdep_assert_held(&vm->lock);
-	if (seq)
-		xa_for_each(&vm->vcpus, i, vs)
-			if (vs->wait_seq == seq)
-				return vs;
-	return NULL;
-}
-
 int chariot_ask_given(struct chariot_vm *vm, u64 seq, struct chariot_value *row,
 		      u32 max)
 {
-	struct chariot_vcpu *vs = asking(vm, seq);
+	struct chariot_vcpu *vs = chariot_waiting(vm, seq);
 	struct chariot_domain *dom = vs ? chariot_domain_of(vm, vs->view) : NULL;
 	struct rows r = { dom, row, 0, max };
 	struct chariot_entry *e;
@@ -189,7 +176,7 @@ void chariot_ask_granted(struct chariot_domain *dom)
 
 int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len)
 {
-	struct chariot_vcpu *vs = asking(dom->vm, seq);
+	struct chariot_vcpu *vs = chariot_waiting(dom->vm, seq);
 	struct chariot_entry *e = vs ? vs->entry : NULL;
 	u32 i;
 
@@ -207,8 +194,7 @@ bool chariot_ask_lent(const struct chariot_entry *e, u64 gva, u64 len)
 	u32 i;
 
 	for (i = 0; i < min_t(u32, e->nr_lent, ARRAY_SIZE(e->lent)); i++)
-		if (gva >= e->lent[i].gva && len <= e->lent[i].len &&
-		    gva - e->lent[i].gva <= e->lent[i].len - len)
+		if (chariot_within(e->lent[i].gva, e->lent[i].len, gva, len))
 			return true;
 	return false;
 }

@@ -70,4 +70,10 @@ void chariot_stats_add(struct chariot_stats *to,
 /* Count its memory anew in that of the VM. */
 void chariot_domain_account(struct chariot_domain *dom);
 
+/* Does [base, base + size) have all of [gva, gva + len)? */
+static inline bool chariot_within(u64 base, u64 size, u64 gva, u64 len)
+{
+	return gva >= base && len <= size && gva - base <= size - len;
+}
+
 #endif

@@ -130,23 +130,29 @@ int chariot_wait(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return 0;
 }
 
-int chariot_continue(struct chariot_vm *vm, u64 seq, bool never)
+struct chariot_vcpu *chariot_waiting(struct chariot_vm *vm, u64 seq)
 {
 	struct chariot_vcpu *vs;
 	unsigned long i;
 
 	lockdep_assert_held(&vm->lock);
-	if (!seq)
+	if (seq)
+		xa_for_each(&vm->vcpus, i, vs)
+			if (vs->wait_seq == seq)
+				return vs;
+	return NULL;
+}
+
+int chariot_continue(struct chariot_vm *vm, u64 seq, bool never)
+{
+	struct chariot_vcpu *vs = chariot_waiting(vm, seq);
+
+	if (!vs)
 		return -ENOENT;
-	xa_for_each(&vm->vcpus, i, vs) {
-		if (vs->wait_seq != seq)
-			continue;
-		vs->asked.never = never;
-		WRITE_ONCE(vs->wait_done, true);
-		wake_up_all(&vm->wait);
-		return 0;
-	}
-	return -ENOENT;
+	vs->asked.never = never;
+	WRITE_ONCE(vs->wait_done, true);
+	wake_up_all(&vm->wait);
+	return 0;
 }
 
 void chariot_continue_all(struct chariot_vm *vm)

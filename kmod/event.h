@@ -44,6 +44,8 @@ void chariot_wait_begin(struct chariot_vm *vm, struct chariot_vcpu *vs,
 			struct chariot_event *ev);
 int chariot_wait(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		 struct kvm_vcpu *vcpu);
+/* The vCPU that waits for event @seq; NULL: none does. */
+struct chariot_vcpu *chariot_waiting(struct chariot_vm *vm, u64 seq);
 /* @never: CHARIOT_CONTINUE_NEVER */
 int chariot_continue(struct chariot_vm *vm, u64 seq, bool never);
 void chariot_continue_all(struct chariot_vm *vm);

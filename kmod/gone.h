@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a driver has given back for good, the last of it: a pointer to it that the driver
- * still has is no evidence, and it cannot give it back again.  Pure data.
+ * What a driver has given back for good, the last of it: what was given before that is
+ * no evidence, and the driver cannot give it back again.  Pure data.
  */
 #ifndef CHARIOT_GONE_H
 #define CHARIOT_GONE_H
