@@ -26,6 +26,8 @@ set -u -o pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
+# shellcheck source=selftests/align.sh
+. "$HERE/../align.sh"
 
 die() { echo "report: error: $*" >&2; exit 1; }
 
@@ -82,35 +84,6 @@ read_results()
 
 # ---- tables -------------------------------------------------------------------
 
-# Lines with tabs are rows of a table, which ends where a line has none.
-align()
-{
-	awk -F'\t' '
-		function flush(   i, j, s) {
-			for (i = 1; i <= n; i++) {
-				s = ""
-				for (j = 1; j <= cols; j++)
-					s = s sprintf("%" (j <= 3 ? "-" : "") w[j] "s  ", cell[i, j])
-				sub(/ +$/, "", s)
-				print s
-			}
-			n = cols = 0
-			split("", w)
-		}
-		NF < 2 { flush(); print; next }
-		{
-			n++
-			for (j = 1; j <= NF; j++) {
-				cell[n, j] = $j
-				if (length($j) > w[j])
-					w[j] = length($j)
-			}
-			if (NF > cols)
-				cols = NF
-		}
-		END { flush() }'
-}
-
 table()
 {
 	q '
@@ -122,7 +95,7 @@ table()
 			"WITH CHARIOT: \(.configs[$i] | config_long)",
 			if any_run($i) then lines(with_table($i)) else not_run end),
 		(missing | "", "WITH CHARIOT: \(.)", "not run")
-	end' | align
+	end' | align 3
 }
 
 failures()

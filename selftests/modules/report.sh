@@ -19,6 +19,8 @@
 set -u -o pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=selftests/align.sh
+. "$HERE/../align.sh"
 
 die() { echo "report: error: $*" >&2; exit 2; }
 
@@ -57,30 +59,7 @@ table()
 			"evidence", "failed", "missing", "seconds"])), "",
 		(.modules | map(select(.class | fails)) | group_by(.class) | sort_by(-length)[] |
 			"FAILED: \(.[0].class): \(length)", (.[] | "\(.module) (\(.dir)): \(.why)"[:300]), ""))
-	end' | awk -F'\t' '
-		function flush(   i, j, s) {
-			for (i = 1; i <= n; i++) {
-				s = ""
-				for (j = 1; j <= cols; j++)
-					s = s sprintf("%" (j == 1 ? "-" : "") w[j] "s  ", cell[i, j])
-				sub(/ +$/, "", s)
-				print s
-			}
-			n = cols = 0
-			split("", w)
-		}
-		NF < 2 { flush(); print; next }
-		{
-			n++
-			for (j = 1; j <= NF; j++) {
-				cell[n, j] = $j
-				if (length($j) > w[j])
-					w[j] = length($j)
-			}
-			if (NF > cols)
-				cols = NF
-		}
-		END { flush() }'
+	end' | align 1
 }
 
 tap()
