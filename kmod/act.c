@@ -296,6 +296,7 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 		kvfree(obj);
 		return err;
 	}
+	obj->when = ++act->clock;
 	obj_insert(obj, &act->objects);
 	if (obj->source == CHARIOT_SRC_ARGUMENT ||
 	    obj->source == CHARIOT_SRC_EVIDENCE) {
@@ -310,13 +311,15 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
 	return 0;
 }
 
-int chariot_act_revoke(struct chariot_act *act, u64 gva,
+int chariot_act_revoke(struct chariot_act *act, u64 gva, u64 clock,
 		       chariot_act_lost_fn lost, void *ctx)
 {
 	struct chariot_obj *obj = obj_at(act, gva);
 
 	if (!obj)
 		return -ENOENT;
+	if (clock && obj->when > clock)
+		return -EAGAIN;
 	obj_drop(act, obj, lost, ctx);
 	return 0;
 }
@@ -355,8 +358,10 @@ bool chariot_act_has(struct chariot_act *act, u64 gva, u64 len)
 	     o = obj_iter_next(o, gva, gva)) {
 		if (o->last < last || o->source == CHARIOT_SRC_FREED)
 			continue;
-		if (!list_empty(&o->handed))
+		if (!list_empty(&o->handed)) {
 			list_move_tail(&o->handed, &act->handed);
+			o->when = ++act->clock;
+		}
 		return true;
 	}
 	return false;

@@ -21,6 +21,7 @@ struct chariot_obj {
 	struct rb_node rb;
 	u64 start, last, subtree_last;	/* gva, inclusive */
 	u64 gate, site;
+	u64 when;			/* act->clock, when it was granted */
 	struct list_head handed;	/* of SRC_ARGUMENT and _EVIDENCE, or of SRC_FREED */
 	u32 source;			/* CHARIOT_SRC_* */
 	u32 nr;
@@ -33,6 +34,7 @@ struct chariot_act {
 	struct list_head handed, freed;	/* oldest first */
 	u32 nr_handed, nr_freed, defer;
 	u64 nr_objects, nr_full, nr_shared, memory;
+	u64 clock;			/* of the last grant */
 };
 
 /* Called for each page that was writable as a whole and no longer is. */
@@ -52,13 +54,14 @@ int chariot_act_grant(struct chariot_act *act, struct chariot_obj *obj,
  * -ENOENT: no object that is not freed starts at @gva. */
 int chariot_act_free(struct chariot_act *act, u64 gva,
 		     chariot_act_lost_fn lost, void *ctx);
-/* -ENOENT: no object starts at @gva. */
-int chariot_act_revoke(struct chariot_act *act, u64 gva,
+/* -ENOENT: no object starts at @gva; -EAGAIN: it was granted after @clock, 0: never. */
+int chariot_act_revoke(struct chariot_act *act, u64 gva, u64 clock,
 		       chariot_act_lost_fn lost, void *ctx);
 /* Drop the oldest objects of SRC_ARGUMENT and SRC_EVIDENCE until there are @max. */
 void chariot_act_trim(struct chariot_act *act, u32 max,
 		      chariot_act_lost_fn lost, void *ctx);
-/* Does one object have [gva, gva + len)?  One of SRC_ARGUMENT is young again. */
+/* Does one object have [gva, gva + len)?  One of SRC_ARGUMENT is
+ * granted anew. */
 bool chariot_act_has(struct chariot_act *act, u64 gva, u64 len);
 bool chariot_act_full(struct chariot_act *act, u64 gfn);
 /* Is anything granted on the page? */

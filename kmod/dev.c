@@ -338,7 +338,8 @@ static long grant(struct chariot_domain *dom, union args *a)
 	int err;
 
 	if (g->flags & CHARIOT_GRANT_REVOKE)
-		return g->len ? -EINVAL : chariot_domain_revoke(dom, g->gva);
+		return g->len ? -EINVAL :
+				chariot_domain_revoke(dom, g->gva, g->seq);
 	if (g->source == CHARIOT_SRC_EVIDENCE) {
 		err = g->flags & CHARIOT_GRANT_CALL ?
 		      chariot_ask_lend(dom, g->seq, g->gva, g->len) :
@@ -361,7 +362,8 @@ static long do_grant(struct chariot_handle *h, union args *a)
 
 	if (g->flags == (CHARIOT_GRANT_REVOKE | CHARIOT_GRANT_CALL) ||
 	    (g->flags & CHARIOT_GRANT_CALL ?
-	     !evident || !g->len || g->gate || g->site : g->seq) ||
+	     !evident || !g->len || g->gate || g->site :
+	     g->seq && !(g->flags & CHARIOT_GRANT_REVOKE)) ||
 	    (!evident && (g->gate || g->site)))
 		return -EINVAL;
 	return on_domain(h, a->grant.domain, a, grant);
@@ -375,6 +377,7 @@ static long do_grant(struct chariot_handle *h, union args *a)
 struct rows {
 	u64 start;			/* as in struct chariot_act_read */
 	u32 nr;
+	u64 clock;			/* of the ACT, the first time */
 	struct chariot_object row[ACT_ROWS];
 };
 
@@ -401,8 +404,10 @@ static int next_rows(struct chariot_vm *vm, u32 nr, struct rows *r, u32 max)
 	if (chariot_vm_lock(vm))
 		return -EINTR;
 	dom = chariot_domain_of(vm, nr);
-	if (dom)
+	if (dom) {
+		r->clock = r->clock ?: dom->act.clock;
 		fill_rows(dom, r, max);
+	}
 	chariot_vm_unlock(vm);
 	return dom ? 0 : -ENOENT;
 }
@@ -430,6 +435,7 @@ static long do_act_read(struct chariot_handle *h, union args *a)
 		n += r->nr;
 	} while (!err && r->start && n < q->nr);
 	q->start = r->start;
+	q->clock = r->clock;
 	kfree(r);
 	return err ?: n;
 }

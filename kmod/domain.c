@@ -250,9 +250,9 @@ int chariot_domain_evident(struct chariot_domain *dom, u64 gva, u64 len, u64 gat
 	return err;
 }
 
-int chariot_domain_revoke(struct chariot_domain *dom, u64 gva)
+int chariot_domain_revoke(struct chariot_domain *dom, u64 gva, u64 clock)
 {
-	int err = chariot_act_revoke(&dom->act, gva, lost_page, dom);
+	int err = chariot_act_revoke(&dom->act, gva, clock, lost_page, dom);
 
 	chariot_domain_account(dom);
 	return err;

@@ -60,7 +60,7 @@ int chariot_domain_hand(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 /* It was found to be the driver's (CHARIOT_SRC_EVIDENCE). */
 int chariot_domain_evident(struct chariot_domain *dom, u64 gva, u64 len, u64 gate,
 			   u64 site);
-int chariot_domain_revoke(struct chariot_domain *dom, u64 gva);
+int chariot_domain_revoke(struct chariot_domain *dom, u64 gva, u64 clock);
 /* The driver has freed what starts there; @for_good: nothing else has it. */
 int chariot_domain_freed(struct chariot_domain *dom, u64 gva, bool for_good);
 void chariot_domain_near(struct chariot_domain *dom, u64 gva,

@@ -152,7 +152,7 @@ static int map_range(struct chariot_domain *dom, struct chariot_part *p,
 static void revoke_range(struct chariot_domain *dom, struct chariot_range *r)
 {
 	if (r->flags)
-		chariot_domain_revoke(dom, r->gva);
+		chariot_domain_revoke(dom, r->gva, 0);
 	r->flags = 0;
 }
 

@@ -995,6 +995,11 @@ void evidence_free(struct evidence *e)
 	free(e);
 }
 
+struct object_index *evidence_objects(struct evidence *e)
+{
+	return e->x;
+}
+
 int evidence_driver(struct evidence *e, uint32_t domain,
 		    const struct chariot_driver *d, bool more)
 {

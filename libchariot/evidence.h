@@ -12,6 +12,7 @@
 #include "vm.h"
 
 struct evidence;
+struct object_index;
 
 /* For the kernel that @vm runs now, which it borrows. */
 struct evidence *evidence_new(struct chariot_vm *vm);
@@ -23,6 +24,9 @@ void evidence_free(struct evidence *e);
  */
 int evidence_driver(struct evidence *e, uint32_t domain,
 		    const struct chariot_driver *d, bool more);
+
+/* What it finds objects with. */
+struct object_index *evidence_objects(struct evidence *e);
 
 /*
  * About an ASK event, for which a vCPU still waits.  1: there is, and with @grant it has

@@ -17,6 +17,7 @@
 #include "evidence.h"
 #include "object.h"
 #include "policy.h"
+#include "sweep.h"
 #include "trust.h"
 
 #define DEFAULT_TIMEOUT	60000
@@ -65,6 +66,7 @@ struct chariot_guard {
 	unsigned int nr_drivers;
 	struct live *live;
 	struct evidence *evidence;	/* NULL: not yet asked */
+	struct sweep *sweep;
 	bool no_evidence;		/* it cannot be looked for: told once */
 	struct {			/* the last one for which there was none */
 		uint64_t rip, gva;
@@ -130,12 +132,17 @@ static void failed(struct chariot_guard *g, int err, const char *fmt, ...)
 	tell(g, &ev);
 }
 
-static time_t now(void)
+static int64_t now_ms(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static time_t now(void)
+{
+	return now_ms() / 1000;
 }
 
 /* ---- the list of drivers ------------------------------------------------ */
@@ -1050,6 +1057,16 @@ static void check_probation(struct chariot_guard *g)
 		probation_check(g->probation, g->vm);
 }
 
+static int guard_timeout(const struct chariot_guard *g)
+{
+	int a = probation_timeout(g->probation), b = sweep_timeout(g->sweep, now_ms());
+
+	/* A dead VM would wake us all the time. */
+	if (g->dead)
+		return -1;
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static void *guard_main(void *arg)
 {
 	struct chariot_guard *g = arg;
@@ -1061,7 +1078,7 @@ static void *guard_main(void *arg)
 		/* A dead VM would wake us all the time. */
 		p[1].fd = g->dead ? -1 : chariot_vm__fd(g->vm);
 		p[1].events = POLLIN;
-		r = poll(p, 2, g->dead ? -1 : probation_timeout(g->probation));
+		r = poll(p, 2, guard_timeout(g));
 		if (r < 0 && errno != EINTR) {
 			failed(g, -errno, "guard: poll");
 			break;
@@ -1071,6 +1088,9 @@ static void *guard_main(void *arg)
 		if (r > 0 && p[1].revents)
 			drain(g);
 		check_probation(g);
+		if (!g->dead && !was_reset(g) && g->evidence)
+			sweep_run(g->sweep, g->vm, evidence_objects(g->evidence),
+				  now_ms());
 	}
 	return NULL;
 }
@@ -1083,6 +1103,7 @@ static void guard_free(struct chariot_guard *g)
 
 	forget_live(g, 0);
 	evidence_free(g->evidence);
+	sweep_free(g->sweep);
 	while ((n = g->drivers)) {
 		g->drivers = n->next;
 		free(n);
@@ -1117,7 +1138,8 @@ static int guard_init(struct chariot_guard *g,
 	if (!g->policy)
 		return -errno;
 	g->probation = probation_new(g->o.state_dir, g->policy);
-	if (!g->probation)
+	g->sweep = sweep_new();
+	if (!g->probation || !g->sweep)
 		return -ENOMEM;
 	g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->wake < 0)

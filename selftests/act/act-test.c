@@ -180,7 +180,7 @@ static bool revoke(struct chariot_act *act)
 	if (!want)
 		twin[twin_at(gva)].len = 0;
 	unfree(gva);
-	return chariot_act_revoke(act, gva, on_lost, NULL) == want;
+	return chariot_act_revoke(act, gva, 0, on_lost, NULL) == want;
 }
 
 /* One page in detail, and who starts next to some address. */
@@ -260,7 +260,7 @@ static void test_empty(struct chariot_act *act)
 
 	for (i = 0; i < OBJECTS; i++)
 		if (twin[i].len)
-			chariot_act_revoke(act, twin[i].gva, on_lost, NULL);
+			chariot_act_revoke(act, twin[i].gva, 0, on_lost, NULL);
 	tap(xa_empty(&act->pages) && !act->nr_objects && !act->nr_full &&
 	    !act->nr_shared && !act->memory, "nothing is left at the end");
 }

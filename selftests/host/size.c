@@ -29,6 +29,27 @@ static int call(int h, unsigned long cmd, void *arg, size_t size, char last)
 #define NEWER(h, name, arg, last) \
 	call(h, CHARIOT_##name, arg, sizeof(*(arg)), last)
 
+/* What was granted again since the rows were read stays. */
+static void test_revoke(int h, uint64_t clock)
+{
+	struct chariot_grant gr = {
+		.argsz = sizeof(gr), .domain = 1, .source = CHARIOT_SRC_RULE,
+		.gva = OBJECT, .len = 64,
+	};
+	struct chariot_grant gone = {
+		.argsz = sizeof(gone), .flags = CHARIOT_GRANT_REVOKE, .domain = 1,
+		.source = CHARIOT_SRC_RULE, .gva = OBJECT, .seq = clock,
+	};
+
+	ok(clock && !ioctl(h, CHARIOT_GRANT, &gr) &&
+	   ioctl(h, CHARIOT_GRANT, &gone) && errno == EAGAIN &&
+	   domain_info(h, 1).nr_objects == 1, "an older clock revokes nothing");
+	gone.seq = ~0ULL;
+	ok(!ioctl(h, CHARIOT_GRANT, &gone) && !domain_info(h, 1).nr_objects,
+	   "a newer one does");
+	ok(!ioctl(h, CHARIOT_GRANT, &gr), "granted again");
+}
+
 static void test_grant(int h)
 {
 	struct chariot_grant gr = {
@@ -48,6 +69,7 @@ static void test_grant(int h)
 	   "ACT_READ is refused");
 	ok(NEWER(h, ACT_READ, &q, 0) == 1 && rows[0].gva == OBJECT &&
 	   rows[0].len == 64, "ACT_READ of a newer program");
+	test_revoke(h, q.clock);
 }
 
 static void test_domain(int h)

@@ -589,7 +589,8 @@ struct chariot_grant {
 	__u32 source;			/* CHARIOT_SRC_RULE, _LEARNED or _EVIDENCE */
 	__u64 gva;
 	__u64 len;			/* 0 with REVOKE */
-	__u64 seq;			/* CALL: of the ASK event; else 0 */
+	__u64 seq;			/* CALL: of the ASK event; REVOKE: 0, or a @clock of
+					 * ACT_READ: EAGAIN if it was granted again since */
 	__u64 gate, site;		/* EVIDENCE: as in struct chariot_object; else 0 */
 };
 #define CHARIOT_GRANT_REVOKE	(1U << 0)
@@ -655,6 +656,7 @@ struct chariot_act_read {
 	__u32 nr;			/* rows that @buf has room for */
 	__u64 start;			/* in: first gva; out: where to go on, 0: end */
 	__u64 buf;			/* struct chariot_object[] */
+	__u64 clock;			/* out: counts grants; for CHARIOT_GRANT_REVOKE */
 };
 
 /*
