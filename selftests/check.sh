@@ -184,16 +184,34 @@ run_rows()
 	done
 }
 
+# settings_of TEST SETTINGS: those that it reads
+settings_of()
+{
+	local file=selftests/t/$1.sh setting some=
+
+	[ "$1" != campaign ] || file=selftests/campaign/check.sh
+	for setting in ${2#-}; do
+		! grep -qsw "${setting%%=*}" "$file" || some="$some $setting"
+	done
+	echo "${some:- -}"
+}
+
 # For people: by test
 list()
 {
+	local row targets host guest vcpus paging mode settings tests t
+
 	{
 		printf '%s\t' TEST HOST GUEST VCPUS PAGING MODE TARGETS ROW
 		echo SETTINGS
-		rows check full debug | awk -F'\t' -v OFS='\t' '{
-			n = split($10, t, " ")
-			for (i = 1; i <= n; i++)
-				print t[i], $3, $4, $5, $6, $7, $2, $1, $8 }' | sort -s -k1,1
+		rows check full debug |
+		while IFS=$'\t' read -r row targets host guest vcpus paging mode settings _ tests; do
+			for t in $tests; do
+				printf '%s\t' "$t" "$host" "$guest" "$vcpus" "$paging" "$mode" \
+					"$targets" "$row"
+				settings_of "$t" "$settings"
+			done
+		done | sort -s -k1,1
 	} | column -t -s $'\t'
 }
 

@@ -71,6 +71,8 @@ test_table()
 		"$({ known_tests; echo unit; echo campaign; } | sort -u | xargs)"
 	is "LIST=1 TESTS=dirty has that one" \
 		"$(LIST=1 TESTS=dirty bash selftests/check.sh | sed '1d; s/ .*//' | sort -u | xargs)" dirty
+	is "LIST=1 has a setting where it is read, only" \
+		"$(LIST=1 TESTS="act recover" bash selftests/check.sh | grep VM_ | sed 's/ .*//' | sort -u | xargs)" recover
 }
 
 # ---- the runs -----------------------------------------------------------------
