@@ -5,7 +5,9 @@
 # that were seen to do damage without Chariot, and what becomes of them with it.
 # TAP lines come out.
 #
-#	SAMPLE	1/2 or 2/2: only that half of them
+#	SAMPLE	some: six of them, none of which hangs a guest, since that is waited for;
+#		rest: the others
+#	JOBS	as campaign.sh has it
 
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -13,20 +15,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # Seeds are faults of one build of the driver. Of another, some of the first ones
 # will do damage, too.
 BUILD=eca0fbcb2df2c1eeb484a1640b43f73f77dea469
-HALF1="39 56 116 142 195 217 233 251 299"
-HALF2="49 62 82 86 139 147 209 228 243 253 468"
-LEAST=6
+SOME="39 56 142 195 217 251" SOME_LEAST=4
+REST="49 62 82 86 116 139 147 209 228 233 243 253 299 468" REST_LEAST=8
 KO=.cache/kernels/6.1/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko
 case $(.build/tools/chariot -j inject --file $KO --type nop --seed 1) in
 *$BUILD*) ;;
 *)	echo "# another build of e1000 than the seeds were chosen for"
-	HALF1=1-60 HALF2=61-120 LEAST=1 ;;
+	SOME=1-40 SOME_LEAST=1 REST=41-120 REST_LEAST=1 ;;
 esac
 case ${SAMPLE:-} in
-1/2)	SEEDS=$HALF1 ;;
-2/2)	SEEDS=$HALF2 ;;
-"")	SEEDS="$HALF1 $HALF2" LEAST=$((2 * LEAST)) ;;
-*)	echo "not ok - SAMPLE=$SAMPLE is neither 1/2 nor 2/2"; exit 1 ;;
+some)	SEEDS=$SOME LEAST=$SOME_LEAST ;;
+rest)	SEEDS=$REST LEAST=$REST_LEAST ;;
+"")	SEEDS="$SOME $REST" LEAST=$((SOME_LEAST + REST_LEAST)) ;;
+*)	echo "not ok - SAMPLE=$SAMPLE is neither some nor rest"; exit 1 ;;
 esac
 
 RESULTS=$(mktemp) || exit 1
