@@ -54,6 +54,9 @@ plugin: lib
 	@echo '  BUILD qemu-plugin'
 	@$(MAKE) --no-print-directory -C qemu-plugin
 
+# As many at a time as there are CPUs, unless make was told.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # What the nested machines need, for each of $(KERNELS).
 nested: lib tools plugin $(KERNELS:%=kernel-%)
 	@$(MAKE) --no-print-directory -C selftests
@@ -61,7 +64,11 @@ nested: lib tools plugin $(KERNELS:%=kernel-%)
 kernels:
 	@bash selftests/env/kernels.sh $(KERNELS)
 
-kernel-%: lib kernels
+# Of all kernels: none of two at a time is to make it.
+layout: lib
+	@$(MAKE) --no-print-directory -C kmod layout
+
+kernel-%: lib kernels layout
 	@echo '  BUILD kmod and test modules for $*'
 	@$(MAKE) --no-print-directory -C kmod $(LAYOUT_ARGS)
 	@$(MAKE) --no-print-directory -C selftests/driver KVER=$*
@@ -71,7 +78,7 @@ deps:
 	@bash selftests/deps.sh
 
 demo: deps
-	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
 	@bash selftests/demo.sh
 
 ifneq ($(LIST),)
@@ -79,36 +86,36 @@ check check-full check-debug:
 	@bash selftests/check.sh
 else
 check: deps
-	@$(MAKE) --no-print-directory nested
+	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/check.sh
 
 DEBUG_HOST = 6.1-$(if $(KCSAN),kcsan,debug)
 check-debug: deps
-	@$(MAKE) --no-print-directory nested KERNELS='$(KERNELS) $(DEBUG_HOST)'
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(KERNELS) $(DEBUG_HOST)'
 	@bash selftests/check.sh debug $(DEBUG_HOST)
 
 # What takes long and rarely finds anything.
 check-full: deps fuzz
-	@$(MAKE) --no-print-directory nested
+	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/check.sh full
 	@bash selftests/intel.sh
 	@bash selftests/drivers.sh
 endif
 
 check-intel: deps
-	@$(MAKE) --no-print-directory nested
+	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/intel.sh
 
 drivers: deps
-	@$(MAKE) --no-print-directory nested
+	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/drivers.sh
 
 drivers-all: deps
-	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),$(GUEST),6.1) $(filter-out $(or $(HOST),$(GUEST),6.1),$(or $(GUEST),$(HOST),6.1))'
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(or $(HOST),$(GUEST),6.1) $(filter-out $(or $(HOST),$(GUEST),6.1),$(or $(GUEST),$(HOST),6.1))'
 	@bash selftests/drivers-all.sh
 
 campaign: deps
-	@$(MAKE) --no-print-directory nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
 	@bash selftests/campaign.sh
 
 fuzz: deps
@@ -116,7 +123,7 @@ fuzz: deps
 	@$(MAKE) --no-print-directory -C libchariot/fuzz run
 
 bench: deps
-	@$(MAKE) --no-print-directory nested
+	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/bench.sh
 
 analyze:
@@ -132,6 +139,6 @@ clean:
 distclean: clean
 	rm -rf $(TOP)/.cache
 
-.PHONY: help all lib kmod tools plugin nested kernels deps demo check check-full check-debug check-intel drivers drivers-all \
+.PHONY: help all lib kmod tools plugin nested kernels layout deps demo check check-full check-debug check-intel drivers drivers-all \
 	campaign fuzz bench \
 	analyze install uninstall clean distclean
