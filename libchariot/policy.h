@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A parsed policy.  Types, members and symbols are names here; tables.c looks
- * them up in one guest's profile.  Documentation/policy.rst has the grammar.
+ * A parsed policy.  Types, members and symbols are names here; tables.c and its like
+ * (tables.h) look them up in one guest's profile.  Documentation/policy.rst has the
+ * grammar.
  */
 #ifndef CHARIOT_POLICY_H
 #define CHARIOT_POLICY_H
@@ -176,7 +177,7 @@ struct compiler {
 	uint8_t missing;	/* bit n: in this kernel it has no arg<n> */
 	/*
 	 * Index of the ops for an object of a type, which WALK runs: put in
-	 * chariot_op.sub, where tables.c replaces it.  NULL: there are none.
+	 * chariot_op.sub, where handed.c replaces it.  NULL: there are none.
 	 */
 	int (*object)(void *ctx, const char *type, uint8_t op, uint8_t phase,
 		      bool reach);

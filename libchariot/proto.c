@@ -208,3 +208,55 @@ bool proto_is_link(const struct btf *btf, uint32_t id)
 	}
 	return btf_is_named(btf, id, "__va_list_tag") || is_linked(&l, id);
 }
+
+bool proto_ends_in(const char *name, const char *const *ends)
+{
+	size_t n = strlen(name), len;
+
+	for (; *ends; ends++) {
+		len = strlen(*ends);
+		if (n >= len && !strcasecmp(name + n - len, *ends))
+			return true;
+	}
+	return false;
+}
+
+static const char *const len_names[] = {
+	"len", "length", "size", "count", "bytes", "max", "n", NULL,
+};
+
+/* The next argument that is named like a length, -1: none. */
+int proto_length_after(const struct param *p, int nr, int i)
+{
+	while (++i < nr && !p[i].pointer)
+		if (p[i].arg >= 0 && p[i].integer &&
+		    proto_ends_in(p[i].name, len_names))
+			return i;
+	return -1;
+}
+
+/* Arguments that have 32 bits or less. */
+uint8_t proto_narrow(const struct btf *btf, const struct btf_type *proto)
+{
+	uint8_t narrow = 0;
+	int64_t size;
+
+	for (int i = 0; i < btf_vlen(proto) && i < 6; i++) {
+		size = btf__resolve_size(btf, btf_params(proto)[i].type);
+		if (size > 8)
+			break;		/* in two registers, or none */
+		if (size > 0 && size <= 4)
+			narrow |= 1 << i;
+	}
+	return narrow;
+}
+
+/* Of functions in assembler that is not known, nor what "..." is. */
+uint8_t proto_missing(const struct btf_type *proto)
+{
+	uint32_t nr = btf_vlen(proto);
+
+	if ((!nr && !proto->type) || (nr && !btf_params(proto)[nr - 1].type))
+		return 0;
+	return nr < 6 ? 0x3f & 0x3f << nr : 0;
+}

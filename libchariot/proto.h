@@ -40,5 +40,12 @@ bool proto_is_data(const struct btf *btf, uint32_t id);
 bool proto_is_link(const struct btf *btf, uint32_t id);
 bool proto_fits(const struct btf *btf, const struct btf_type *proto,
 		const struct signature *sig);
+/* A bit for each argument: that has 32 bits or less; that there is none. */
+uint8_t proto_narrow(const struct btf *btf, const struct btf_type *proto);
+uint8_t proto_missing(const struct btf_type *proto);
+/* Does the name end in one of these (NULL-terminated)? */
+bool proto_ends_in(const char *name, const char *const *ends);
+/* The next argument behind @i that is named like a length, -1: none. */
+int proto_length_after(const struct param *p, int nr, int i);
 
 #endif
