@@ -129,33 +129,9 @@ static void parse_line(struct parser *s, struct stmt *st)
 		      "release, if, unless, spin or queued");
 }
 
-/* True: it had a line. */
-static bool parse_lines(struct parser *s, struct stmt *st,
-			void (*line)(struct parser *s, struct stmt *st))
-{
-	bool any = false;
-
-	scan_expect(s, '{');
-	while (!s->err) {
-		while (s->tok == T_NEWLINE || s->tok == ';')
-			scan_next(s);
-		if (scan_accept(s, '}'))
-			break;
-		if (s->tok == T_END) {
-			scan_fail(s, st->line, "block is not closed");
-			break;
-		}
-		any = true;
-		line(s, st);
-		if (s->tok != T_NEWLINE && s->tok != ';' && s->tok != '}')
-			scan_expected(s, "';', '}' or end of line");
-	}
-	return any;
-}
-
 void catalogue_parse_block(struct parser *s, struct stmt *st)
 {
-	if (parse_lines(s, st, parse_line) && !st->calls && st->kind != STMT_UNLOCK)
+	if (scan_block(s, st, parse_line) && !st->calls && st->kind != STMT_UNLOCK)
 		scan_fail(s, st->line, "what gives it back? release FUNCTION(ARG...)");
 }
 
@@ -349,7 +325,7 @@ static void parse_stand_in_line(struct parser *s, struct stmt *st)
 void catalogue_parse_standin(struct parser *s, struct stmt *st)
 {
 	st->signatures = parse_signature(s);
-	parse_lines(s, st, parse_stand_in_line);
+	scan_block(s, st, parse_stand_in_line);
 	if ((st->flags || st->undo) && !st->calls)
 		scan_fail(s, st->line, "what is done in its place? call FUNCTION(ARG)");
 }

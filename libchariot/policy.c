@@ -273,11 +273,6 @@ static int parse_option(struct parser *s, const struct action *a,
 	return v;
 }
 
-static bool at_end(const struct parser *s)
-{
-	return s->tok == T_NEWLINE || s->tok == ';' || s->tok == '}';
-}
-
 static void parse_operands(struct parser *s, struct action *a)
 {
 	a->base = parse_expr(s);
@@ -291,7 +286,7 @@ static void parse_operands(struct parser *s, struct action *a)
 			scan_next(s);
 			a->list = scan_take_word(s, "a member");
 		}
-	} else if (a->op != CHARIOT_OP_REVOKE || !at_end(s)) {
+	} else if (a->op != CHARIOT_OP_REVOKE || !scan_at_end(s)) {
 		a->len = parse_expr(s);
 	}
 	a->in = parse_option(s, a, "in");
@@ -373,30 +368,21 @@ static void check_action(struct parser *s, struct stmt *st, struct action *a,
 		scan_fail(s, line, "only check can stand in for inherit");
 }
 
-static void parse_block(struct parser *s, struct stmt *st)
+static void parse_line(struct parser *s, struct stmt *st)
 {
 	struct action **tail = &st->actions;
-	int line;
+	int line = s->tok_line;
 
-	scan_expect(s, '{');
-	while (!s->err) {
-		while (s->tok == T_NEWLINE || s->tok == ';')
-			scan_next(s);
-		if (scan_accept(s, '}'))
-			return;
-		if (s->tok == T_END) {
-			scan_fail(s, st->line, "block is not closed");
-			return;
-		}
-		line = s->tok_line;
-		*tail = parse_action(s);
-		if (!*tail)
-			return;
-		check_action(s, st, *tail, line);
+	while (*tail)
 		tail = &(*tail)->next;
-		if (!at_end(s))
-			scan_expected(s, "';', '}' or end of line");
-	}
+	*tail = parse_action(s);
+	if (*tail)
+		check_action(s, st, *tail, line);
+}
+
+static void parse_block(struct parser *s, struct stmt *st)
+{
+	scan_block(s, st, parse_line);
 }
 
 /* ---- statements --------------------------------------------------------- */

@@ -267,3 +267,31 @@ int scan_value(const char *w)
 		return CHARIOT_ARG(w[3] - '0');
 	return -1;
 }
+
+bool scan_at_end(const struct parser *s)
+{
+	return s->tok == T_NEWLINE || s->tok == ';' || s->tok == '}';
+}
+
+bool scan_block(struct parser *s, struct stmt *st,
+		void (*line)(struct parser *s, struct stmt *st))
+{
+	bool any = false;
+
+	scan_expect(s, '{');
+	while (!s->err) {
+		while (s->tok == T_NEWLINE || s->tok == ';')
+			scan_next(s);
+		if (scan_accept(s, '}'))
+			break;
+		if (s->tok == T_END) {
+			scan_fail(s, st->line, "block is not closed");
+			break;
+		}
+		any = true;
+		line(s, st);
+		if (!scan_at_end(s))
+			scan_expected(s, "';', '}' or end of line");
+	}
+	return any;
+}

@@ -42,6 +42,11 @@ void scan_add_name(struct parser *s, struct names *names, char *name);
  */
 void scan_names(struct parser *s, struct names *names, bool patterns,
 		bool clauses);
+/* The end of a line of a block. */
+bool scan_at_end(const struct parser *s);
+/* The block of @st, by its lines; true: it had one. */
+bool scan_block(struct parser *s, struct stmt *st,
+		void (*line)(struct parser *s, struct stmt *st));
 /* "arg0".."arg5", "ret" and "current": index in the module's value[], else -1. */
 int scan_value(const char *word);
 
