@@ -367,6 +367,83 @@ static void test_calls(void)
 	chariot_policy__free(p);
 }
 
+/* Bits of the arguments in an expression. */
+static unsigned int args_in(const struct expr *e)
+{
+	if (!e)
+		return 0;
+	if (e->kind == EXPR_VALUE)
+		return 1U << e->num;
+	return args_in(e->a) | args_in(e->b);
+}
+
+static unsigned int revoked(const struct stmt *st)
+{
+	unsigned int args = 0;
+
+	for (const struct action *a = st->actions; a; a = a->next)
+		if (a->op == CHARIOT_OP_REVOKE)
+			args |= args_in(a->base);
+	return args;
+}
+
+static unsigned int sizes(const struct stmt *st)
+{
+	unsigned int args = 0;
+
+	for (const struct action *a = st->actions; a; a = a->next)
+		if (a->op == CHARIOT_OP_CHECK ||
+		    (a->op == CHARIOT_OP_GRANT && args_in(a->base) & 1U << CHARIOT_RET))
+			args |= args_in(a->len);
+	return args;
+}
+
+/* What a call is for isolation and for faults is told twice: not differently. */
+static unsigned int disagrees(const struct chariot_policy *p, const struct stmt *st,
+			      const char *name)
+{
+	static unsigned int (*const told[])(const struct stmt *st) = {
+		[CHARIOT_CALL_FREES] = revoked, [CHARIOT_CALL_ALLOCATES] = sizes,
+		[CHARIOT_CALL_COPIES] = sizes,
+	};
+	unsigned int bad = 0;
+	int arg;
+
+	for (size_t what = 0; what < ARRAY_SIZE(told); what++) {
+		unsigned int args = told[what](st);
+
+		if (!args || !chariot_policy__call(p, what, name, &arg) || arg < 0)
+			continue;
+		if (!(args >> arg & 1)) {
+			printf("# %s:%d: %s: not arg%d\n", st->file, st->line, name, arg);
+			bad++;
+		}
+	}
+	return bad;
+}
+
+static void test_agree(const struct chariot_policy *p, unsigned int wanted, const char *what)
+{
+	unsigned int bad = 0;
+
+	for (const struct stmt *st = p->first; st; st = st->next)
+		for (size_t i = 0; i < st->names.nr &&
+				   (st->kind == STMT_GATE || st->kind == STMT_INHERIT); i++)
+			bad += disagrees(p, st, st->names.v[i]);
+	tap_ok(bad == wanted, "%s: %u", what, bad);
+}
+
+static void test_told_twice(void)
+{
+	static const char wrong[] = "gate kfree { free arg1 }\ngate vmalloc { grant ret arg2 }\n";
+	struct chariot_policy *p = chariot_policy__load(NULL);
+
+	test_agree(p, 0, "gates and faults differ about an argument");
+	tap_ok(!policy_parse(p, "wrong", wrong, strlen(wrong)), "gates that say something else");
+	test_agree(p, 2, "they differ");
+	chariot_policy__free(p);
+}
+
 static void test_probation(void)
 {
 	static const char text[] = "probation 1 2\nprobation 4294967295 0\n";
@@ -390,5 +467,6 @@ int main(void)
 	test_ops();
 	test_files();
 	test_calls();
+	test_told_twice();
 	return tap_done();
 }
