@@ -271,10 +271,22 @@ def test_overview():
     gone = [(t, n) for t in texts for n in re.findall(r"\b([a-z]+\.rst)\b", read(t))
             if not os.path.exists(os.path.join(TOP, "Documentation", n))]
     ok(not gone, "documents that are named are there", str(gone))
+    test_names(texts)
     for t in sorted(t for t in texts if t.endswith(".rst")):
         r = subprocess.run(["rst2html", "--halt=2", os.path.join(TOP, t)], text=True,
                            capture_output=True)
         ok(not r.returncode, t + " is well-formed", r.stderr.strip())
+
+
+def test_names(texts):
+    """Functions of ours that the documents name have that name, all of it."""
+    code = "".join(read(os.path.relpath(p, TOP)) for d in
+                   ("kmod", "libchariot", "tools", "qemu-plugin", "selftests")
+                   for p in glob.glob("%s/%s/**/*.[ch]" % (TOP, d), recursive=True))
+    have = set(re.findall(r"\b(\w+)\(", code))
+    gone = sorted({(t, n) for t in texts for n in re.findall(r"``(\w+)\(\)``", read(t))
+                   if n not in have and (n.startswith("chariot_") or "chariot_" + n in have)})
+    ok(not gone, "functions that documents name are called that", str(gone))
 
 
 def main():
