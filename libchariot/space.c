@@ -217,13 +217,29 @@ struct hunt {
 	const struct chariot_space *s;
 	uint64_t gpa;		/* of the table looked for */
 	unsigned int left;	/* tables that may be read */
+	uint64_t seen[2 * TABLES_MAX];	/* by level and address; they have been read */
 };
+
+/* The kernel maps some tables hundreds of times (espfix). */
+static bool was_seen(struct hunt *h, uint64_t gpa, int level)
+{
+	uint64_t key = gpa | level;
+	size_t i = gpa / PAGE_SIZE % ARRAY_SIZE(h->seen);
+
+	for (; h->seen[i]; i = (i + 1) % ARRAY_SIZE(h->seen))
+		if (h->seen[i] == key)
+			return true;
+	h->seen[i] = key;
+	return false;
+}
 
 /* Is it below the entries from @first on of the table at @gpa? */
 static int hunt_table(struct hunt *h, uint64_t gpa, int level, int first)
 {
 	uint64_t pte[PTES];
 
+	if (was_seen(h, gpa, level))
+		return 0;
 	if (!h->left--)
 		return -E2BIG;
 	if (h->s->ops->read(h->s->ctx, gpa, pte, sizeof(pte)))
@@ -245,7 +261,7 @@ static int hunt_table(struct hunt *h, uint64_t gpa, int level, int first)
 
 int space_has_table(const struct chariot_space *s, uint64_t gpa)
 {
-	struct hunt h = { s, gpa & PTE_ADDR, TABLES_MAX };
+	struct hunt h = { .s = s, .gpa = gpa & PTE_ADDR, .left = TABLES_MAX };
 
 	if ((s->cr3 & PTE_ADDR) == h.gpa)
 		return 1;
