@@ -170,7 +170,7 @@ static bool in_rule(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	return false;
 }
 
-/* What evidence has granted for the calls on this stack. */
+/* What evidence has granted for the calls further up on this stack. */
 static bool in_lent(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		    u64 gva, u64 len)
 {
@@ -180,10 +180,8 @@ static bool in_lent(struct chariot_domain *dom, struct chariot_vcpu *vs,
 
 	if (!e)
 		return false;
-	if (chariot_ask_lent(e, gva, len))
-		return true;
 	for_each_frame(f, dom, e->slot, e->slot + size)
-		if (f->entry && chariot_ask_lent(f->entry, gva, len))
+		if (f->entry && chariot_ask_lent(vs, f->entry, gva, len))
 			return true;
 	return false;
 }
@@ -232,6 +230,9 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 		return CHARIOT_MAY_STACK;
 	vs->found_len = 0;
 	dom->run_pages = 0;
+	/* First: a search in what is long, for each word, takes long. */
+	if (e && chariot_ask_lent(vs, e, gva, len))
+		return CHARIOT_MAY_ARGUMENT;
 	if (e && (in_argument(dom, vs, e, gva, len) ||
 		  in_outer_argument(dom, vs, gva, len)))
 		return CHARIOT_MAY_ARGUMENT;

@@ -189,12 +189,17 @@ int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len)
 	return 0;
 }
 
-bool chariot_ask_lent(const struct chariot_entry *e, u64 gva, u64 len)
+bool chariot_ask_lent(struct chariot_vcpu *vs, const struct chariot_entry *e,
+		      u64 gva, u64 len)
 {
 	u32 i;
 
-	for (i = 0; i < min_t(u32, e->nr_lent, ARRAY_SIZE(e->lent)); i++)
-		if (chariot_within(e->lent[i].gva, e->lent[i].len, gva, len))
-			return true;
+	for (i = 0; i < min_t(u32, e->nr_lent, ARRAY_SIZE(e->lent)); i++) {
+		if (!chariot_within(e->lent[i].gva, e->lent[i].len, gva, len))
+			continue;
+		vs->found = e->lent[i].gva;
+		vs->found_len = e->lent[i].len;
+		return true;
+	}
 	return false;
 }

@@ -30,7 +30,8 @@ void chariot_ask_granted(struct chariot_domain *dom);
 /* The kernel's function @fn has returned to the driver's function. */
 void chariot_ask_returned(struct chariot_domain *dom, struct chariot_entry *e,
 			  u64 fn, const u64 args[6], u64 result);
-/* Has [gva, gva + len) been lent for this call? */
-bool chariot_ask_lent(const struct chariot_entry *e, u64 gva, u64 len);
+/* Has [gva, gva + len) been lent for this call?  Then vs->found is all of it. */
+bool chariot_ask_lent(struct chariot_vcpu *vs, const struct chariot_entry *e,
+		      u64 gva, u64 len);
 
 #endif
