@@ -17,9 +17,13 @@ CACHE := $(TOP)/.cache/kernels
 LAYOUT_ARGS = KDIR=$(CACHE)/$*/build VMLINUX=$(CACHE)/$*/vmlinuz KVER=$* \
 	KVM_KO=$$(ls $(CACHE)/$*/modules/kernel/arch/x86/kvm/kvm.ko*)
 
+# The rest is of use without a module: for other hosts, for packages.
+if_module = why=$$($(MAKE) -s --no-print-directory -C kmod why) || exit 1; \
+	if [ -n "$$why" ]; then echo "  SKIP kmod: $$why"; else $(1); fi
+
 help:
 	@echo 'Build and use:'
-	@echo '  all         library, tools, QEMU plugin, and the module for the running kernel'
+	@echo '  all         library, tools, QEMU plugin, and the module for the running kernel (KVER=) if it has KVM'
 	@echo '  install     all of these; DESTDIR and PREFIX ($(PREFIX)) are honoured'
 	@echo '  uninstall   undo it'
 	@echo '  clean       remove .build; distclean also the cache of kernels'
@@ -39,7 +43,8 @@ help:
 	@echo '  deps        install the Debian packages that all this needs'
 	@echo '  analyze     sparse and cppcheck'
 
-all: lib tools plugin kmod
+all: lib tools plugin
+	@$(call if_module,echo '  BUILD kmod'; $(MAKE) --no-print-directory -C kmod)
 
 lib:
 	@echo '  BUILD libchariot'
@@ -130,7 +135,12 @@ analyze:
 	@cppcheck --quiet --enable=warning,portability --inline-suppr \
 		-Ikmod/include/uapi -Ilibchariot/include libchariot tools
 
-install uninstall:
+install:
+	@for d in libchariot tools qemu-plugin; do \
+		$(MAKE) --no-print-directory -C $$d $@ || exit 1; done
+	@$(call if_module,$(MAKE) --no-print-directory -C kmod $@)
+
+uninstall:
 	@for d in libchariot tools qemu-plugin kmod; do \
 		$(MAKE) --no-print-directory -C $$d $@ || exit 1; done
 

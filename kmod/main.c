@@ -48,4 +48,5 @@ module_init(chariot_init);
 module_exit(chariot_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Isolation of guest kernel drivers");
+MODULE_VERSION(CHARIOT_VERSION);
 MODULE_SOFTDEP("pre: kvm");

@@ -23,7 +23,7 @@ void chariot_set_log(chariot_log_fn fn, void *ctx)
 
 const char *chariot_version(void)
 {
-	return "1.0.0";
+	return VERSION;
 }
 
 void chariot_log(enum chariot_log_level level, const char *fmt, ...)

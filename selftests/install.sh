@@ -15,6 +15,7 @@ ARGS=(--no-print-directory DESTDIR="$DIR" PREFIX=/usr KVER=6.1
 
 check "make install" make "${ARGS[@]}" install
 for f in usr/sbin/chariot usr/sbin/chariot-load usr/lib/libchariot.so usr/lib/libchariot.so.1 \
+	 usr/lib/udev/rules.d/60-chariot.rules usr/lib/modules-load.d/chariot.conf etc/libvirt/hooks/qemu.d/chariot \
 	 usr/include/chariot.h usr/include/linux/chariot.h \
 	 usr/lib/pkgconfig/libchariot.pc usr/share/man/man8/chariot.8 usr/share/man/man5/chariot.policy.5 \
 	 usr/lib/x86_64-linux-gnu/qemu/chariot.so \
@@ -22,6 +23,11 @@ for f in usr/sbin/chariot usr/sbin/chariot-load usr/lib/libchariot.so usr/lib/li
 	check "there is $f" test -s "$DIR/$f"
 done
 check "the command runs" "$DIR/usr/sbin/chariot" version
+is "libchariot.so.1 is a link to this version" "$(readlink "$DIR/usr/lib/libchariot.so.1")" \
+	"libchariot.so.$(cat VERSION)"
+is "the module has this version" "$(modinfo -F version "$DIR/lib/modules/6.1/updates/kvm_chariot.ko")" \
+	"$(cat VERSION)"
+is "and the library" "$("$DIR/usr/sbin/chariot" version | sed 's/,.*//')" "chariot $(cat VERSION)"
 cat >"$DIR/user.c" <<'END'
 #include <chariot.h>
 int main(void) { return chariot_verdict_by_name("skip") != CHARIOT_VERDICT_SKIP; }
@@ -32,6 +38,17 @@ check "a program is built with pkg-config" cc -o "$DIR/user" "$DIR/user.c" \
 	  PKG_CONFIG_SYSROOT_DIR=$DIR pkg-config --cflags --libs libchariot)
 check "and runs" env LD_LIBRARY_PATH="$DIR/usr/lib" "$DIR/user"
 rm -f "$DIR/user" "$DIR/user.c"
+# A host without KVM, or whose kernel has it built in: the rest is made, the module is refused.
+NONE=(--no-print-directory KVER=0-none DESTDIR="$DIR/none" PREFIX=/usr)
+is "no kvm.ko: all says so, and goes on" "$(make "${NONE[@]}" all 2>&1 | grep -c 'SKIP kmod: .*0-none has no KVM module')" 1
+check "and so does install" make "${NONE[@]}" install
+check "the rest is there" test -x "$DIR/none/usr/sbin/chariot"
+is "the module alone is refused" "$(make "${NONE[@]}" kmod 2>&1 | grep -c '0-none has no KVM module')" 1
+mkdir -p "$DIR/none/m"
+echo kernel/arch/x86/kvm/kvm.ko >"$DIR/none/m/modules.builtin"
+is "KVM that is built in: it says so" "$(make -s -C kmod MODULES="$DIR/none/m" KVER=0-none why | grep -c 'built into kernel 0-none')" 1
+is "no headers: it says so" "$(make -s -C kmod KVM_KO=kvm.ko KVER=0-none why | grep -c 'no headers of kernel 0-none')" 1
+rm -r "$DIR/none"
 # The types of kvm.ko continue those of its own kernel: with another one's there is no
 # module, rather than a wrong one.
 OTHER=$PWD/.cache/kernels/6.12/vmlinuz
