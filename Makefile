@@ -11,8 +11,10 @@ ifneq ($(V),1)
 MAKEFLAGS += -s
 endif
 
-# Kernels for the nested host and its guests, fetched from Debian's packages.
-KERNELS ?= 6.1 6.12
+# Kernels for the nested host and its guests, the older first, fetched from Debian's
+# packages. In recipes only: the first time, it asks the mirror.
+KERNELS ?= $(shell bash selftests/env/kernels.sh --offered)
+OLD = $(firstword $(KERNELS))
 CACHE := $(TOP)/.cache/kernels
 LAYOUT_ARGS = KDIR=$(CACHE)/$*/build VMLINUX=$(CACHE)/$*/vmlinuz KVER=$* \
 	KVM_KO=$$(ls $(CACHE)/$*/modules/kernel/arch/x86/kvm/kvm.ko*)
@@ -27,7 +29,7 @@ help:
 	@echo '  install     all of these; DESTDIR and PREFIX ($(PREFIX)) are honoured'
 	@echo '  uninstall   undo it'
 	@echo '  clean       remove .build; distclean also the cache of kernels'
-	@echo 'Try and test, on any Debian 12 machine, as root:'
+	@echo 'Try and test, on any machine with Debian 12 or 13, as root:'
 	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
 	@echo '  check       unit tests and selftests (LIST=1: what runs where; TESTS= picks tests, HOST=, GUEST=,'
 	@echo '              VCPUS=, NPT= one set-up; selftests/README.rst)'
@@ -63,7 +65,8 @@ plugin: lib
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # What the nested machines need, for each of $(KERNELS).
-nested: lib tools plugin $(KERNELS:%=kernel-%)
+nested: lib tools plugin
+	@$(MAKE) --no-print-directory $(KERNELS:%=kernel-%)
 	@$(MAKE) --no-print-directory -C selftests
 
 kernels:
@@ -73,7 +76,8 @@ kernels:
 layout: lib
 	@$(MAKE) --no-print-directory -C kmod layout
 
-kernel-%: lib kernels layout
+kernel-%: lib layout
+	@bash selftests/env/kernels.sh $*
 	@echo '  BUILD kmod and test modules for $*'
 	@$(MAKE) --no-print-directory -C kmod $(LAYOUT_ARGS)
 	@$(MAKE) --no-print-directory -C selftests/driver KVER=$*
@@ -83,7 +87,7 @@ deps:
 	@bash selftests/deps.sh
 
 demo: deps
-	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(sort $(or $(HOST),$(OLD)) $(or $(GUEST),$(OLD)))'
 	@bash selftests/demo.sh
 
 ifneq ($(LIST),)
@@ -116,11 +120,11 @@ drivers: deps
 	@bash selftests/drivers.sh
 
 drivers-all: deps
-	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(or $(HOST),$(GUEST),6.1) $(filter-out $(or $(HOST),$(GUEST),6.1),$(or $(GUEST),$(HOST),6.1))'
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(sort $(or $(HOST),$(GUEST),$(OLD)) $(or $(GUEST),$(HOST),$(OLD)))'
 	@bash selftests/drivers-all.sh
 
 campaign: deps
-	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(or $(HOST),6.1) $(filter-out $(or $(HOST),6.1),$(or $(GUEST),6.1))'
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(sort $(or $(HOST),$(OLD)) $(or $(GUEST),$(OLD)))'
 	@bash selftests/campaign.sh
 
 fuzz: deps

@@ -12,7 +12,7 @@
 #		number will do, up to 2^53 - 1
 #	CONFIGS	with Chariot: strict, fast, deferN (strict)
 #	VERDICT	of the isolated driver (recover)
-#	HOST, GUEST	kernels (6.1)
+#	HOST, GUEST	kernels (the older one of "kernels.sh --offered")
 #	IOMMU	1: the guest has an IOMMU (Intel's), without lazy unmapping: what a
 #		device is told to write where the driver has not mapped it is stopped by
 #		that, without Chariot, too
@@ -64,7 +64,8 @@ die() { echo "campaign: error: $*" >&2; exit 1; }
 
 export DRIVER=${DRIVER:-e1000} TYPES=${TYPES:-all} SEEDS=${SEEDS:-1-100}
 export CONFIGS=${CONFIGS-strict} VERDICT=${VERDICT:-recover}
-export HOST=${HOST:-6.1} GUEST=${GUEST:-6.1} VCPUS=1 IOMMU=${IOMMU:-}
+OLD=$(selftests/env/kernels.sh --old) || exit 1
+export HOST=${HOST:-$OLD} GUEST=${GUEST:-$OLD} VCPUS=1 IOMMU=${IOMMU:-}
 [ "$TYPES" != all ] || TYPES=random
 [ "$IOMMU" != 0 ] || IOMMU=
 BASE=$TOP/.cache/campaign

@@ -71,7 +71,7 @@ unit_tests()
 	part modules bash selftests/modules/run-test.sh
 	part modules-report bash selftests/modules/report-test.sh
 	part suites bash selftests/suites-test.sh
-	part layers bash selftests/layers.sh .build/kmod/6.1
+	part layers bash selftests/layers.sh ".build/kmod/$OLD"
 }
 
 # nested ROW HOST TEST...: in L1, with the guest of GUEST, VCPUS, NPT
@@ -94,11 +94,16 @@ nested()
 
 # ---- rows ---------------------------------------------------------------------
 
+# The kernels that the table calls old and new
+OLD=$(selftests/env/kernels.sh --old) && NEW=$(selftests/env/kernels.sh --new) || exit 2
+
 # rows TARGET...: those that any of these has, with only the tests of TESTS, the
 # longest first; the host is DEBUG_HOST if there is one
 rows()
 {
-	awk -F'\t' -v OFS='\t' -v targets="$*" -v only="${TESTS:-}" -v host="${DEBUG_HOST:-}" '
+	awk -F'\t' -v OFS='\t' -v targets="$*" -v only="${TESTS:-}" -v host="${DEBUG_HOST:-}" \
+		-v old="$OLD" -v new="$NEW" '
+		function kernel(k) { return k == "old" ? old : k == "new" ? new : k }
 		function has(list, one) { gsub(",", " ", list); return index(" " list " ", " " one " ") }
 		/^(#|$)/ { next }
 		{
@@ -114,8 +119,8 @@ rows()
 					$10 = $10 ($10 == "" ? "" : " ") t[i]
 			if ($10 == "")
 				next
-			if (host != "")
-				$3 = host
+			$3 = host != "" ? host : kernel($3)
+			$4 = kernel($4)
 			print
 		}' "$SUITES" | sort -t "$(printf '\t')" -s -k9,9nr
 }
@@ -127,7 +132,7 @@ chosen()
 
 	[ "${NPT:-1}" = 1 ] || npt=shadow
 	[ -n "${TESTS:-}" ] || [ -n "${DEBUG_HOST:-}" ] || TESTS=unit rows check
-	printf '%s\t' "${HOST:-6.1}-${GUEST:-6.1}-${VCPUS:-1}-$npt" - "${HOST:-6.1}" "${GUEST:-6.1}" \
+	printf '%s\t' "${HOST:-$OLD}-${GUEST:-$OLD}-${VCPUS:-1}-$npt" - "${HOST:-$OLD}" "${GUEST:-$OLD}" \
 		"${VCPUS:-1}" $npt - - 0
 	echo "${TESTS:-$ALL_TESTS}"
 }

@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 OUT_DIR=.cache/out/demo
 rm -rf "$OUT_DIR"
 mkdir -p "$OUT_DIR"
-echo "demo: starting the nested host (Linux ${HOST:-6.1}), module kvm_chariot"
-selftests/env/l1.sh -k "${HOST:-6.1}" -o "$OUT_DIR" -t 3600 -- \
+HOST=${HOST:-$(selftests/env/kernels.sh --old)} || exit 1
+export HOST
+echo "demo: starting the nested host (Linux $HOST), module kvm_chariot"
+selftests/env/l1.sh -k "$HOST" -o "$OUT_DIR" -t 3600 -- \
 	bash selftests/demo-l1.sh

@@ -7,7 +7,7 @@
 
 set -u
 
-PACKAGES="bc bpftool busybox-static cpio dpkg-dev flex bison
+PACKAGES="bc bpftool bsdextrautils busybox-static cpio dpkg-dev flex bison
 	jq kmod libbpf-dev libcapstone-dev libelf-dev libglib2.0-dev libjson-c-dev
 	liblzma-dev libssl-dev libvirt-clients libvirt-daemon
 	libvirt-daemon-driver-qemu libxml2-dev libzstd-dev pkg-config python3-docutils python3-minimal

@@ -5,7 +5,7 @@
 # Chariot, and isolated, with the verdict report (make drivers-all). A table by
 # subsystem, what failed, and "N passed, N failed".
 #
-#	GUEST, HOST	kernels (6.1; HOST as GUEST)
+#	GUEST, HOST	kernels (the older one of "kernels.sh --offered"; HOST as GUEST)
 #	VCPUS, NPT	of the guest; 0: shadow paging (1, 1)
 #	CONFIGS		with Chariot: strict, fast; empty: only without (strict)
 #	MODULES		these only; all
@@ -27,7 +27,8 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 CACHE=.cache/modules
-export GUEST=${GUEST:-${HOST:-6.1}}
+GUEST=${GUEST:-${HOST:-$(selftests/env/kernels.sh --old)}} || exit 1
+export GUEST
 export HOST=${HOST:-$GUEST} VCPUS=${VCPUS:-1} NPT=${NPT:-1}
 CONFIGS=${CONFIGS-strict}
 RESULTS=${RESULTS:-$CACHE/$GUEST.json}

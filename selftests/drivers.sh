@@ -7,7 +7,7 @@
 #	DRIVERS="a b"		rows to run; all
 #	DRIVERS_FILE=path	the rows; selftests/drivers.tsv
 #	HOST GUEST VCPUS NPT	one set-up instead of the two below;
-#				SETUPS=all: guests 6.1 and 6.12, 1 and 2 vCPUs,
+#				SETUPS=all: the older and the newer kernel, 1 and 2 vCPUs,
 #				NPT on and off
 #	VERDICT=report		what to do about violations (skip)
 #	POLICY=path		a policy file beside the built-in ones
@@ -193,21 +193,22 @@ rows >"$LOGS/rows" || exit 2
 [ -s "$LOGS/rows" ] || die "no row of $FILE is chosen"
 : >"$LOGS/results.tsv"
 
+OLD=$(selftests/env/kernels.sh --old) && NEW=$(selftests/env/kernels.sh --new) || exit 1
 if [ -n "${PLAIN:-}" ]; then
 	PLAIN=1
-	setup - "${GUEST:-6.1}" "${VCPUS:-1}" -
+	setup - "${GUEST:-$OLD}" "${VCPUS:-1}" -
 elif [ "${SETUPS:-}" = all ]; then
 	for v in 1 2; do
 		for npt in 1 0; do
-			setup 6.1 6.1 $v $npt
-			setup 6.12 6.12 $v $npt
+			setup "$OLD" "$OLD" $v $npt
+			[ "$NEW" = "$OLD" ] || setup "$NEW" "$NEW" $v $npt
 		done
 	done
 elif [ -n "${HOST:-}${GUEST:-}${VCPUS:-}${NPT:-}" ]; then
-	setup "${HOST:-6.1}" "${GUEST:-6.1}" "${VCPUS:-1}" "${NPT:-1}"
+	setup "${HOST:-$OLD}" "${GUEST:-$OLD}" "${VCPUS:-1}" "${NPT:-1}"
 else
-	setup 6.1 6.1 1 1
-	setup 6.12 6.12 2 1
+	setup "$OLD" "$OLD" 1 1
+	setup "$NEW" "$NEW" 2 1
 fi
 
 echo

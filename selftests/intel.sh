@@ -6,7 +6,7 @@
 # "N passed, N failed, N skipped".
 #
 #	INTEL_CPU	only these of the CPU models below
-#	HOST, GUEST	kernels of L1 (see below) and of the guest (6.1)
+#	HOST, GUEST	kernels of L1 (see below) and of the guest (the older one)
 #	TESTS		instead of those below
 #	INTEL_APPEND	more arguments for the kernel of L1
 #	INTEL_LIMIT	real seconds that a model may take (14400)
@@ -22,12 +22,12 @@ ST=$TOP/selftests
 PACKAGES="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso"
 PATH=$PATH:/usr/sbin:/sbin
 
-# bochs's CPU model, the kernel of L1, what kvm-intel's eptad is there, tests.
+# bochs's CPU model, the kernel of L1 (kernels.sh --old, --new), what kvm-intel's eptad is there, tests.
 # With accessed and dirty bits in EPT page walks write. No model with PML: bochs
 # 2.7 logs addresses that are not those of pages, and KVM warns of each.
 MODELS="
-corei7_sandy_bridge_2600k	6.12	N	e1000 conform
-corei7_haswell_4770		6.1	Y	e1000 conform dirty
+corei7_sandy_bridge_2600k	new	N	e1000 conform
+corei7_haswell_4770		old	Y	e1000 conform dirty
 "
 
 # The clock of bochs goes with the instructions that it has done: with this
@@ -184,9 +184,10 @@ one()
 	echo "# $model: $((SECONDS - began)) s"
 }
 
+OLD=$("$ST/env/kernels.sh" --old) && NEW=$("$ST/env/kernels.sh" --new) || exit 1
 ONLY_HOST=${HOST:-}
 # shellcheck disable=SC2034 # env_file writes them
-GUEST=${GUEST:-6.1} VCPUS=1 VM_STORM=${VM_STORM:-2000}
+GUEST=${GUEST:-$OLD} VCPUS=1 VM_STORM=${VM_STORM:-2000}
 PROGRAMS=("$TOP/.build/tools/chariot" "$TOP/.build/selftests/guard" "$TOP/.cache/bin/vmsh")
 # no reboot on a panic: bochs would boot again
 APPEND="console=ttyS0 no_timer_check panic=0 oops=panic mitigations=off
@@ -208,6 +209,7 @@ while read -r model host ad tests; do
 	*" $model "*) ;;
 	*) continue ;;
 	esac
+	[ $host = old ] && host=$OLD || host=$NEW
 	one "$model" "${ONLY_HOST:-$host}" "$ad" "${TESTS-$tests}" </dev/null >&9
 done < <(grep . <<<"$MODELS")
 exec 9>&-

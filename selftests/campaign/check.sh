@@ -17,7 +17,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BUILD=eca0fbcb2df2c1eeb484a1640b43f73f77dea469
 SOME="39 56 142 195 217 251" SOME_LEAST=4
 REST="49 62 82 86 116 139 147 209 228 233 243 253 299 468" REST_LEAST=8
-KO=.cache/kernels/6.1/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko
+OLD=$(selftests/env/kernels.sh --old) || exit 1
+KO=.cache/kernels/$OLD/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko
 case $(.build/tools/chariot -j inject --file $KO --type nop --seed 1) in
 *$BUILD*) ;;
 *)	echo "# another build of e1000 than the seeds were chosen for"
@@ -32,7 +33,7 @@ esac
 
 RESULTS=$(mktemp) || exit 1
 trap 'rm -f "$RESULTS" "$RESULTS".*' EXIT
-DRIVER=e1000 TYPES=all CONFIGS=strict VERDICT=recover HOST=6.1 GUEST=6.1 \
+DRIVER=e1000 TYPES=all CONFIGS=strict VERDICT=recover HOST=$OLD GUEST=$OLD \
 	SEEDS=$SEEDS RESULTS=$RESULTS bash selftests/campaign.sh 2>&1 | grep -E '^(#|campaign)'
 
 count() { jq -s "map(select($1)) | length" "$RESULTS"; }

@@ -66,9 +66,9 @@ fetch_source()
 
 	exec 8>"$CACHE/kernels.lock"
 	flock 8
-	prepare_apt $BASE
+	prepare_apt bookworm
 	say "downloading linux-source-$BASE"
-	download $BASE "$dir" "linux-source-$BASE"
+	download bookworm "$dir" "linux-source-$BASE"
 	exec 8>&-
 }
 

@@ -1,9 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernels.sh VERSION...		(VERSION: 6.1, 6.12, 7.2, 6.1-debug, or 6.1-kcsan)
+# kernels.sh VERSION...		(VERSION: 6.1, 6.12, 7.3, 6.1-debug, or 6.1-kcsan)
+# kernels.sh --offered | --old | --new
 #
-# Fetch distribution kernels and their headers into .cache/kernels/VERSION:
+# Print those that tests run on, the older first, or one of them: what KERNELS says, or
+# what this machine's own Debian offers, in its stable suite and as the newest of its
+# backports, as far as a host with it is known to work.
+#
+# Or fetch distribution kernels and their headers into .cache/kernels/VERSION:
 #
 #	vmlinuz		the image
 #	release		what uname -r says
@@ -12,14 +17,17 @@
 #	headers/	the unpacked header packages
 #	build		the directory for "make -C", inside headers/
 #
-# 7.2 is for guests only, without headers: those need a newer libc. 6.1-debug and
-# 6.1-kcsan are for nested hosts only and are built, by debug-kernel.sh.
+# A version comes from the first release that has it (private-apt.sh): this machine's
+# own, then others of Debian. Programs in a newer one's headers may need a newer libc:
+# such a kernel is for guests only, and has no build. 6.1-debug and 6.1-kcsan are for
+# nested hosts only and are built, by debug-kernel.sh.
 
 set -u -o pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=$TOP/.cache
 PATH=$PATH:/usr/sbin:/sbin
+HOSTS="6.1 6.12"	# what runs as a host
 
 say() { echo "kernels: $*"; }
 die() { echo "kernels: error: $*" >&2; exit 1; }
@@ -78,66 +86,92 @@ lay_out_headers()
 	[ -f "$tmp/build/Makefile" ] || die "$ver: unexpected header packages"
 }
 
-guest_only() { [ "$1" = 7.2 ]; }
+# Of a release that this machine may be too old for
+guest_only() { [[ $1 = trixie* && $OWN = bookworm ]]; }
+
+# Lists that this run has read already
+read_lists()
+{
+	[[ " $KNOWN " = *" $1 "* ]] || prepare_apt "$1"
+	KNOWN="$KNOWN $1"
+}
+
+default_image() { depends_of "$1" linux-image-amd64 '^linux-image-[0-9].*-amd64$'; }
+
+# find_image VERSION: sets RELEASE, and IMAGE, its package. First what a release installs
+# by default: it may have others besides.
+find_image()
+{
+	for RELEASE in $(releases); do
+		read_lists "$RELEASE"
+		IMAGE=$(default_image "$RELEASE")
+		[[ $IMAGE != "linux-image-$1".* ]] || return
+	done
+	for RELEASE in $(releases); do
+		IMAGE=$(newest_image "$RELEASE" "$1")
+		[ -z "$IMAGE" ] || return
+	done
+	die "$1: no release of Debian here has it ($(releases | xargs))"
+}
+
+# packages_of VERSION: what is to be unpacked, of RELEASE and IMAGE
+packages_of()
+{
+	local name=${IMAGE#linux-image-} parts common kbuild
+
+	# 7.x: the image is in parts
+	parts=$(private_apt "$RELEASE" apt-cache show --no-all-versions "$IMAGE" |
+		sed -n 's/^Depends: //p' | grep -oE "linux-(base|binary|modules)-${name//+/\\+}" | sort -u | xargs)
+	echo "${parts:-$IMAGE}"
+	! guest_only "$RELEASE" || return 0
+	common=$(depends_of "$RELEASE" "linux-headers-$name" '^linux-headers-.*-common$')
+	kbuild=$(depends_of "$RELEASE" "linux-headers-$name" '^linux-kbuild-')
+	[ -n "$common" ] && [ -n "$kbuild" ] ||
+		die "$1: linux-headers-$name does not depend on -common and kbuild"
+	echo "linux-headers-$name $common $kbuild"
+}
+
+is_there()
+{
+	local final=$CACHE/kernels/$1
+
+	[ -f "$final/release" ] && { [ -d "$final/build/" ] || [ -f "$final/.guest-only" ]; } &&
+		[ "$(cat "$final/.top" 2>/dev/null)" = "$final" ]
+}
 
 fetch()
 {
-	local ver=$1 final=$CACHE/kernels/$1
-	local tmp image headers release common kbuild deb
+	local ver=$1 final=$CACHE/kernels/$1 tmp release deb packages
 
-	if [ -f "$final/release" ] &&
-	   { [ -d "$final/build/" ] || guest_only "$ver"; } &&
-	   [ "$(cat "$final/.top" 2>/dev/null)" = "$final" ]; then
+	if is_there "$ver"; then
 		say "$ver: $(cat "$final/release") is there"
 		return
 	fi
-	prepare_apt "$ver"
-	image=$(depends_of "$ver" linux-image-amd64 '^linux-image-[0-9].*-amd64$')
-	headers=$(depends_of "$ver" linux-headers-amd64 '^linux-headers-[0-9].*-amd64$')
-	# its suite has newer ones, and an image in two packages
-	if guest_only "$ver"; then
-		image=$(private_apt "$ver" apt-cache pkgnames "linux-image-$ver" |
-			grep -E -- '^linux-image-[0-9.]+\+deb[0-9]+-amd64$' |
-			sort -V | tail -n 1)
-	fi
-	release=${image#linux-image-}
-	case $release in
-	"$ver".*) ;;
-	*) die "$ver: linux-image-amd64 there is '$image'" ;;
-	esac
-	if guest_only "$ver"; then
-		headers=linux-headers-$release
-	fi
-	[ "${headers#linux-headers-}" = "$release" ] ||
-		die "$ver: image is $image, but headers are '$headers'"
-	if guest_only "$ver"; then
-		headers='' common='' kbuild=''
-		image="linux-base-$release linux-binary-$release linux-modules-$release"
-	else
-	common=$(depends_of "$ver" "$headers" '^linux-headers-.*-common$')
-	kbuild=$(depends_of "$ver" "$headers" '^linux-kbuild-')
-	[ -n "$common" ] && [ -n "$kbuild" ] ||
-		die "$ver: $headers does not depend on -common and kbuild"
-	fi
-
+	find_image "$ver"
+	release=${IMAGE#linux-image-}
+	packages=$(packages_of "$ver") || exit 1
 	mkdir -p "$CACHE/kernels"
 	tmp=$(mktemp -d "$CACHE/kernels/.tmp-$ver.XXXXXX") || die "mktemp"
 	# shellcheck disable=SC2064 # this very directory
 	trap "rm -rf '$tmp'" EXIT
 	mkdir "$tmp/debs"
-	say "$ver: downloading $image $headers $common $kbuild"
-	# shellcheck disable=SC2086 # lists
-	download "$ver" "$tmp/debs" $image $headers $common $kbuild
+	# shellcheck disable=SC2086 # a list
+	say "$ver: downloading of $RELEASE:" $packages
+	# shellcheck disable=SC2086 # a list
+	download "$RELEASE" "$tmp/debs" $packages
 	say "$ver: unpacking"
 	for deb in "$tmp"/debs/linux-{image,base,binary,modules}-*.deb; do
 		[ ! -f "$deb" ] || unpack "$ver" "$deb" "$tmp/image"
 	done
-	guest_only "$ver" ||
-	for deb in "$tmp"/debs/linux-headers-*.deb "$tmp"/debs/linux-kbuild-*.deb; do
-		unpack "$ver" "$deb" "$tmp/headers"
+	for deb in "$tmp"/debs/linux-{headers,kbuild}-*.deb; do
+		[ ! -f "$deb" ] || unpack "$ver" "$deb" "$tmp/headers"
 	done
 	lay_out_image "$ver" "$tmp" "$release"
-	guest_only "$ver" || lay_out_headers "$ver" "$tmp" "$release" "$final"
+	if guest_only "$RELEASE"; then
+		touch "$tmp/.guest-only"
+	else
+		lay_out_headers "$ver" "$tmp" "$release" "$final"
+	fi
 	rm -rf "$tmp/debs"
 	# a moved repository has to rewrite the paths: remember this one
 	echo "$final" >"$tmp/.top"
@@ -148,19 +182,51 @@ fetch()
 	say "$ver: $release"
 }
 
+# Asked for once: "make distclean" forgets it.
+offered()
+{
+	local file=$CACHE/offered-$OWN release image version
+
+	if [ ! -s "$file" ]; then
+		for release in "$OWN" "$OWN-backports"; do
+			read_lists "$release" >&2
+			image=$(default_image "$release")
+			version=$(grep -oE '^[0-9]+\.[0-9]+' <<<"${image#linux-image-}") || continue
+			[[ " $HOSTS " != *" $version "* ]] || echo "$version"
+		done | sort -uV >"$file.tmp"
+		[ -s "$file.tmp" ] || die "$OWN offers no kernel that runs as a host ($HOSTS): say KERNELS="
+		mv "$file.tmp" "$file"
+	fi
+	xargs <"$file"
+}
+
+KNOWN=
 [ $# -gt 0 ] || usage
+mkdir -p "$CACHE" || die "cannot make $CACHE"
+case $1 in
+--offered | --old | --new)
+	if [ -z "${KERNELS:-}" ]; then
+		exec 9>"$CACHE/kernels.lock"
+		flock 9
+		KERNELS=$(offered) || exit 1
+	fi
+	case $1 in
+	--old)	echo "${KERNELS%% *}" ;;
+	--new)	echo "${KERNELS##* }" ;;
+	*)	echo "$KERNELS" ;;
+	esac
+	exit ;;
+esac
 fetched=()
 for ver; do
 	case $ver in
 	6.1-debug)	"$TOP/selftests/env/debug-kernel.sh" asan || exit ;;
 	6.1-kcsan)	"$TOP/selftests/env/debug-kernel.sh" kcsan || exit ;;
-	*)	suites_of "$ver" >/dev/null ||
-			die "no suite is known for $ver (6.1, 6.12, 7.2)"
+	*)	[[ $ver =~ ^[0-9]+\.[0-9]+$ ]] || die "$ver is no version of a kernel (6.1, 6.12, 7.3)"
 		fetched+=("$ver") ;;
 	esac
 done
 [ ${#fetched[@]} -gt 0 ] || exit 0
-mkdir -p "$CACHE" || die "cannot make $CACHE"
 # What it has is replaced when it is of another place: not another tree's.
 [ ! -L "$CACHE/kernels" ] || die "$CACHE/kernels is a symbolic link: every tree has its own"
 exec 9>"$CACHE/kernels.lock"

@@ -9,9 +9,10 @@
 # an oops, a warning or the like; 124 on timeout; 125 if L1 ended without a
 # verdict (panic, hang, power loss).
 #
-#	-k VERSION	kernel of L1: 6.1 (default), 6.12, or one that complains,
-#			6.1-debug or 6.1-kcsan (several times slower, and needs
-#			-m 6144; debug-kernel.sh); also $HOST
+#	-k VERSION	kernel of L1: 6.1, 6.12 (default: "kernels.sh --old"),
+#			or one that complains, 6.1-debug or 6.1-kcsan (several
+#			times slower, and needs -m 6144; debug-kernel.sh); also
+#			$HOST
 #	-c N		CPUs of L1 (1; see below)
 #	-m MB		memory of L1 (3072)
 #	-t SECONDS	time limit (3600)
@@ -171,7 +172,7 @@ judge()
 	[ "$log" = clean ] || return 1
 }
 
-HOST=${HOST:-6.1} NCPU=1 MB=3072 LIMIT=3600 OUTDIR='' EXTRA=''
+HOST=${HOST:-$("$HERE/kernels.sh" --old)} NCPU=1 MB=3072 LIMIT=3600 OUTDIR='' EXTRA=''
 while getopts k:c:m:t:o:a:h opt; do
 	case $opt in
 	k) HOST=$OPTARG ;;

@@ -2,22 +2,25 @@
 # shellcheck shell=bash
 #
 # private-apt.sh: packages of Debian's kernels, fetched with an apt that has a
-# state of its own: nothing is installed. Sourced; needs CACHE, say and die, and
-# .cache/kernels.lock.
+# state of its own for each release (bookworm, trixie-backports ...): nothing is
+# installed. Sourced; needs CACHE, say and die, and .cache/kernels.lock.
 #
 # The mirror is the one that this machine's apt uses.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# The suites that carry a version. A suite that apt does not know yet is
-# expected beside bookworm, on the same mirror.
+# Of this machine, "bookworm" or "trixie"
+# shellcheck source=/dev/null
+OWN=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+
+# All that may have a kernel, its own first
+releases() { printf '%s\n' "$OWN" "$OWN-backports" {bookworm,trixie}{,-backports} | awk '!seen[$0]++'; }
+
 suites_of()
 {
 	case $1 in
-	6.1)	echo bookworm bookworm-updates bookworm-security ;;
-	6.12)	echo bookworm-backports ;;
-	7.2)	echo trixie-backports ;;
-	*)	return 1 ;;
+	*-backports)	echo "$1" ;;
+	*)	echo "$1 $1-updates $1-security" ;;
 	esac
 }
 
@@ -33,23 +36,24 @@ site_of()
 
 write_sources()
 {
-	local ver=$1 list=$2 suite site opt=''
+	local release=$1 list=$2 suite site opt=''
 
 	[ ! -r "$KEYRING" ] || opt="[signed-by=$KEYRING] "
 	: >"$list"
-	for suite in $(suites_of "$ver"); do
+	for suite in $(suites_of "$release"); do
 		site=$(site_of "$suite")
-		[ -n "$site" ] || site=$(site_of "${suite%-backports}")
-		[ -n "$site" ] || site=$(site_of bookworm)
+		# What apt does not know yet is expected beside what it does.
+		[ -n "$site" ] || site=$(site_of "$OWN${suite#"${release%-backports}"}")
+		[ -n "$site" ] || site=$(site_of "$OWN")
 		# updates and security are welcome, but not needed
 		[ -n "$site" ] || continue
 		echo "deb $opt$site $suite main" >>"$list"
 	done
 	[ -s "$list" ] ||
-		die "apt's configuration has no mirror for any of: $(suites_of "$ver")"
+		die "apt's configuration has no mirror of $OWN, nor of $release"
 }
 
-# private_apt VERSION PROGRAM ARGS...: apt with a state of its own, in which
+# private_apt RELEASE PROGRAM ARGS...: apt with a state of its own, in which
 # no package is installed and no other suite is known
 private_apt()
 {
@@ -66,17 +70,25 @@ private_apt()
 
 prepare_apt()
 {
-	local ver=$1 dir=$CACHE/apt/$1
+	local release=$1 dir=$CACHE/apt/$1
 
 	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
 	: >"$dir/status"
-	write_sources "$ver" "$dir/sources.list"
-	say "$ver: reading package lists of $(suites_of "$ver")"
-	private_apt "$ver" apt-get update >"$dir/log" 2>&1 ||
-		{ tail -n 20 "$dir/log" >&2; die "$ver: apt-get update failed"; }
+	write_sources "$release" "$dir/sources.list"
+	say "reading package lists of $(suites_of "$release")"
+	private_apt "$release" apt-get update >"$dir/log" 2>&1 ||
+		{ tail -n 20 "$dir/log" >&2; die "$release: apt-get update failed"; }
 }
 
-# depends_of VERSION PACKAGE PATTERN: the first dependency of the candidate
+# newest_image RELEASE VERSION: the newest package with an image of that kernel
+newest_image()
+{
+	private_apt "$1" apt-cache pkgnames "linux-image-$2" |
+		grep -E -- "^linux-image-${2//./\\.}\\.[0-9.]+([+-][^-]*)?-amd64\$" |
+		sort -V | tail -n 1
+}
+
+# depends_of RELEASE PACKAGE PATTERN: the first dependency of the candidate
 # version that matches
 depends_of()
 {
@@ -87,10 +99,10 @@ depends_of()
 
 download()
 {
-	local ver=$1 dir=$2
+	local release=$1 dir=$2
 
 	shift 2
-	(cd "$dir" && private_apt "$ver" apt-get download "$@") \
+	(cd "$dir" && private_apt "$release" apt-get download "$@") \
 		>"$dir/log" 2>&1 ||
-		{ tail -n 20 "$dir/log" >&2; die "$ver: cannot download $*"; }
+		{ tail -n 20 "$dir/log" >&2; die "$release: cannot download $*"; }
 }
