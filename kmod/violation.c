@@ -50,6 +50,28 @@ void chariot_violation_fill(struct chariot_event *ev, struct chariot_domain *dom
 		chariot_domain_near(dom, v->gva, ev->u.violation.near);
 }
 
+static void count(struct chariot_stats *st, u32 why)
+{
+	st->violations++;
+	if (why != CHARIOT_WHY_WRITE && why != CHARIOT_WHY_FREE)
+		st->bad_control_flow++;
+	switch (why) {
+#define COUNT(WHY, name)					\
+	case CHARIOT_WHY_##WHY:					\
+		st->violations_##name++;			\
+		break;
+	COUNT(WRITE, write)
+	COUNT(FETCH, fetch)
+	COUNT(ENTRY, entry)
+	COUNT(UNBALANCED, unbalanced)
+	COUNT(LOOP, loop)
+	COUNT(PANIC, panic)
+	COUNT(ATOMIC, atomic)
+	COUNT(FREE, free)
+#undef COUNT
+	}
+}
+
 u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		      struct kvm_vcpu *vcpu, const struct chariot_violation *v)
 {
@@ -68,9 +90,7 @@ u32 chariot_violation(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		verdict = CHARIOT_VERDICT_SKIP;
 	if (verdict == CHARIOT_VERDICT_OOPS && oops_would_panic(dom, vcpu))
 		verdict = CHARIOT_VERDICT_SKIP;
-	dom->stats.violations++;
-	if (v->why != CHARIOT_WHY_WRITE && v->why != CHARIOT_WHY_FREE)
-		dom->stats.bad_control_flow++;
+	count(&dom->stats, v->why);
 	chariot_violation_fill(&ev, dom, vs, vcpu, v);
 	ev.verdict = verdict;
 	trace_chariot_violation(dom->nr, ev.u.violation.rip, v->gva, v->len,

@@ -665,7 +665,8 @@ struct chariot_act_read {
  *
  * This is the one list of the counters: X(name, exit, what it counts), where @exit
  * is 1 if each one has been an exit (a second-stage fault) of its own.  Their order
- * is that of the structure: new ones come last.
+ * is that of the structure: new ones come last.  The violations_* are the violations
+ * by CHARIOT_WHY_*.
  *
  * @beside also counts what an exception interrupts there.  The sum of what has an
  * exit of its own is at most @exits + @ahead: a fault can come again, or find that
@@ -700,7 +701,15 @@ struct chariot_act_read {
 	X(recoveries, 0, "times it was loaded again after that")	\
 	X(down_ms, 0, "milliseconds without it")			\
 	X(asked, 1, "times evidence was asked for")			\
-	X(evidence, 0, "objects granted by evidence")
+	X(evidence, 0, "objects granted by evidence")			\
+	X(violations_write, 0, "violations by a write")			\
+	X(violations_fetch, 0, "... by a jump to no function")	\
+	X(violations_entry, 0, "... by an entry at a bad place")	\
+	X(violations_unbalanced, 0, "... by a lock held, or not taken")	\
+	X(violations_loop, 0, "... by a loop without end")		\
+	X(violations_panic, 0, "... by a call that ends the guest")	\
+	X(violations_atomic, 0, "... by sleep where none may be")	\
+	X(violations_free, 0, "... by giving back what it has not")
 
 struct chariot_stats {
 	__u32 argsz;
