@@ -95,6 +95,7 @@ check check-full check-debug:
 	@bash selftests/check.sh
 else
 check: deps
+	@bash selftests/prometheus.sh || :
 	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/check.sh
 
@@ -105,6 +106,7 @@ check-debug: deps
 
 # What takes long and rarely finds anything.
 check-full: deps fuzz
+	@bash selftests/prometheus.sh || :
 	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/check.sh full
 	@bash selftests/intel.sh

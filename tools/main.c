@@ -180,7 +180,8 @@ static int run_object(const struct object *obj, int argc, char **argv)
 
 	if (asked.help || (argc && !strcmp(argv[0], "help")))
 		return help_object(obj);
-	if (!c->name || !argc)
+	/* Options alone are the first command's. */
+	if (!c->name || !argc || argv[0][0] == '-')
 		return c->run(argc, argv);
 	c = find_command(obj, argv[0]);
 	if (!c)

@@ -3,27 +3,14 @@
  * chariot stats: the module's counters.
  */
 #include "cli.h"
+#include "counters.h"
+#include "metrics.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define MAX_EXITS	24
-
-struct counter {
-	const char *key, *text;
-	size_t at;
-	bool exit;		/* each one is an exit of its own */
-};
-
-static const struct counter counters[] = {
-#define C(name, exit, text) \
-	{ #name, text, offsetof(struct chariot_stats, name), exit },
-	CHARIOT_COUNTERS(C)
-#undef C
-};
 
 static const struct column cols[] = {
 	{ "key", "COUNTER" }, { "value", "VALUE", COL_NUMBER },
@@ -35,25 +22,6 @@ static const struct column rate_cols[] = {
 	{ "text", "WHAT" }, {},
 };
 
-static uint64_t value(const struct chariot_stats *st, const struct counter *c)
-{
-	uint64_t v;
-
-	memcpy(&v, (const char *)st + c->at, sizeof(v));
-	return v;
-}
-
-/* Exits that no counter explains: repeated faults, stale mappings, ... */
-static uint64_t other_exits(const struct chariot_stats *st)
-{
-	uint64_t known = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-		if (counters[i].exit)
-			known += value(st, &counters[i]);
-	return st->exits + st->ahead > known ? st->exits + st->ahead - known : 0;
-}
-
 /* ---- as JSON ------------------------------------------------------------ */
 
 static struct json_object *stats_json(const struct chariot_stats *st,
@@ -63,19 +31,19 @@ static struct json_object *stats_json(const struct chariot_stats *st,
 	struct json_object *o = json_map(), *all = json_map();
 	struct json_object *exits = json_map(), *rate = json_map();
 
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+	for (size_t i = 0; i < NR_COUNTERS; i++) {
 		const struct counter *c = &counters[i];
-		uint64_t v = value(st, c);
+		uint64_t v = counter_value(st, c);
 
 		put_u64(all, c->key, v);
 		if (c->exit)
 			put_u64(exits, c->key, v);
 		if (last)
 			json_object_object_add(rate, c->key,
-				json_object_new_double((v - value(last, c)) /
+				json_object_new_double((v - counter_value(last, c)) /
 						       seconds));
 	}
-	put_u64(exits, "other", other_exits(st));
+	put_u64(exits, "other", counter_other_exits(st));
 	json_object_object_add(o, "counters", all);
 	json_object_object_add(o, "exits_by_cause", exits);
 	if (last)
@@ -117,7 +85,7 @@ static void print_group(struct json_object *o, bool exits)
 
 	if (!exits)
 		total = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+	for (size_t i = 0; i < NR_COUNTERS; i++)
 		if (counters[i].exit == exits)
 			add_row(list, o, counters[i].key, counters[i].text,
 				number(o, "counters", counters[i].key), total);
@@ -223,18 +191,37 @@ static int run(struct stats *s)
 	return r;
 }
 
+static int print_metrics(void)
+{
+	char *text = metrics_text();
+
+	if (!text)
+		return fail_lib(errno, "metrics");
+	fputs(text, stdout);
+	free(text);
+	return EXIT_OK;
+}
+
 static int stats_show(int argc, char **argv)
 {
 	struct stats s = {};
+	bool prometheus = false;
 	const struct option_def options[] = {
 		{ "watch", OPT_MS, &s.every_ms },
 		{ "count", OPT_U64, &s.count },
+		{ "prometheus", OPT_FLAG, &prometheus },
 		{},
 	};
 	int r;
 
-	if (parse_args(&argc, argv, options, 1, 2))
+	if (parse_args(&argc, argv, options, 0, 2))
 		return EXIT_USAGE;
+	if (prometheus)
+		return argc || s.every_ms || s.count || cli.json ?
+		       usage("--prometheus is for all VMs, once, and no JSON") :
+		       print_metrics();
+	if (!argc)
+		return usage("too few arguments");
 	if (s.count && !s.every_ms)
 		return usage("--count goes with --watch");
 	s.vm_name = argv[0];
@@ -248,14 +235,16 @@ static int stats_show(int argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{ "show", "VM [DRIVER] [--watch S [--count N]]", stats_show },
+	{ "show", "{ VM [DRIVER] [--watch S [--count N]] | --prometheus }",
+	  stats_show },
 	{},
 };
 
 const struct object stats_object = {
 	.name = "stats", .summary = "counters: exits by cause, violations, ...",
 	.options =
-"  --watch S   again every S seconds, with rates, until Ctrl-C\n"
-"  --count N   only N times\n",
+"  --watch S     again every S seconds, with rates, until Ctrl-C\n"
+"  --count N     only N times\n"
+"  --prometheus  of all VMs, as text for Prometheus (node exporter's textfile)\n",
 	.commands = commands,
 };

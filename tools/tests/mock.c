@@ -184,7 +184,7 @@ int __wrap_chariot_vm__stats(struct chariot_vm *vm, uint32_t domain,
 		.domain = domain, .entries = 10 * n, .returns = 10 * n,
 		.calls = 200, .call_returns = 200, .emulated_writes = 30,
 		.violations = 2, .exits_kvm = 40, .exits = 500 + 20 * n,
-		.allocations = 7, .frees = 4,
+		.allocations = 7, .frees = 4, .down_ms = 1250,
 	};
 	return 0;
 }

@@ -122,6 +122,10 @@ test_grammar()
 	t 2 'is none of' act show a b --source bogus
 	t 2 'no type of event' event watch --type violation,bogus
 	t 2 'goes with --watch' stats show a --count 3
+	t 2 'for all VMs' stats show a --prometheus
+	t 2 'too few' stats --watch 1
+	j 2 '"no JSON" in o["error"]' -j stats --prometheus
+	t 0 '^chariot_module_loaded [01]$' stats --prometheus
 	t 2 'is none of' verdict set a b bogus
 	t 2 'no name of a driver' isolate a ../b
 	t 2 'no name of a driver' isolate a "$(printf 'x%.0s' {1..60})"

@@ -107,7 +107,7 @@ def explained(page, obj):
 def test_objects(objects):
     pages = [re.sub(r".*/chariot-(.*)\.8", r"\1", p)
              for p in glob.glob(os.path.join(TOP, MAN, "chariot-*.8"))]
-    same(pages, objects + ["load"], "each object has a man page, and the reverse")
+    same(pages, objects + ["load", "exporter"], "each object has a man page, and the reverse")
     m = re.search(r":= \{(.*?)\}", " ".join(
         map(plain, section(read(MAN + "chariot.8"), "SYNOPSIS").splitlines())))
     same(m[1].replace("|", " ").split(), objects + ["version"],
