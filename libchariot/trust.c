@@ -453,6 +453,14 @@ void trust_lookup(const char *dir, struct chariot_trust *t)
 		}
 }
 
+void chariot_trust__of(const char *dir, const struct chariot_profile *p,
+		       const struct chariot_driver *d, struct chariot_trust *t)
+{
+	if (d)
+		trust_identify(t, p, d);
+	trust_lookup(chariot_trust__dir(dir), t);
+}
+
 /* ---- a directory -------------------------------------------------------- */
 
 static int is_record(const struct dirent *e)

@@ -71,6 +71,14 @@ static const struct option_def *find_option(const struct option_def *defs,
 	return NULL;
 }
 
+static const struct option_def *find_letter(const struct option_def *defs,
+					    char letter)
+{
+	while (defs && defs->name && defs->letter != letter)
+		defs++;
+	return defs && defs->name ? defs : NULL;
+}
+
 /* Number of words that the option at @argv takes, or -EXIT_USAGE. */
 static int take_option(int argc, char **argv, const struct option_def *defs)
 {
@@ -80,6 +88,8 @@ static int take_option(int argc, char **argv, const struct option_def *defs)
 
 	if (argv[0][1] == '-')
 		d = find_option(defs, argv[0] + 2);
+	else if (!argv[0][2])	/* a letter is that of an option's name */
+		d = find_letter(defs, argv[0][1]);
 	if (!d)
 		return -usage("no option %s here", argv[0]);
 	if (d->kind == OPT_FLAG) {

@@ -42,7 +42,7 @@ struct object {
 extern const struct object vm_object, domain_object, isolate_object,
 	release_object, guard_object, act_object, event_object, stats_object,
 	verdict_object, guest_object, driver_object, profile_object,
-	policy_object, inject_object, attach_object, detach_object;
+	policy_object, inject_object, attach_object, detach_object, top_object;
 
 enum option_kind { OPT_FLAG, OPT_STRING, OPT_U64, OPT_MS, OPT_LIST };
 
@@ -55,6 +55,7 @@ struct option_def {
 	const char *name;	/* without the "--" */
 	enum option_kind kind;
 	void *value;		/* bool, const char *, uint64_t, int (ms), list */
+	char letter;		/* 'b' for "-b", or 0 */
 };
 
 /* Take the options out of @argv.  0, or EXIT_USAGE after telling. */
@@ -93,6 +94,9 @@ int out(struct json_object *o, void (*human)(struct json_object *o));
 /* A JSON document on a line of its own; @o stays. */
 void out_line(struct json_object *o);
 
+/* What a table has there: in @buf, or of @row. */
+const char *cell(char *buf, size_t len, struct json_object *row,
+		 const struct column *col);
 void rows(struct json_object *list, const struct column *cols);
 void fields(struct json_object *o, const struct column *cols);
 /* "title (12):" and the strings of @list, wrapped. */

@@ -3,6 +3,7 @@
  * chariot event: what happens in the VMs, live.
  */
 #include "cli.h"
+#include "journal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -26,6 +27,7 @@ struct watch {
 	struct watched *v;
 	size_t nr;
 	bool all;		/* also VMs that start later */
+	bool journal;		/* they go there, too */
 	const char *types;	/* "violation,error", or NULL */
 	uint64_t count;		/* 0: no limit */
 	int timeout_ms;		/* 0: no limit */
@@ -301,13 +303,19 @@ static void one_event(struct watch *w, struct watched *v,
 {
 	struct json_object *o;
 	char pid[16];
+	int err;
 
 	if (!wanted(w, chariot_event_name(ev->type)))
 		return;
 	w->seen++;
 	snprintf(pid, sizeof(pid), "%d", v->id.pid);
 	o = event_json(v->vm, ev);
-	if (cli.json) {
+	err = w->journal ? journal_event(&v->id, ev, o) : 0;
+	if (err)
+		fail_lib(err, "journal");
+	if (w->journal && journal_is_stdout()) {
+		/* Once is enough. */
+	} else if (cli.json) {
 		put_u64(o, "pid", v->id.pid);
 		if (v->id.name[0])
 			put_str(o, "vm", v->id.name);
@@ -433,12 +441,16 @@ static int event_watch(int argc, char **argv)
 		{ "count", OPT_U64, &w.count },
 		{ "timeout", OPT_MS, &w.timeout_ms },
 		{ "type", OPT_STRING, &w.types },
+		{ "journal", OPT_FLAG, &w.journal },
 		{},
 	};
 	int r;
 
 	if (parse_args(&argc, argv, options, 0, 1) || check_types(w.types))
 		return EXIT_USAGE;
+	if (w.journal && journal_check())
+		return EXIT_FAIL;
+	w.journal |= journal_is_stdout();
 	catch_signals();
 	r = start(&w, argc ? argv[0] : NULL);
 	if (!r)
@@ -454,7 +466,7 @@ static int event_watch(int argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{ "watch", "[VM] [--count N] [--timeout S] [--type TYPE,...]",
+	{ "watch", "[VM] [--count N] [--timeout S] [--type TYPE,...] [--journal]",
 	  event_watch },
 	{},
 };
@@ -466,6 +478,7 @@ const struct object event_object = {
 "  --timeout S      end after S seconds; an error if N events have not come\n"
 "  --type TYPE,...  only violation, unemulated, fault, recovered, error, domain-new,\n"
 "                   init-done, domain-gone, module-new, module-gone, request, reset,\n"
-"                   kernel, load or ask\n",
+"                   kernel, load or ask\n"
+"  --journal        into systemd's journal, too; a service does so without it\n",
 	.commands = commands,
 };

@@ -9,7 +9,8 @@ struct cli cli;
 
 static const struct object *const objects[] = {
 	&vm_object, &domain_object, &isolate_object, &release_object,
-	&attach_object, &detach_object, &guard_object, &act_object, &event_object, &stats_object,
+	&attach_object, &detach_object, &guard_object, &act_object, &top_object, &event_object,
+	&stats_object,
 	&verdict_object, &guest_object, &driver_object, &profile_object,
 	&policy_object, &inject_object,
 };

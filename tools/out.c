@@ -157,8 +157,8 @@ static void print_list(char *buf, size_t len, struct json_object *list)
 		snprintf(buf, len, "-");
 }
 
-static const char *cell(char *buf, size_t len, struct json_object *row,
-			const struct column *col)
+const char *cell(char *buf, size_t len, struct json_object *row,
+		 const struct column *col)
 {
 	struct json_object *v = get(row, col->key);
 

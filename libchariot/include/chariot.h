@@ -344,6 +344,11 @@ CHARIOT_API int chariot_trust__each(const char *dir,
 				    int (*fn)(void *ctx, const char *path, int err,
 					      const struct chariot_trust *t),
 				    void *ctx);
+/* Of the build that @d is, for the kernel of @p; with @d NULL of the one that @t names.
+ * On probation, with 0, if nothing is known of it. */
+CHARIOT_API void chariot_trust__of(const char *dir, const struct chariot_profile *p,
+				   const struct chariot_driver *d,
+				   struct chariot_trust *t);
 /* Make the file of that build, or replace it, at once. */
 CHARIOT_API int chariot_trust__write(const char *dir,
 				     const struct chariot_trust *t);

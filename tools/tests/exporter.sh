@@ -143,7 +143,7 @@ test_exporter()
 	"$OUT/exporter-mock" x 2>>"$DIR/log"
 	[ $? = 2 ]
 	ok $? "an argument too many"
-	! grep -v '^#' "$SRC/exporter/chariot-exporter.socket" | grep ListenStream |
+	! grep -v '^#' "$SRC/systemd/chariot-exporter.socket" | grep ListenStream |
 		grep -vq '=127\.0\.0\.1:'
 	ok $? "the socket unit is for loopback only"
 }
@@ -164,9 +164,8 @@ test_socket()
 	kill $!
 	if command -v systemd-analyze >/dev/null; then
 		mkdir "$DIR/units"
-		sed "s|^ExecStart=.*|ExecStart=$OUT/chariot-exporter|" \
-			"$OUT/chariot-exporter.service" >"$DIR/units/chariot-exporter.service"
-		cp "$SRC/exporter/chariot-exporter.socket" "$DIR/units"
+		cp "$OUT"/*.service "$SRC"/systemd/*.socket "$DIR/units"
+		sed -i "s|^ExecStart=.*/|ExecStart=$OUT/|" "$DIR"/units/*.service
 		systemd-analyze verify --man=no "$DIR"/units/* >"$DIR/verify" 2>&1
 		cat "$DIR/verify" >>"$DIR/log"
 		! grep -q chariot "$DIR/verify"

@@ -77,7 +77,7 @@ j()
 	ok $? "$got: chariot $*: $expr"
 }
 
-OBJECTS="vm domain isolate release attach detach guard act event stats verdict guest driver
+OBJECTS="vm domain isolate release attach detach guard act top event stats verdict guest driver
 	profile policy inject"
 
 test_grammar()
@@ -98,7 +98,7 @@ test_grammar()
 	for o in $OBJECTS; do
 		case $o in
 		vm | domain | event | isolate | release | attach | detach | \
-		guard | inject | policy) ;;
+		guard | inject | policy | top) ;;
 		*) t 2 'no command "bogus"' "$o" bogus
 		   t 2 'too few' "$o" ;;
 		esac
@@ -122,6 +122,9 @@ test_grammar()
 	t 2 'is none of' act show a b --source bogus
 	t 2 'no type of event' event watch --type violation,bogus
 	t 2 'goes with --watch' stats show a --count 3
+	t 2 'no terminal' top
+	t 2 'less than' top -b --delay 0
+	t 1 'no (KVM )?VM' top -b no-such-vm
 	t 2 'for all VMs' stats show a --prometheus
 	t 2 'too few' stats --watch 1
 	j 2 '"no JSON" in o["error"]' -j stats --prometheus
@@ -324,6 +327,11 @@ test_mock()
 	j 0 'sum(o["exits_by_cause"].values()) == o["counters"]["exits"]' \
 		-j stats show mock
 	j 0 'o["rates"]["entries"] == 100' -j stats show mock --watch 0.1 --count 1
+	t 0 '^mock +demo +skip +2 +0\.0 +[1-9]' top -b --count 1 --delay 0.1
+	t 0 '^2 VMs, 1 driver, 2 violations' top --batch --count 2 --delay 0.1
+	t 0 '^[0-9:]{8} mock demo: event 6' top -b --count 1 --delay 0.1 mock
+	j 0 'len(o) == 1 and o[0]["rates"]["exits"] == o[0]["exit_rate"] > 0 and o[0]["counters"]["violations"] == 2' \
+		-j top mock --count 1 --delay 0.1
 	t 0 'demo +1 +oops' verdict set mock demo oops
 	j 0 'o[0]["verdict"] == "skip"' -j verdict show mock demo
 	t 1 'no verdict recover' verdict set mock demo recover
@@ -361,6 +369,48 @@ test_events()
 	kill -INT $!
 	wait $!
 	ok $? "SIGINT ends it, without an error"
+}
+
+# With a socket of our own in place of the journal's, in a mount namespace.
+test_journal()
+{
+	cat >"$DIR/journal.sh" <<-'END'
+		mkdir -p /run/systemd/journal && mount -t tmpfs none /run/systemd/journal || exit 77
+		"$MOCK" event watch mock --count 1 --journal >"$DIR/out" 2>"$DIR/err" && exit 1
+		grep -q 'there is no journal' "$DIR/err" || exit 1
+		python3 - "$MOCK" >"$DIR/out" 2>"$DIR/err" <<-'PYTHON'
+			import os, socket, subprocess, sys
+			s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+			s.bind("/run/systemd/journal/socket")
+			def watch(out, **env):
+			    subprocess.run([sys.argv[1], "event", "watch", "mock", "--count", "3"] +
+			                   ([] if env else ["--journal"]), check=True, stdout=out,
+			                   env=dict(os.environ, **env))
+			    return [dict(l.split("=", 1) for l in s.recv(65536).decode().splitlines())
+			            for i in range(3)]
+			new, violation, _ = watch(subprocess.PIPE)
+			assert new["CHARIOT_EVENT"] == "domain-new" and new["PRIORITY"] == "5"
+			v = violation
+			assert v["CHARIOT_VM"] == "mock" and v["CHARIOT_VM_PID"] == "4711"
+			assert v["CHARIOT_DRIVER"] == "demo" and v["CHARIOT_VERDICT"] == "skip"
+			assert v["CHARIOT_WHY"] == "write" and v["CHARIOT_RIP_SYMBOL"] == "demo_open+0x17"
+			assert v["MESSAGE"].startswith("mock: demo: ") and v["PRIORITY"] == "4"
+			assert len(v["MESSAGE_ID"]) == 32 and v["MESSAGE_ID"].endswith("06")
+			assert v["MESSAGE_ID"][:30] == new["MESSAGE_ID"][:30]
+			assert "CHARIOT_BELOW" not in v and "CHARIOT_TEXT" not in v
+			# A service: its output is the journal's.
+			with open(os.environ["DIR"] + "/stream", "w+") as f:
+			    st = os.fstat(f.fileno())
+			    watch(f, JOURNAL_STREAM="%d:%d" % (st.st_dev, st.st_ino))
+			    assert f.seek(0, 2) == 0
+		PYTHON
+	END
+	DIR=$DIR MOCK=$MOCK unshare -m bash "$DIR/journal.sh" 2>"$DIR/err"
+	case $? in
+	0) ok 0 "events in the journal, with fields" ;;
+	77) skip "events in the journal" "no mount namespace: $(cat "$DIR/err")" ;;
+	*) ok 1 "events in the journal, with fields" ;;
+	esac
 }
 
 test_guest()
@@ -673,6 +723,7 @@ test_files 6.1
 test_files 6.12
 test_mock
 test_events
+test_journal
 test_guest
 test_names
 test_guard

@@ -183,7 +183,7 @@ LISTS = (
     ("guard-verdict", MAN + "chariot-libvirt.7", r"verdict= is (.*?)\. on-restore="),
     ("source", "help act", r"--source SOURCE +only (.*?) OPTIONS"),
     ("source", "tools/act.c", r'--source: .*? is none of (.*?)"'),
-    ("event", "help event", r"--type TYPE,\.\.\. +only (.*?) OPTIONS"),
+    ("event", "help event", r"--type TYPE,\.\.\. +only (.*?) --journal"),
 )
 
 # What text says of a default, and what the code says.
@@ -249,6 +249,8 @@ def test_code(names):
         said = m[1].replace(",", "") if m else 'nothing like "%s"' % pattern
         code = constant(where)
         ok(said == code, "%s: %s" % (path, where), "it says %s, the code %s" % (said, code))
+    ok(re.search(r'MESSAGE_ID\s"(\w{30})"', read("tools/journal.c"))[1] in
+       read(MAN + "chariot-event.8"), "chariot-event(8): MESSAGE_ID")
     for path in "tools/guard.c", "tools/libvirt/hook.c", "qemu-plugin/device.c":
         ok("CHARIOT_VERDICT_DEFAULT" in read(path), path + ": takes the one default")
     ok("strict without one" in joined(read("Documentation/policy.rst")) and
