@@ -82,7 +82,7 @@ TRACE_EVENT(chariot_violation,
 				   { 1, "fetch" }, { 2, "entry" },
 				   { 3, "unbalanced" }, { 4, "loop" },
 				   { 5, "panic" }, { 6, "oops" },
-				   { 7, "atomic" }),
+				   { 7, "atomic" }, { 8, "free" }),
 		  __print_symbolic(__entry->verdict, { 0, "report" },
 				   { 1, "skip" }, { 2, "oops" },
 				   { 3, "pause" }, { 4, "recover" }))
