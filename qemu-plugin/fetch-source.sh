@@ -5,7 +5,7 @@
 #
 # Fetch the source package of the QEMU that is installed (QEMU_PACKAGE,
 # qemu-system-x86) and put what a build against its headers needs into DIR,
-# .cache/qemu/VERSION: include/, qapi/, scripts/, with the distribution's
+# .cache/qemu/VERSION (QEMU_CACHE/VERSION): include/, qapi/, scripts/, with the distribution's
 # patches. Does nothing when it is there.
 #
 # fetch-source.sh --version
@@ -20,7 +20,7 @@
 set -u -o pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-CACHE=$TOP/.cache/qemu
+CACHE=${QEMU_CACHE:-$TOP/.cache/qemu}
 PACKAGE=${QEMU_PACKAGE:-qemu-system-x86}
 
 say() { echo "qemu source: $*"; }
