@@ -42,6 +42,7 @@ help:
 	@echo '  campaign    faults in a driver, without and with Chariot (DRIVER=, TYPES=, SEEDS=; selftests/campaign.sh)'
 	@echo '  fuzz        what reads bytes of a guest or of a file, under libFuzzer (SECONDS_EACH=60, RUNS=, HARNESSES=)'
 	@echo '  bench       exits and instructions for each operation, with and without'
+	@echo '  deb         Debian packages, in .build/deb; lintian has a look at them'
 	@echo '  deps        install the Debian packages that all this needs'
 	@echo '  analyze     sparse and cppcheck'
 
@@ -111,6 +112,7 @@ check-full: deps fuzz
 	@bash selftests/check.sh full
 	@bash selftests/intel.sh
 	@bash selftests/drivers.sh
+	@bash selftests/packages.sh
 endif
 
 check-intel: deps
@@ -150,11 +152,30 @@ uninstall:
 	@for d in libchariot tools qemu-plugin kmod; do \
 		$(MAKE) --no-print-directory -C $$d $@ || exit 1; done
 
+# In a copy, since packaging leaves its files beside the sources. What was compiled there
+# is of use the next time.
+COPY := $(O)/deb/chariot
+LINTIAN ?= lintian
+deb:
+	@bash selftests/deps.sh deb
+	@mkdir -p $(COPY)
+	@rm -f $(O)/deb/chariot_* $(O)/deb/*.deb
+	@find $(COPY) -mindepth 1 -maxdepth 1 ! -name .build -exec rm -rf {} +
+	@tar --exclude=./.git --exclude=./.build --exclude=./.cache -c . | tar -x -C $(COPY)
+	@echo '  BUILD packages'
+	@cd $(COPY) && env -u O -u PREFIX -u DESTDIR -u MAKEFLAGS -u MAKELEVEL -u MFLAGS \
+		DEB_BUILD_OPTIONS=noautodbgsym \
+		dpkg-buildpackage -b -nc -us -uc >../log 2>&1 || { tail -n 30 ../log; exit 1; }
+	@# the project has no mail address
+	@$(LINTIAN) --fail-on error,warning --allow-root \
+		--suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog $(O)/deb/*.changes
+	@ls $(O)/deb/*.deb
+
 clean:
 	rm -rf $(O)
 distclean: clean
 	rm -rf $(TOP)/.cache
 
 .PHONY: help all lib kmod tools plugin nested kernels layout deps demo check check-full check-debug check-intel drivers drivers-all \
-	campaign fuzz bench \
+	campaign fuzz bench deb \
 	analyze install uninstall clean distclean

@@ -62,7 +62,7 @@ static bool check_version(void)
 		  v->qemu->minor == QEMU_VERSION_MINOR;
 
 	if (!ok)
-		error_report("chariot: this chariot.so was built for QEMU %d.%d, and this is QEMU %d.%d.%d: rebuild it with the source package of the installed QEMU",
+		error_report("chariot: this chariot.so was built for QEMU %d.%d, and this is QEMU %d.%d.%d: rebuild it (dpkg-reconfigure chariot-qemu, or make plugin)",
 			     QEMU_VERSION_MAJOR, QEMU_VERSION_MINOR,
 			     (int)v->qemu->major, (int)v->qemu->minor,
 			     (int)v->qemu->micro);

@@ -3,7 +3,8 @@
 #
 # deps.sh [PACKAGE...]: install the Debian packages that building and testing
 # need, or those named, saying which. Nothing is done when all are there.
-# "deps.sh fuzz" is for those that "make fuzz" needs besides.
+# "deps.sh fuzz" is for those that "make fuzz" needs besides, "deps.sh deb" for those of
+# "make deb".
 
 set -u
 
@@ -16,6 +17,8 @@ PACKAGES="bc bpftool bsdextrautils busybox-static cpio dpkg-dev flex bison
 	nilfs-tools udftools wireguard-tools xfsprogs"
 [ $# -eq 0 ] || PACKAGES=$*
 [ "$PACKAGES" != fuzz ] || PACKAGES="clang libclang-rt-dev"
+[ "$PACKAGES" != deb ] || PACKAGES="build-essential debhelper dh-dkms libbpf-dev libcapstone-dev libelf-dev
+	libjson-c-dev liblzma-dev libxml2-dev libzstd-dev lintian pkg-config python3-docutils zlib1g-dev"
 
 missing=
 for p in $PACKAGES; do
