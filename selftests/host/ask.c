@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define VALUE	0x1122334455667788ull
+#define ANY_TIME	600000	/* ms: for what is always answered */
 
 static void watch(int h, unsigned int timeout_ms)
 {
@@ -114,7 +115,7 @@ void test_ask(void)
 {
 	struct chariot_event ev = {}, v = {};
 	struct guest g;
-	int h = begin(&g, 60000);
+	int h = begin(&g, ANY_TIME);
 	struct task *t = run(&g);
 
 	ok(asked(h, &ev) && ev.u.violation.gva == OBJECT &&
@@ -155,7 +156,7 @@ void test_ask_left(void)
 {
 	struct chariot_event ev = {};
 	struct guest g;
-	int h = begin(&g, 60000), h2 = attach(g.fd);
+	int h = begin(&g, ANY_TIME), h2 = attach(g.fd);
 	struct task *t = run(&g);
 
 	ok(asked(h, &ev), "asked");
@@ -190,7 +191,7 @@ void test_ask_flood(void)
 		   RET);
 	domain_init(&d, DRIVER);
 	h = guest_isolate(&g, &d);
-	watch(h, 60000);
+	watch(h, ANY_TIME);
 	guest_regs(&g, 0, &(struct kvm_regs){
 		.rip = KERNEL, .rsp = STACK, .rdi = OBJECT, .rbx = rounds,
 		.rflags = 2 });
@@ -236,7 +237,7 @@ void test_ask_free(void)
 	   "nobody is there to be asked: it is called twice");
 	if (grant(h, OBJECT, 64))
 		die("GRANT");
-	watch(h, 60000);
+	watch(h, ANY_TIME);
 	t = run(&g);
 	ok(asked(h, &ev) && ev.u.violation.why == CHARIOT_WHY_FREE &&
 	   ev.u.violation.gva == OBJECT && ev.flags & CHARIOT_EV_GAVE_BACK,

@@ -115,19 +115,24 @@ static int park_many(struct guest *g)
 	return h;
 }
 
-/* 1 ms for each frame and try was 24 s. */
+/*
+ * A walk of the guest's page tables for each frame and try was 24 s.  A machine that
+ * is slow takes long to make them, too.
+ */
 void test_parked(void)
 {
 	struct guest g, other;
 	static struct closer c;
 	struct task *t;
-	double began, took;
+	double began, took, made;
 	bool ended;
 	int fd;
 
 	guest_new(&g, 1);
 	guest_new(&other, 1);
+	began = now();
 	c.handle = park_many(&g);
+	made = now() - began;
 	note("%llu frames",
 	     (unsigned long long)domain_info(c.handle, 1).nr_frames);
 	t = task_start(do_close, &c);
@@ -137,11 +142,12 @@ void test_parked(void)
 	began = now();
 	fd = attach(other.fd);
 	took = now() - began;
-	ok(fd >= 0 && took < 5, "another VM is attached meanwhile, after %.2f s",
-	   took);
+	ok(fd >= 0 && took < 5 + made,
+	   "another VM is attached meanwhile, after %.2f s", took);
 	ended = task_wait(t, patience);
-	ok(ended && c.took < 5, "the close took %.2f s%s", now() - began,
-	   ended ? "" : " so far");
+	ok(ended && c.took < 5 + made,
+	   "the close took %.2f s%s, and to make them %.2f s", now() - began,
+	   ended ? "" : " so far", made);
 	close(fd);
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * stress [-s SEED] [-n CALLS] [-t THREADS] [-r MODULE] [-v]: random calls of all
- * of /dev/chariot, on VMs of its own whose drivers do what they like.
+ * stress [-s SEED] [-n CALLS] [-t THREADS] [-r MODULE] [-w SECONDS] [-v]: random
+ * calls of all of /dev/chariot, on VMs of its own whose drivers do what they like.
  *
  *	-s	the same seed gives the same calls, with one thread
  *	-t	that call, in each of two processes (1)
  *	-r	unload and load MODULE between rounds
+ *	-w	how long a round may take, which takes a second or two (120)
  *	-v	tell each call
  *
  * In rounds: a process with two VMs of two vCPUs makes calls, another one that
@@ -29,12 +30,12 @@
 #include <unistd.h>
 
 #define ROUND		500	/* calls */
-#define PATIENCE	120	/* seconds, for what should take one */
 
 struct counts *counts;
 
 static uint64_t seed = 1, nr_calls = 10000;
 static unsigned int nr_threads = 1;
+static unsigned int patience = 120;
 static const char *module_path;
 static bool verbose;
 
@@ -136,7 +137,7 @@ static bool nothing_left(void)
 	struct chariot_info info = { .argsz = sizeof(info) };
 	unsigned int i;
 
-	for (i = 0; i < PATIENCE * 50; i++) {
+	for (i = 0; i < patience * 50; i++) {
 		if (ioctl(dev_fd, CHARIOT_INFO, &info))
 			return false;
 		if (!info.nr_vms)
@@ -187,7 +188,7 @@ static const char *reload(void)
 	unsigned int i;
 	int fd, err = -1;
 
-	for (i = 0; i < PATIENCE * 50 && err; i++) {
+	for (i = 0; i < patience * 50 && err; i++) {
 		err = syscall(SYS_delete_module, "kvm_chariot", O_NONBLOCK);
 		if (err)
 			usleep(20000);
@@ -215,7 +216,7 @@ static const char *after(void)
 		fflush(stdout);
 		_exit(!!bad);
 	}
-	if (!wait_child(pid, PATIENCE, &status)) {
+	if (!wait_child(pid, patience, &status)) {
 		show_stacks(pid);
 		kill(pid, SIGKILL);
 		return "the check of a fresh VM does not end";
@@ -234,10 +235,10 @@ static const char *run_round(uint64_t number)
 		die("fork");
 	if (!pid)
 		one_round(number);
-	if (!wait_child(pid, PATIENCE, &status)) {
+	if (!wait_child(pid, patience, &status)) {
 		show_stacks(pid);
 		kill(-pid, SIGKILL);
-		return wait_child(pid, PATIENCE, &status) ?
+		return wait_child(pid, patience, &status) ?
 		       "it does not end" : "it cannot be killed";
 	}
 	kill(-pid, SIGKILL);
@@ -274,7 +275,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:n:t:r:v")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:r:w:v")) != -1) {
 		switch (c) {
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -289,6 +290,9 @@ static void options(int argc, char **argv)
 			break;
 		case 'r':
 			module_path = optarg;
+			break;
+		case 'w':
+			patience = atoi(optarg);
 			break;
 		case 'v':
 			verbose = true;

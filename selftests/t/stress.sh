@@ -1,3 +1,4 @@
 # Random calls from all sides. STRESS_SEED, STRESS_CALLS: another run.
-.build/selftests/stress -s "${STRESS_SEED:-1}" -n "${STRESS_CALLS:-10000}" -r "$MODULE"
+.build/selftests/stress -s "${STRESS_SEED:-1}" -n "${STRESS_CALLS:-10000}" -r "$MODULE" \
+	-w "$WAIT"
 true
