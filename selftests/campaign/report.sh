@@ -312,6 +312,13 @@ method()
 	with iommu.strict=1), without Chariot, too: the device cannot write where the driver
 	has not mapped memory for it.
 
+	END
+	outcomes
+}
+
+outcomes()
+{
+	cat <<-'END'
 	**What is looked at.** Whether the guest answers, and a program that has nothing to
 	do with the driver works; its kernel's log; its kernel's text, read-only data,
 	descriptor tables and page tables, read from outside; patterns in memory between the
