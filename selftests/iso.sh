@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# iso.sh: what tests in L1 have in common. Sources vm.sh.
+# iso.sh: what tests in L1 have in common. Sources tap.sh and vm.sh.
 #
-#	ok NAME, not_ok NAME [WHY], skip NAME WHY	one TAP line
-#	is NAME GOT WANTED, check NAME COMMAND...	one TAP line
 #	chariot ARGS...			the command, without colours
 #	serve MB			make a file, serve it at 10.0.2.2:8080/f
 #	iso_start VM DRIVERS VERDICT [QEMU ARG...]
@@ -32,6 +30,8 @@
 #	conform_files			put the conformance modules into the next VM
 #	conform VM EXPECT NAME...	run cases of it: the lines of run-cases.sh
 
+# shellcheck source=selftests/tap.sh
+. selftests/tap.sh
 # shellcheck source=selftests/env/vm.sh
 . selftests/env/vm.sh
 
@@ -41,31 +41,6 @@ PLUGIN=$PWD/.build/qemu-plugin/chariot.so
 NET="-netdev user,id=n0 -device e1000,netdev=n0"
 
 chariot() { .build/tools/chariot -n "$@"; }
-
-ok() { echo "ok - $*"; }
-not_ok() { echo "not ok - $1${2:+: $2}"; }
-skip() { echo "ok - $1 # SKIP $2"; }
-
-is()
-{
-	if [ "$2" = "$3" ]; then
-		ok "$1"
-	else
-		not_ok "$1" "got '$2', not '$3'"
-	fi
-}
-
-check()
-{
-	local name=$1 out
-
-	shift
-	if out=$("$@" 2>&1); then
-		ok "$name"
-	else
-		not_ok "$name" "'$*' failed: $(echo "$out" | tail -n 3)"
-	fi
-}
 
 serve()
 {

@@ -11,17 +11,8 @@ cd "$(dirname "$0")/.." || exit 1
 unset TESTS LIST HOST GUEST VCPUS NPT JOBS "${!VM_@}"
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
-failed=0
-
-is()
-{
-	if [ "$2" = "$3" ]; then
-		echo "ok - $1"
-	else
-		echo "not ok - $1: got '$2', not '$3'"
-		failed=1
-	fi
-}
+# shellcheck source=selftests/tap.sh
+. selftests/tap.sh
 
 # ---- the table ----------------------------------------------------------------
 

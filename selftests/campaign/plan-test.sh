@@ -9,20 +9,11 @@ set -u -o pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
-failed=0
+# shellcheck source=selftests/tap.sh
+. "$HERE/../tap.sh"
 
 # shellcheck source=selftests/campaign/plan.sh
 . "$HERE/plan.sh"
-
-is()
-{
-	if [ "$2" = "$3" ]; then
-		echo "ok - $1"
-	else
-		echo "not ok - $1: got '$2', not '$3'"
-		failed=1
-	fi
-}
 
 # told NAME STATUS TEXT COMMAND...: it ends so, and has said TEXT
 told()
@@ -33,10 +24,9 @@ told()
 	"$@" >"$DIR/out" 2>"$DIR/err"
 	got=$?
 	if [ $got = "$status" ] && [[ $(cat "$DIR/err") == *"$text"* ]]; then
-		echo "ok - $name"
+		ok "$name"
 	else
-		echo "not ok - $name: status $got, said '$(cat "$DIR/err")'"
-		failed=1
+		not_ok "$name" "status $got, said '$(cat "$DIR/err")'"
 	fi
 }
 

@@ -11,19 +11,8 @@ DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
 R="$DIR/all of it.json"
 export BENCH=
-failed=0
-
-ok() { echo "ok - $*"; }
-not_ok() { echo "not ok - $1${2:+: $2}"; failed=1; }
-
-is()
-{
-	if [ "$2" = "$3" ]; then
-		ok "$1"
-	else
-		not_ok "$1" "got '$2', not '$3'"
-	fi
-}
+# shellcheck source=selftests/tap.sh
+. "$HERE/../tap.sh"
 
 # has NAME FILE TEXT: has FILE a line with TEXT?
 has()

@@ -5,19 +5,8 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+. selftests/tap.sh
 . selftests/env/vm.sh
-
-failed=0
-
-check()
-{
-	if [ "$2" = "$3" ]; then
-		echo "ok - $1"
-	else
-		echo "not ok - $1: got '$2', not '$3'"
-		failed=1
-	fi
-}
 
 uptime() { cut -d' ' -f1 /proc/uptime; }
 
@@ -29,34 +18,34 @@ t0=$(uptime)
 vm_start smoke -netdev user,id=n0 -device e1000,netdev=n0 || exit 1
 vm_wait smoke || exit 1
 t1=$(uptime)
-check release "$(vm_run smoke uname -r)" "$(cat ".cache/kernels/$GUEST/release")"
-check cpus "$(vm_run smoke nproc)" "${VCPUS:-1}"
+is release "$(vm_run smoke uname -r)" "$(cat ".cache/kernels/$GUEST/release")"
+is cpus "$(vm_run smoke nproc)" "${VCPUS:-1}"
 vm_run smoke 'exit 7'
-check status $? 7
-check binary "$(vm_run smoke 'printf "a\r\n\000\377b"' | od -An -tx1)" " 61 0d 0a 00 ff 62"
-check 'no driver' "$(vm_run smoke 'lsmod | grep -c e1000')" 0
+is status $? 7
+is binary "$(vm_run smoke 'printf "a\r\n\000\377b"' | od -An -tx1)" " 61 0d 0a 00 ff 62"
+is 'no driver' "$(vm_run smoke 'lsmod | grep -c e1000')" 0
 vm_run smoke 'modprobe e1000 && ip link set eth0 up &&
 	ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2'
-check e1000 $? 0
-check fetch "$(vm_run smoke 'wget -q -O - http://10.0.2.2:8080/')" "hello from L1"
+is e1000 $? 0
+is fetch "$(vm_run smoke 'wget -q -O - http://10.0.2.2:8080/')" "hello from L1"
 vm_run smoke -t 15 'echo begun; sleep 1000000' >/tmp/partial
-check timeout $? 124
-check partial "$(cat /tmp/partial)" begun
+is timeout $? 124
+is partial "$(cat /tmp/partial)" begun
 seq 3000 >/tmp/many
-check 'long output' "$(vm_run smoke 'seq 3000' | md5sum)" "$(md5sum </tmp/many)"
+is 'long output' "$(vm_run smoke 'seq 3000' | md5sum)" "$(md5sum </tmp/many)"
 head -c 3000 /dev/urandom >/tmp/blob
 vm_put smoke /tmp/blob /tmp/blob
-check put "$(vm_run smoke 'md5sum </tmp/blob')" "$(md5sum </tmp/blob)"
+is put "$(vm_run smoke 'md5sum </tmp/blob')" "$(md5sum </tmp/blob)"
 case $(vm_qmp smoke query-status) in
-*'"running"'*)	check qmp running running ;;
-*)		check qmp other running ;;
+*'"running"'*)	is qmp running running ;;
+*)		is qmp other running ;;
 esac
 t2=$(uptime)
 vm_stop smoke
-check stop $? 0
+is stop $? 0
 t3=$(uptime)
 vm_run smoke true 2>/dev/null
-check 'gone guest' $? 125
+is 'gone guest' $? 125
 echo "# L2 up $(echo "$t1 - $t0" | bc) s, tests $(echo "$t2 - $t1" | bc) s," \
 	"down $(echo "$t3 - $t2" | bc) s; L1 had needed $t0 s"
 exit $failed

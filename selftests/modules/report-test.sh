@@ -9,17 +9,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
 R="$DIR/all of it.json"
-failed=0
-
-is()
-{
-	if [ "$2" = "$3" ]; then
-		echo "ok - $1"
-	else
-		echo "not ok - $1: got '$2', not '$3'"
-		failed=1
-	fi
-}
+# shellcheck source=selftests/tap.sh
+. "$HERE/../tap.sh"
 
 report() { bash "$HERE/report.sh" "$@" 2>"$DIR/notes"; }
 

@@ -11,22 +11,13 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
 export OUT=$DIR WAIT=10 GUEST=6.1 VM=stub
-failed=0
+# shellcheck source=selftests/tap.sh
+. "$HERE/../tap.sh"
 
 # shellcheck source=selftests/modules/plan.sh
 . "$HERE/plan.sh"
 # shellcheck source=selftests/modules/run.sh
 . "$HERE/run.sh"
-
-is()
-{
-	if [ "$2" = "$3" ]; then
-		echo "ok - $1"
-	else
-		echo "not ok - $1: got '$2', not '$3'"
-		failed=1
-	fi
-}
 
 # ---- the plan -----------------------------------------------------------------
 
