@@ -9,6 +9,7 @@
 #					start a guest whose DRIVERS are isolated,
 #					with the policy files $VM_POLICY
 #	iso_stat VM COUNTER		a counter of struct chariot_stats
+#	wait_stat VM COUNTER N		until it is at least N
 #	iso_events VM TYPE		the events of a type so far
 #	came NAME VM TYPE N		one TAP line: N of them have come
 #	iso_detach VM			the guard's handle is closed
@@ -27,6 +28,11 @@
 #							one another
 #					fsdev=ID	an empty directory
 #	fetch VM			fetch the served file: its SHA-256
+#	boot_id VM			which boot of it this is
+#	booted_anew VM ID		is it another one than that?
+#	reset_count VM			how often QEMU has told of a reset
+#	was_reset VM N			so often, at least?
+#	module_files MODULE...		put test modules into the next VM, for modprobe
 #	conform_files			put the conformance modules into the next VM
 #	conform VM EXPECT NAME...	run cases of it: the lines of run-cases.sh
 
@@ -104,6 +110,10 @@ stat_count() { grep -c '^stat evidence' "$OUT/$1.guard"; }
 
 stats_came() { [ "$(stat_count "$1")" -gt "$2" ] || guard_gone "$1"; }
 
+wait_stat() { wait_until stat_is_at_least "$@"; }
+
+stat_is_at_least() { [ "$(iso_stat "$1" "$2")" -ge "$3" ]; }
+
 iso_events() { grep "^$2 " "$OUT/$1.guard"; }
 
 event_count() { iso_events "$1" "$2" | grep -c .; }
@@ -156,6 +166,31 @@ fetch()
 {
 	vm_run "$1" -t $((4 * WAIT)) 'wget -q -O - http://10.0.2.2:8080/f | sha256sum' |
 		cut -d' ' -f1
+}
+
+boot_id() { vm_run "$1" -t 20 'cat /proc/sys/kernel/random/boot_id' 2>/dev/null; }
+
+# Who boots does not answer.
+booted_anew()
+{
+	local id
+
+	id=$(boot_id "$1") && [ "$id" != "$2" ]
+}
+
+reset_count() { grep -c '"RESET"' "$OUT/$1.events"; }
+
+was_reset() { [ "$(reset_count "$1")" -ge "$2" ]; }
+
+module_files()
+{
+	local dir=.build/driver/$GUEST release m
+
+	release=$(cat ".cache/kernels/$GUEST/release")
+	VM_FILES=
+	for m; do
+		VM_FILES="$VM_FILES $dir/$m.ko:/lib/modules/$release/extra/$m.ko"
+	done
 }
 
 conform_files()

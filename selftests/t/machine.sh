@@ -6,15 +6,6 @@ balloon() { vm_qmp a "{\"execute\":\"balloon\",\"arguments\":{\"value\":$(($1 <<
 total() { vm_run a "sed -n 's/MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo"; }
 
 until_ok() { wait_until "$@" >/dev/null 2>&1; }
-# so often has QEMU told of a reset
-was_reset() { [ "$(grep -c '"RESET"' "$OUT/a.events")" -ge "$1" ]; }
-# another boot than that one; who boots does not answer
-booted_anew()
-{
-	local id
-
-	id=$(vm_run a -t 20 'cat /proc/sys/kernel/random/boot_id') && [ "$id" != "$1" ]
-}
 less_than() { [ "$(total)" -lt "$1" ]; }
 more_than() { [ "$(total)" -gt "$1" ]; }
 still_isolated()
@@ -80,9 +71,9 @@ check "memory is unplugged" until_ok less_than $((before + 10000))
 still_isolated "less memory"
 
 vm_qmp a '{"execute":"set-action","arguments":{"reboot":"reset"}}' >/dev/null
-resets=$(grep -c '"RESET"' "$OUT/a.events")
+resets=$(reset_count a)
 vm_run a 'reboot -f >/dev/null 2>&1 &'
-check "the guest reboots" wait_until was_reset $((resets + 1))
+check "the guest reboots" wait_until was_reset a $((resets + 1))
 check "and boots" vm_wait a
 check "its domain is gone" until_ok sh -c \
 	"! .build/tools/chariot -j domain list a | grep -q e1000"
@@ -100,9 +91,9 @@ VM_FILES="$PWD/.build/selftests/kexec:/k/kexec
 VM_MEM=512 iso_start a e1000 skip $NET || exit 1
 net_up a >/dev/null
 is "before a kexec: receive" "$(fetch a)" "$SUM"
-before=$(vm_run a 'cat /proc/sys/kernel/random/boot_id')
+before=$(boot_id a)
 vm_run a '/k/kexec /k/vmlinuz /k/initrd >/dev/console 2>&1 &'
-check "kexec: the guest boots another kernel" wait_until booted_anew "$before"
+check "kexec: the guest boots another kernel" wait_until booted_anew a "$before"
 came "kexec: the operator is told" a reset 1
 net_up a >/dev/null
 still_isolated "after a kexec"

@@ -18,8 +18,6 @@ domains() { chariot domain list a | sed 1d | grep -c .; }
 
 is_paused() { vm_qmp a query-status | grep '"debug"'; }
 
-was_reset() { [ "$(grep -c '"RESET"' "$OUT/a.events")" -ge "$1" ]; }
-
 # Others who have the VM open: "event watch" is there when it is one more
 handles() { chariot -j vm show a | sed -n 's/.*"handles": *\([0-9]*\).*/\1/p'; }
 one_more() { [ "$(handles)" -gt "$1" ]; }
@@ -102,9 +100,9 @@ has "released, it does damage" 'victim_data damaged' \
 	conform a damaged victim_data
 
 check "isolate it again" chariot isolate a chariot_conform
-resets=$(grep -c '"RESET"' "$OUT/a.events")
+resets=$(reset_count a)
 vm_qmp a '{"execute":"system_reset"}' >/dev/null
-check "reset: it is done" wait_until was_reset $((resets + 1))
+check "reset: it is done" wait_until was_reset a $((resets + 1))
 check "reset: the guest boots again" vm_wait a
 has "and the driver is isolated from its start" 'victim_data unchanged' \
 	conform a unchanged victim_data

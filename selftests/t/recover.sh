@@ -3,10 +3,6 @@
 # VM_RECOVER	some of its parts only (net without all_kinds cleanup_fails no_types block)
 serve 200000
 
-# Until the counter of VM is at least N
-wait_stat() { wait_until stat_is_at_least "$@"; }
-stat_is_at_least() { [ "$(iso_stat "$1" "$2")" -ge "$3" ]; }
-
 configure()
 {
 	vm_run a "until ip link set eth0 up; do sleep 0.1; done 2>/dev/null
@@ -42,17 +38,6 @@ part_net()
 	iso_detach a
 }
 
-faulty_files()
-{
-	local dir=.build/driver/$GUEST release m
-
-	release=$(cat ".cache/kernels/$GUEST/release")
-	VM_FILES=
-	for m in chariot_faulty fault_locks; do
-		VM_FILES="$VM_FILES $dir/$m.ko:/lib/modules/$release/extra/$m.ko"
-	done
-}
-
 load_faulty()
 {
 	vm_run "$1" 'depmod && modprobe chariot_faulty && cat /proc/chariot_faulty' |
@@ -82,7 +67,7 @@ EIO="Input/output error"
 
 part_all_kinds()
 {
-	faulty_files
+	module_files chariot_faulty fault_locks
 	faults=0 recoveries=0
 	printf 'restart 16 1\nmode %s\n' "${VM_MODE:-strict}" >/tmp/recover.policy
 	VM_POLICY=/tmp/recover.policy iso_start b chariot_faulty recover -device edu || return
@@ -128,7 +113,7 @@ part_all_kinds()
 
 part_cleanup_fails()
 {
-	faulty_files
+	module_files chariot_faulty fault_locks
 	iso_start d chariot_faulty recover -device edu || return
 	is "the faulty driver works" "$(load_faulty d)" well
 	vm_run d 'dmesg -c' >/dev/null
@@ -156,7 +141,7 @@ part_cleanup_fails()
 # nothing: who called would try for ever.
 part_no_types()
 {
-	faulty_files
+	module_files chariot_faulty fault_locks
 	objcopy -R .BTF -R .BTF_ids -R .BTF.base \
 		".build/driver/$GUEST/chariot_faulty.ko" /tmp/faulty.ko || return
 	VM_FILES=${VM_FILES/.build\/driver\/$GUEST\/chariot_faulty.ko//tmp/faulty.ko}
@@ -215,7 +200,7 @@ interrupts_come()
 
 part_without()
 {
-	faulty_files
+	module_files chariot_faulty fault_locks
 	vm_start c -device edu && vm_wait c || return
 	vm_run c 'depmod && modprobe chariot_faulty' >/dev/null
 	vm_run c -t 30 'echo sleep-locked >/proc/chariot_faulty' >/dev/null 2>&1

@@ -161,16 +161,6 @@ part_tools()
 
 # ---- another kernel -----------------------------------------------------------
 
-# Who boots does not answer.
-boot_id() { vm_run a -t 20 'cat /proc/sys/kernel/random/boot_id' 2>/dev/null; }
-
-booted_anew()
-{
-	local id
-
-	id=$(boot_id) && [ "$id" != "$1" ]
-}
-
 # Not those of the boot about the CPU's flaws; nor those that a kernel has of the
 # emulated CPU itself, as it begins: the guest's first one has shown them.
 complaints()
@@ -201,9 +191,9 @@ part_kexec()
 	AT_BOOT=
 	AT_BOOT=$(complaints)
 	net_up a >/dev/null
-	id=$(boot_id)
+	id=$(boot_id a)
 	vm_run a '/k/kexec /k/vmlinuz /k/initrd >/dev/console 2>&1 &'
-	check "kexec: another kernel" wait_until booted_anew "$id"
+	check "kexec: another kernel" wait_until booted_anew a "$id"
 	came "kexec: the operator is told" a reset 1
 	loads kexec 1
 	is "kexec: function tracer" "$(vm_run a 'cd /sys/kernel/tracing
@@ -223,7 +213,7 @@ DISK="-drive if=none,id=sw,format=raw,file=$SWAP -device virtio-blk-pci,drive=sw
 # hibernate KEEP: what was started as a; its swap is kept in KEEP
 hibernate()
 {
-	id=$(boot_id)
+	id=$(boot_id a)
 	vm_run a 'modprobe -a virtio_pci virtio_blk; mkswap /dev/vda && swapon /dev/vda &&
 		echo shutdown >/sys/power/disk && echo 0 >/sys/power/image_size &&
 		(echo disk >/sys/power/state) >/dev/console 2>&1 &' >/dev/null
@@ -232,7 +222,7 @@ hibernate()
 }
 
 # The kernel that was started first reads the other one, and is gone.
-is_back() { [ "$(boot_id)" = "$id" ]; }
+is_back() { [ "$(boot_id a)" = "$id" ]; }
 
 resume()
 {

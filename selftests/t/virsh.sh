@@ -42,16 +42,6 @@ socat -u UNIX-RECV:/dev/log,mode=666 OPEN:$T/syslog,creat,append &
 libvirtd -d || { not_ok "libvirtd starts"; exit 1; }
 
 
-boot_id() { vm_run v -t 20 'cat /proc/sys/kernel/random/boot_id' 2>/dev/null; }
-
-# who boots does not answer
-booted_anew()
-{
-	local id
-
-	id=$(boot_id) && [ "$id" != "$1" ]
-}
-
 ran() { virsh -q "$@" >$T/out 2>&1; }
 says() { if grep -qE "$2" $T/out; then ok "$1"; else not_ok "$1" "$(tail -n 3 $T/out | tr '\n' '|')"; fi; }
 
@@ -120,9 +110,9 @@ check "virsh resume" virsh -q resume v
 conform v unchanged victim_data >$T/conform 2>&1
 check "still isolated" grep -q 'victim_data unchanged' $T/conform
 
-before=$(boot_id)
+before=$(boot_id v)
 check "virsh reset" virsh -q reset v
-check "the guest boots again" wait_until booted_anew "$before"
+check "the guest boots again" wait_until booted_anew v "$before"
 conform v unchanged victim_data >$T/conform 2>&1
 check "isolated from its init again" grep -q 'victim_data unchanged' $T/conform
 
@@ -131,9 +121,9 @@ vm_run v 'modprobe -a button evdev && mkdir -p /etc/acpi/PWRF &&
 	printf "#!/bin/sh\npoweroff -f\n" >/etc/acpi/PWRF/00000080 &&
 	chmod +x /etc/acpi/PWRF/00000080 && acpid -l /tmp/acpid.log
 	until ls -l /proc/$(pidof acpid)/fd | grep -q input; do sleep 0.1; done'
-before=$(boot_id)
+before=$(boot_id v)
 check "virsh reboot" virsh -q reboot v --mode acpi
-check "the guest boots once more" wait_until booted_anew "$before"
+check "the guest boots once more" wait_until booted_anew v "$before"
 conform v unchanged victim_data >$T/conform 2>&1
 check "isolated from its init after a reboot" \
 	grep -q 'victim_data unchanged' $T/conform

@@ -2,21 +2,6 @@
 # it, by pointers of no type, and lends it memory of its own.
 faults=0
 
-whole_files()
-{
-	local dir=.build/driver/$GUEST release m
-
-	release=$(cat ".cache/kernels/$GUEST/release")
-	VM_FILES=
-	for m in chariot_whole chariot_whole_core; do
-		VM_FILES="$VM_FILES $dir/$m.ko:/lib/modules/$release/extra/$m.ko"
-	done
-}
-
-# Until the counter of VM is at least N
-wait_stat() { wait_until stat_is_at_least "$@"; }
-stat_is_at_least() { [ "$(iso_stat "$1" "$2")" -ge "$3" ]; }
-
 # run VM WHAT: what who asks the driver for it gets
 run()
 {
@@ -42,7 +27,7 @@ fails()
 	is "$1: the write was not done" "$(vm_run b 'uname -n')" guest
 }
 
-whole_files
+module_files chariot_whole chariot_whole_core
 
 # The reason: by its types alone one without the other is accused, although it does
 # nothing wrong.
