@@ -257,5 +257,6 @@ cat "$LOGS"/part.* >"$LOGS/all"
 passed=$(grep -a '^ok' "$LOGS/all" | grep -cvi '# *skip')
 skipped=$(grep -a '^ok' "$LOGS/all" | grep -ci '# *skip')
 failed=$(grep -ca '^not ok' "$LOGS/all")
+echo "# took $SECONDS s"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

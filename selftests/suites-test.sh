@@ -16,6 +16,9 @@ trap 'rm -rf "$DIR"' EXIT
 
 # ---- the table ----------------------------------------------------------------
 
+# of its rows, by what they say: two at a time take 25 minutes, and the build 2 to 3
+LIMIT=3000
+
 known_tests() { (cd selftests/t && printf '%s\n' *.sh) | sed 's/\.sh$//'; }
 
 # tests_of TARGET: those of its rows
@@ -52,6 +55,8 @@ test_table()
 			if (bad != "")
 				print FNR ": " bad
 		}' selftests/suites.tsv)" ""
+	is "make check takes below 30 minutes: on one CPU, without what is built, $LIMIT s" \
+		"$([ "$(awk -F'\t' '!/^#/ && $2 ~ /check/ { n += $9 } END { print n }' selftests/suites.tsv)" -le $LIMIT ] || echo longer)" ""
 	is "make check has every test but those that take too long" \
 		"$(comm -23 <(known_tests | sort) <(tests_of check) | xargs)" modules
 	for t in $(known_tests) unit campaign; do
