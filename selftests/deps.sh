@@ -11,7 +11,7 @@ set -u
 PACKAGES="bc bpftool bsdextrautils busybox-static cpio dpkg-dev flex bison
 	jq kmod libbpf-dev libcapstone-dev libelf-dev libglib2.0-dev libjson-c-dev
 	liblzma-dev libmicrohttpd-dev libncurses-dev libssl-dev libsystemd-dev libvirt-clients libvirt-daemon
-	libvirt-daemon-driver-qemu libxml2-dev libzstd-dev pkg-config python3-docutils python3-minimal python3-pyte
+	libunicorn-dev libvirt-daemon-driver-qemu libxml2-dev libzstd-dev libzydis-dev pkg-config python3-docutils python3-minimal python3-pyte
 	qemu-system-x86 qemu-utils socat xz-utils zlib1g-dev zstd patch pahole
 	btrfs-progs dmsetup exfatprogs f2fs-tools iproute2 iw jfsutils libdrm-dev libteam-utils
 	nilfs-tools udftools wireguard-tools xfsprogs"
