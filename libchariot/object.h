@@ -56,6 +56,9 @@ void object_index_free(struct object_index *x);
 int object_at(struct object_index *x, const struct chariot_space *s, uint64_t gva,
 	      struct object *o);
 
+/* The memory, in the direct map, that a struct page stands for. */
+uint64_t object_page_memory(const struct object_index *x, uint64_t page);
+
 /* A stack on which kernel code was at @rip with @rsp (behind a call: what was pushed
  * is above): the locals of the frame of it, or of one of its callers up to @top, that
  * has @gva.  By the kernel's ORC rows. */

@@ -32,7 +32,7 @@ static bool good_page(const struct object_index *x, uint64_t page)
 	       !((page - x->k.vmemmap_base) % x->k.page_struct_size);
 }
 
-static uint64_t memory_of(const struct object_index *x, uint64_t page)
+uint64_t object_page_memory(const struct object_index *x, uint64_t page)
 {
 	return x->k.page_offset + (page - x->k.vmemmap_base) /
 				  x->k.page_struct_size * PAGE_SIZE;
@@ -102,7 +102,7 @@ static int read_page(const struct object_index *x,
 		err = read_order(x, s, pg->gva, &order);
 	if (err)
 		return err;
-	pg->base = memory_of(x, pg->gva);
+	pg->base = object_page_memory(x, pg->gva);
 	pg->len = PAGE_SIZE << order;
 	return (page - pg->gva) / x->k.page_struct_size < 1ULL << order ? 0 :
 	       -EBADMSG;

@@ -108,6 +108,12 @@ static bool is_gone(struct sweep *w, const struct chariot_vm *vm,
 
 	if (object_at(x, &vm->space, gva, &o))
 		return false;
+	/* A struct page is granted with its page, and goes with it. */
+	if (o.kind == OBJECT_PAGE_STRUCT) {
+		gva = object_page_memory(x, o.start);
+		if (object_at(x, &vm->space, gva, &o))
+			return false;
+	}
 	if (o.never == OBJECT_FREE)
 		return is_free(vm, x, gva);
 	return (crowded && o.kind == OBJECT_PAGES && o.len == PAGE_SIZE) ||

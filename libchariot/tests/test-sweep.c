@@ -182,6 +182,21 @@ static void test_other(void)
 	       "%s: an object of another size is another object", version);
 }
 
+static void test_page(void)
+{
+	uint64_t page;
+
+	begin();
+	page = put_page(&f, P0);
+	row(page, 64, CHARIOT_SRC_ALLOCATION);
+	run();
+	tap_ok(has(page), "%s: the struct page of a page in use stays", version);
+	mark_page(&f, page, "buddy");
+	m.clock++;
+	run();
+	tap_ok(!has(page), "%s: and goes with the page", version);
+}
+
 static void test_crowded(void)
 {
 	uint64_t page = kva(P0);
@@ -235,6 +250,7 @@ static void test_all(bool old)
 	test_free();
 	test_again();
 	test_other();
+	test_page();
 	test_crowded();
 	test_pace();
 	vm->profile = NULL;
