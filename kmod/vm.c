@@ -153,16 +153,21 @@ void chariot_vm_finish_by(void (*fn)(struct chariot_vm *vm))
 	finish = fn;
 }
 
-int chariot_vm_lock(struct chariot_vm *vm)
-{
-	return mutex_lock_killable(&vm->lock);
-}
-
 static bool has_left(struct chariot_vm *vm)
 {
 	/* Who sets them looks for the lock after that; we gave it back before. */
 	smp_mb();
 	return READ_ONCE(vm->ended) || READ_ONCE(vm->unwatch);
+}
+
+/* What a handle that is closed has left comes before all that is called after that. */
+int chariot_vm_lock(struct chariot_vm *vm)
+{
+	int err = mutex_lock_killable(&vm->lock);
+
+	if (!err && has_left(vm))
+		finish(vm);
+	return err;
 }
 
 void chariot_vm_unlock(struct chariot_vm *vm)
