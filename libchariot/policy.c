@@ -468,22 +468,29 @@ static int evidence_by_name(const char *name)
 	return -EINVAL;
 }
 
+/* NUMBER SECONDS, up to @max, and from @least to @most; false: it is something else. */
+static bool parse_times(struct parser *s, struct stmt *st, uint64_t max, uint64_t least,
+			uint64_t most)
+{
+	if (s->tok != T_NUMBER || s->number > max)
+		return false;
+	st->num = s->number;
+	scan_next(s);
+	if (s->tok != T_NUMBER || s->number < least || s->number > most)
+		return false;
+	st->seconds = s->number;
+	scan_next(s);
+	return true;
+}
+
 #define MAX_SECONDS	86400
 
 /* restart N SECONDS */
 static void parse_restart(struct parser *s, struct stmt *st)
 {
-	if (s->tok == T_NUMBER && s->number <= POLICY_MAX_RESTARTS) {
-		st->num = s->number;
-		scan_next(s);
-		if (s->tok == T_NUMBER && s->number && s->number <= MAX_SECONDS) {
-			st->seconds = s->number;
-			scan_next(s);
-			return;
-		}
-	}
-	scan_fail(s, st->line, "restart takes how often (0 to %u) and in how many seconds (1 to %u)",
-	     POLICY_MAX_RESTARTS, MAX_SECONDS);
+	if (!parse_times(s, st, POLICY_MAX_RESTARTS, 1, MAX_SECONDS))
+		scan_fail(s, st->line, "restart takes how often (0 to %u) and in how many seconds (1 to %u)",
+			  POLICY_MAX_RESTARTS, MAX_SECONDS);
 }
 
 #define MAX_PROBATION	31536000	/* seconds of a year */
@@ -491,17 +498,9 @@ static void parse_restart(struct parser *s, struct stmt *st)
 /* probation ENTRIES SECONDS */
 static void parse_probation(struct parser *s, struct stmt *st)
 {
-	if (s->tok == T_NUMBER && s->number <= UINT32_MAX) {
-		st->num = s->number;
-		scan_next(s);
-		if (s->tok == T_NUMBER && s->number <= MAX_PROBATION) {
-			st->seconds = s->number;
-			scan_next(s);
-			return;
-		}
-	}
-	scan_fail(s, st->line, "probation takes how many entries (0 to %u) and how many seconds (0 to %u)",
-	     UINT32_MAX, MAX_PROBATION);
+	if (!parse_times(s, st, UINT32_MAX, 0, MAX_PROBATION))
+		scan_fail(s, st->line, "probation takes how many entries (0 to %u) and how many seconds (0 to %u)",
+			  UINT32_MAX, MAX_PROBATION);
 }
 
 static const struct {
@@ -657,31 +656,31 @@ struct chariot_policy *policy_new(void)
 	return p;
 }
 
-/* The last statement wins. */
-enum policy_evidence policy_evidence(const struct chariot_policy *p)
+/* The last statement of a kind wins; NULL: there is none. */
+static const struct stmt *last(const struct chariot_policy *p, enum stmt_kind kind)
 {
-	enum policy_evidence e = EVIDENCE_ON;
-	const struct stmt *st;
+	const struct stmt *st, *found = NULL;
 
 	for (st = p->first; st; st = st->next)
-		if (st->kind == STMT_EVIDENCE)
-			e = evidence_by_name(st->names.v[0]);
-	return e;
+		if (st->kind == kind)
+			found = st;
+	return found;
 }
 
-/* The last statement wins. */
+enum policy_evidence policy_evidence(const struct chariot_policy *p)
+{
+	const struct stmt *st = last(p, STMT_EVIDENCE);
+
+	return st ? evidence_by_name(st->names.v[0]) : EVIDENCE_ON;
+}
+
 void policy_restart(const struct chariot_policy *p, unsigned int *max,
 		    unsigned int *seconds)
 {
-	const struct stmt *st;
+	const struct stmt *st = last(p, STMT_RESTART);
 
-	*max = 5;
-	*seconds = 600;
-	for (st = p->first; st; st = st->next)
-		if (st->kind == STMT_RESTART) {
-			*max = st->num;
-			*seconds = st->seconds;
-		}
+	*max = st ? st->num : 5;
+	*seconds = st ? st->seconds : 600;
 }
 
 /*
@@ -692,19 +691,13 @@ void policy_restart(const struct chariot_policy *p, unsigned int *max,
 #define DEFAULT_ENTRIES		10000
 #define DEFAULT_PROBATION	86400
 
-/* The last statement wins. */
 void policy_probation(const struct chariot_policy *p, uint64_t *entries,
 		      uint64_t *seconds)
 {
-	const struct stmt *st;
+	const struct stmt *st = last(p, STMT_PROBATION);
 
-	*entries = DEFAULT_ENTRIES;
-	*seconds = DEFAULT_PROBATION;
-	for (st = p->first; st; st = st->next)
-		if (st->kind == STMT_PROBATION) {
-			*entries = st->num;
-			*seconds = st->seconds;
-		}
+	*entries = st ? st->num : DEFAULT_ENTRIES;
+	*seconds = st ? st->seconds : DEFAULT_PROBATION;
 }
 
 void chariot_policy__free(struct chariot_policy *p)
