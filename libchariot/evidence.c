@@ -52,6 +52,13 @@ struct function {
 };
 #define NR_FUNCTIONS	256
 
+/* What a driver has had evidence for, the last ones. */
+#define NR_HAD		64
+struct had {
+	uint64_t start[NR_HAD], len[NR_HAD];
+	size_t nr;
+};
+
 /* Addresses of what is no function. */
 struct variables {
 	uint64_t *v;
@@ -67,6 +74,7 @@ struct evidence {
 	uint64_t current_task, task_size;
 	uint64_t stack_size;		/* a power of 2, and stacks are aligned */
 	struct variables imports[NR_DOMAINS];
+	struct had had[NR_DOMAINS];
 	struct function functions[NR_FUNCTIONS];
 	struct chariot_value given[MAX_GIVEN];
 	struct chariot_object owned[MAX_OWNED];
@@ -151,6 +159,7 @@ struct question {
 	uint64_t at;			/* the place of its own where the pointer is */
 	bool through;			/* not itself, but what is in the object */
 	bool from_argument;		/* over two of them */
+	bool had;			/* it was evident before */
 };
 
 static bool within(uint64_t start, uint64_t size, uint64_t gva, uint64_t len)
@@ -570,6 +579,40 @@ static bool has_it(struct question *q)
 	       ((q->count || q->of_cpu) && count_reached(q));
 }
 
+/* ---- what it had ------------------------------------------------------------ */
+
+/* It may hold what the kernel has given it, and take its pointer away just before it gives
+ * it back. */
+static void remember(struct question *q)
+{
+	struct had *h = &q->e->had[q->ev->domain];
+	size_t i;
+
+	if (q->target.kind != OBJECT_SLAB || q->narrow || !q->by ||
+	    q->by->kind != CHARIOT_GIVEN_RET ||
+	    q->ev->u.violation.why == CHARIOT_WHY_FREE)
+		return;
+	for (i = 0; i < NR_HAD && i < h->nr; i++)
+		if (h->start[i] == q->target.start)
+			break;
+	if (i == NR_HAD || i == h->nr)
+		i = h->nr++ % NR_HAD;
+	h->start[i] = q->target.start;
+	h->len[i] = q->target.len;
+}
+
+static bool had_it(struct question *q)
+{
+	const struct had *h = &q->e->had[q->ev->domain];
+
+	if (q->ev->flags & CHARIOT_EV_GAVE_BACK)
+		return false;
+	for (size_t i = 0; i < NR_HAD && i < h->nr; i++)
+		q->had |= h->start[i] == q->target.start &&
+			  h->len[i] == q->target.len;
+	return q->had;
+}
+
 /* What it wants to free, and has not freed before, it may have: only the pointer is in a
  * register. */
 static bool is_held(struct question *q)
@@ -577,7 +620,7 @@ static bool is_held(struct question *q)
 	if (q->ev->u.violation.why == CHARIOT_WHY_FREE &&
 	    !(q->ev->flags & CHARIOT_EV_GAVE_BACK))
 		return true;
-	return was_given(q) || has_it(q);
+	return was_given(q) || has_it(q) || had_it(q);
 }
 
 /* ---- which object is it? --------------------------------------------------- */
@@ -820,7 +863,7 @@ static void tell_found(struct question *q, char *buf, size_t len)
 
 	tell_object(q, object, sizeof(object));
 	if (!q->by && !q->at) {
-		snprintf(buf, len, "%s", object);
+		snprintf(buf, len, "%s%s", object, q->had ? ": it had it" : "");
 		return;
 	}
 	if (!q->by) {
@@ -851,7 +894,7 @@ static void tell_found(struct question *q, char *buf, size_t len)
  */
 static bool for_call(const struct question *q)
 {
-	return q->narrow || q->target.kind == OBJECT_FRAME ||
+	return q->narrow || q->had || q->target.kind == OBJECT_FRAME ||
 	       ((q->by || q->from_argument) && (q->target.kind == OBJECT_SLAB ||
 			  q->target.kind == OBJECT_PAGES) &&
 		q->ev->u.violation.why != CHARIOT_WHY_FREE);
@@ -948,6 +991,7 @@ int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant
 		tell_no(&q, text, len);
 		return 0;
 	}
+	remember(&q);
 	tell_found(&q, text, len);
 	err = grant ? grant_it(&q) : 0;
 	return err < 0 ? err : 1;
@@ -1013,8 +1057,10 @@ int evidence_driver(struct evidence *e, uint32_t domain,
 	/* Other modules may be where those were that went. */
 	memset(e->functions, 0, sizeof(e->functions));
 	im = &e->imports[domain];
-	if (!more)
+	if (!more) {
 		im->nr = 0;
+		e->had[domain].nr = 0;
+	}
 	sym = chariot_driver__imports(d, &nr);
 	v = realloc(im->v, (im->nr + nr + 1) * sizeof(*v));
 	if (!v)

@@ -148,6 +148,9 @@ static void has_row(uint32_t domain, uint64_t gva, uint64_t len, uint32_t source
 /* Nothing is given, nothing is the driver's, and all objects are empty. */
 static void begin(void)
 {
+	static const struct chariot_driver none;
+
+	evidence_driver(e, DOMAIN, &none, false);
 	memset(&m, 0, sizeof(m));
 	m.domains = 1U << DOMAIN | 1U << OTHER;
 	ev = (struct chariot_event){
@@ -300,6 +303,24 @@ static void test_prototypes(void)
 	begin();
 	given(CHARIOT_GIVEN_ARG, 5, walker + 4, TARGET);
 	target_lent("by a register of what is no function's begin");
+}
+
+/* It has taken the pointer away. */
+static void test_had(void)
+{
+	begin();
+	given(CHARIOT_GIVEN_RET, 0, symbol(&f, "caller"), TARGET);
+	target_lent("by a result, once");
+	m.nr_given = 0;
+	target_lent("what it had");
+	refused("the object behind it", object(21), 4, NO_POINTER);
+	ev.flags = CHARIOT_EV_GAVE_BACK;
+	no_target("what it had and gave back");
+	begin();
+	argument(TARGET);
+	target_lent("by an argument, once");
+	m.nr_given = 0;
+	no_target("what was only an argument");
 }
 
 static void test_outputs(void)
@@ -906,6 +927,7 @@ static void test_all(bool old)
 	new_evidence();
 	test_arguments();
 	test_prototypes();
+	test_had();
 	test_outputs();
 	test_through();
 	test_owned();
