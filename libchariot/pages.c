@@ -177,6 +177,39 @@ static bool is_free(const struct object_index *x, const struct chariot_space *s,
 		on_free_list(x, s, pg->gva, &pg->c));
 }
 
+/*
+ * Of an allocation that is no compound page only the first page counts users, and leads to
+ * it: the first one before @pg that does.  How many are behind @pg nothing tells.
+ */
+static void find_first(const struct object_index *x,
+		       const struct chariot_space *s, const struct page *pg,
+		       struct object *o)
+{
+	uint64_t size = x->k.page_struct_size, most = 1ULL << BUDDY_MAX;
+	uint64_t last = (pg->gva - x->k.vmemmap_base) / size, mask;
+	struct page at;
+
+	if (!has_member(x, PAGE_REFS) || copy_get(x, &pg->c, PAGE_REFS) ||
+	    has_flag(x, &pg->c, x->head_bit))
+		return;
+	for (uint64_t n = 1; n < most && n <= last; n++) {
+		if (read_page(x, s, pg->gva - n * size, &at) ||
+		    at.gva != pg->gva - n * size || at.len != PAGE_SIZE ||
+		    page_is(x, &at.c, IS_SLAB) || is_free(x, s, &at))
+			return;
+		if (!copy_get(x, &at.c, PAGE_REFS))
+			continue;
+		for (mask = n; mask & (mask + 1); mask |= mask >> 1)
+			;
+		if ((last - n) & mask)
+			return;		/* no block of that size begins there */
+		o->start = at.base;
+		o->len = (n + 1) * PAGE_SIZE;
+		o->page = at.gva;
+		return;
+	}
+}
+
 /* ---- page tables ------------------------------------------------------------------ */
 
 /*
@@ -302,6 +335,8 @@ int direct_object(struct object_index *x, const struct chariot_space *s,
 	err = is_table(x, s, &pg);
 	if (err > 0)
 		o->never = OBJECT_TABLE;
+	else if (!err)
+		find_first(x, s, &pg, o);
 	return err < 0 ? err : 0;
 }
 

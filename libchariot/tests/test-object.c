@@ -198,6 +198,37 @@ static void test_pages(void)
 		put_page(&f, P0 + i * PAGE_SIZE);
 }
 
+/* Pages @from to @to of P0's are of an allocation that begins with @from. */
+static void put_block(int from, int to)
+{
+	uint64_t page = put_page(&f, P0);
+
+	for (int i = 0; i < 8; i++) {
+		put_page(&f, P0 + i * PAGE_SIZE);
+		chariot_space__write(&f.g.space, kva(P0) + i * PAGE_SIZE,
+				     "some text, as data has it", 24);
+		if (i > from && i <= to)
+			put_member(&f, "page", page + i * 64, "_refcount.counter", 0);
+	}
+}
+
+static void test_block(void)
+{
+	put_block(4, 7);
+	is("the last page of four", kva(P0) + 7 * PAGE_SIZE + 9, OBJECT_PAGES,
+	   OBJECT_MAY, kva(P0) + 4 * PAGE_SIZE, 4 * PAGE_SIZE);
+	is("the second", kva(P0) + 5 * PAGE_SIZE, OBJECT_PAGES, OBJECT_MAY,
+	   kva(P0) + 4 * PAGE_SIZE, 2 * PAGE_SIZE);
+	is("the first", kva(P0) + 4 * PAGE_SIZE, OBJECT_PAGES, OBJECT_MAY,
+	   kva(P0) + 4 * PAGE_SIZE, PAGE_SIZE);
+	is("one of its own before it", kva(P0) + 3 * PAGE_SIZE, OBJECT_PAGES,
+	   OBJECT_MAY, kva(P0) + 3 * PAGE_SIZE, PAGE_SIZE);
+	put_block(3, 5);
+	is("where no block of four begins", kva(P0) + 5 * PAGE_SIZE, OBJECT_PAGES,
+	   OBJECT_MAY, kva(P0) + 5 * PAGE_SIZE, PAGE_SIZE);
+	put_block(-1, -1);
+}
+
 static void test_compound(void)
 {
 	uint64_t page = put_compound(&f, P0, 3), tail = page + 5 * 64;
@@ -564,6 +595,7 @@ static void test_all(bool old)
 	test_caches();
 	test_bad_slab();
 	test_pages();
+	test_block();
 	test_compound();
 	test_tables();
 	test_image();
