@@ -197,6 +197,8 @@ set_up_is_right()
 		"2775 root kvm 660 root kvm "
 	check "udev has the rule" grep -q 'KERNEL=="chariot".*GROUP="kvm"' "$ROOT/usr/lib/udev/rules.d/60-chariot.rules"
 	is "the module is loaded at boot" "$(grep -v '^#' "$ROOT/usr/lib/modules-load.d/chariot.conf")" kvm_chariot
+	is "its services are off" "$(inside systemctl is-enabled chariot-exporter.socket chariot-journal.service |
+		sort -u)" disabled
 	check "libvirt's hook is a program" inside test -x /etc/libvirt/hooks/qemu.d/chariot
 	check "which takes a domain without Chariot" inside sh -c \
 		'echo "<domain/>" | /etc/libvirt/hooks/qemu.d/chariot d prepare begin -'
