@@ -13,6 +13,11 @@ bool chariot_may_write_page(struct chariot_domain *dom, u64 gfn)
 	return chariot_act_full(&dom->act, gfn) || chariot_open_has(dom, gfn);
 }
 
+bool chariot_may_execute(struct chariot_domain *dom, unsigned int view, u64 gfn)
+{
+	return xa_load(view == dom->nr ? &dom->exec : &dom->library_exec, gfn);
+}
+
 /* ---- bytes --------------------------------------------------------------- */
 
 struct search {

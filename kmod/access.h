@@ -21,6 +21,8 @@ enum chariot_may {
 
 /* All of the page? */
 bool chariot_may_write_page(struct chariot_domain *dom, u64 gfn);
+/* Any of it, in this view of the domain. */
+bool chariot_may_execute(struct chariot_domain *dom, unsigned int view, u64 gfn);
 /* The byte at @gpa, of which *@gva is the address if it is on the stack, else 0. */
 bool chariot_may_write_at(struct chariot_domain *dom, struct chariot_vcpu *vs,
 			  u64 gpa, u64 *gva);

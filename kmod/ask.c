@@ -144,7 +144,7 @@ int chariot_ask_given(struct chariot_vm *vm, u64 seq, struct chariot_value *row,
 		      u32 max)
 {
 	struct chariot_vcpu *vs = chariot_waiting(vm, seq);
-	struct chariot_domain *dom = vs ? chariot_domain_of(vm, vs->view) : NULL;
+	struct chariot_domain *dom = vs ? chariot_domain_in(vm, vs->view) : NULL;
 	struct rows r = { dom, row, 0, max };
 	struct chariot_entry *e;
 	struct chariot_frame *f;
@@ -170,7 +170,7 @@ void chariot_ask_granted(struct chariot_domain *dom)
 	unsigned long i;
 
 	xa_for_each(&dom->vm->vcpus, i, vs)
-		if (vs->wait_seq && vs->view == dom->nr)
+		if (vs->wait_seq && chariot_runs(vs, dom))
 			vs->asked.granted = true;
 }
 
@@ -180,7 +180,7 @@ int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len)
 	struct chariot_entry *e = vs ? vs->entry : NULL;
 	u32 i;
 
-	if (!e || vs->view != dom->nr)
+	if (!e || !chariot_runs(vs, dom))
 		return -ENOENT;
 	i = e->nr_lent++ % ARRAY_SIZE(e->lent);
 	e->lent[i].gva = gva;

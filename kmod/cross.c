@@ -340,6 +340,44 @@ static enum chariot_action look_at_lock(struct chariot_fault *f,
 	return CHARIOT_EMULATE;
 }
 
+/* ---- library code ------------------------------------------------------- */
+
+/* It writes what the driver may, in a view where it can be executed. */
+static bool is_library(struct chariot_fault *f)
+{
+	return f->dom->library &&
+	       chariot_domain_range(f->dom, f->rip) == CHARIOT_RANGE_LIBRARY;
+}
+
+static enum chariot_action to_library(struct chariot_fault *f, u64 ret, bool tail,
+				      const struct chariot_values *val)
+{
+	struct chariot_entry *e = f->vs->entry;
+
+	e->library.rip = ret;
+	e->library.rsp = f->rsp + 8;
+	e->library.fn = f->rip;
+	e->library.tail = tail;
+	memcpy(e->library.args, val->v, sizeof(e->library.args));
+	f->dom->stats.calls++;
+	f->dom->stats.library_calls++;
+	return chariot_to_view(f, f->dom->library, "library");
+}
+
+/* What it comes to is no library code: the rest of it is an ordinary call. */
+static enum chariot_action leave_library(struct chariot_fault *f, const char *why)
+{
+	int err = chariot_frame_push_library(f->dom, f->vs);
+
+	if (err)
+		return err == -ENOMEM ? chariot_end_isolation(f, err, "a call of library code") :
+					chariot_no_frame(f);
+	f->dom->stats.beside++;
+	return chariot_to_view(f, 0, why);
+}
+
+/* ---- the driver calls the kernel: all of it ------------------------------- */
+
 /*
  * The driver calls the function at f->rip.  With @tail it jumps there as its
  * last act.  Then we make a call of it that returns to @ret, a "ret" in the
@@ -384,6 +422,8 @@ static enum chariot_action call(struct chariot_fault *f,
 			return chariot_bad_fetch(f);
 		set_pc(f, f->rip, f->rsp);
 	}
+	if (!lock && is_library(f))
+		return to_library(f, ret, tail, &val);
 	if (lock)
 		chariot_held_call(f->dom, f->vs->entry, lock, val.v);
 	frame = chariot_push(f, ret, f->rsp + 8, false);
@@ -409,7 +449,7 @@ static enum chariot_action jump(struct chariot_fault *f,
 	u64 ret = chariot_ret_of(f->dom, e);
 
 	if (ret &&
-	    (!gate || gate->nr_ops || chariot_held_row(f->dom, f->rip) ||
+	    (!gate || gate->nr_ops || is_library(f) || chariot_held_row(f->dom, f->rip) ||
 	     (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					   CHARIOT_GATE_EXIT))))
 		return call(f, gate, ret, true);
@@ -425,10 +465,12 @@ static enum chariot_action jump(struct chariot_fault *f,
 enum chariot_action chariot_suspend_caller(struct chariot_fault *f,
 					   const char *why)
 {
-	u64 slot, ret = chariot_find_caller(f->dom, f->vs->entry, f->rsp,
-					    &slot);
 	struct chariot_frame *frame;
+	u64 slot, ret;
 
+	if (f->vs->entry->library.rip)
+		return leave_library(f, why);
+	ret = chariot_find_caller(f->dom, f->vs->entry, f->rsp, &slot);
 	f->dom->stats.beside++;
 	/* Then it is for an oops alone to know who was the last to be called. */
 	frame = ret ? chariot_push(f, ret, slot + 8, false) :
@@ -512,6 +554,18 @@ void chariot_count_tick(struct chariot_entry *e)
 		e->atomic_ticks++;
 }
 
+/* It was interrupted in library code, perhaps. */
+static enum chariot_action run_on(struct chariot_fault *f)
+{
+	const struct chariot_entry *e = f->vs->entry;
+
+	if (!e || !e->library.rip)
+		return chariot_to_view(f, f->dom->nr, "resume");
+	if (f->dom->library)
+		return chariot_to_view(f, f->dom->library, "resume");
+	return leave_library(f, "resume");
+}
+
 static enum chariot_action resume(struct chariot_fault *f,
 				  struct chariot_frame *frame)
 {
@@ -551,7 +605,21 @@ static enum chariot_action resume(struct chariot_fault *f,
 		return stop_driver(f, CHARIOT_WHY_LOOP, 0);
 	if (tail)
 		return leave_tail(f);
-	return chariot_to_view(f, dom->nr, "resume");
+	return run_on(f);
+}
+
+/* Library view, fetch outside of library code. */
+enum chariot_action chariot_library_fetch(struct chariot_fault *f)
+{
+	struct chariot_entry *e = f->vs->entry;
+	struct chariot_frame *frame;
+
+	if (f->rip != e->library.rip || f->rsp != e->library.rsp)
+		return leave_library(f, "beside");
+	frame = chariot_frame_library(f->dom, f->vs);
+	if (!frame)
+		return chariot_end_isolation(f, -ENOMEM, "a call of library code");
+	return resume(f, frame);
 }
 
 /*

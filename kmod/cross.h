@@ -40,6 +40,8 @@ struct chariot_fault {
 enum chariot_action chariot_kernel_fetch(struct chariot_fault *f);
 /* Driver view, fetch outside the driver: it calls, or returns. */
 enum chariot_action chariot_leave_for(struct chariot_fault *f);
+/* Library view, fetch outside of library code: it returns, or leaves. */
+enum chariot_action chariot_library_fetch(struct chariot_fault *f);
 /* A jump to where no function begins. */
 enum chariot_action chariot_bad_fetch(struct chariot_fault *f);
 /* Kernel code that runs in the driver's view goes on in the kernel's; its caller in

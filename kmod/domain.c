@@ -224,7 +224,8 @@ static int has_code(struct chariot_domain *dom, u64 gva, u64 len)
 		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
 			return -EFAULT;
 		if (xa_load(&dom->vm->text, w.gpa >> PAGE_SHIFT) ||
-		    xa_load(&dom->exec, w.gpa >> PAGE_SHIFT))
+		    xa_load(&dom->exec, w.gpa >> PAGE_SHIFT) ||
+		    xa_load(&dom->library_exec, w.gpa >> PAGE_SHIFT))
 			return -EPERM;
 		cond_resched();
 		if (fatal_signal_pending(current))

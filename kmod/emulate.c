@@ -98,7 +98,7 @@ static int check(struct chariot_vcpu *vs, unsigned long gva, const void *bytes,
 	/* The process is killed: the vCPU will not run again. */
 	if (chariot_vm_lock(vs->vm))
 		return CHARIOT_EMUL_UNHANDLEABLE;
-	dom = chariot_domain_of(vs->vm, vs->view);
+	dom = chariot_domain_in(vs->vm, vs->view);
 	if (dom)
 		verdict = judge(dom, vs, vs->vcpu, gva, bytes, len);
 	if (verdict == CHARIOT_VERDICT_PAUSE)
@@ -214,7 +214,7 @@ int chariot_emulate_instruction(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 		if (r)
 			goto put;
 		vs = xa_load(&vm->vcpus, vcpu->vcpu_idx);
-		if (vs && !chariot_domain_of(vm, vs->view))
+		if (vs && !chariot_domain_in(vm, vs->view))
 			vs = NULL;
 		chariot_vm_unlock(vm);
 	}
@@ -340,7 +340,7 @@ int chariot_emulate_write(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		if (!vs->pausing && !vs->failing) {
 			if (chariot_vm_lock(vm))
 				return -EINTR;
-			dom = chariot_domain_of(vm, vs->view);
+			dom = chariot_domain_in(vm, vs->view);
 			if (dom)
 				r = cannot_emulate(dom, vs, vcpu, gpa);
 			chariot_vm_unlock(vm);
@@ -380,18 +380,27 @@ static bool writes_stack(const u8 p[4])
 	return false;
 }
 
+/* In its own text, or in library code that it has called. */
+static bool runs_there(struct chariot_domain *dom, const struct chariot_vcpu *vs,
+		       u64 rip)
+{
+	if (vs->view == dom->library)
+		return chariot_domain_range(dom, rip) == CHARIOT_RANGE_LIBRARY;
+	return chariot_domain_text(dom, rip);
+}
+
 #define MAX_AHEAD	16	/* instructions; interrupts wait for them */
 
 /* Is it worth to emulate what the driver does next? */
 static bool worth(struct chariot_vm *vm, struct chariot_vcpu *vs,
 		  struct kvm_vcpu *vcpu)
 {
-	struct chariot_domain *dom = chariot_domain_of(vm, vs->view);
+	struct chariot_domain *dom = chariot_domain_in(vm, vs->view);
 	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
 	u8 insn[4];
 
 	if (!dom || vs->wait_seq || vs->pausing || vs->failing ||
-	    !chariot_domain_text(dom, rip) || vcpu->arch.exception.pending ||
+	    !runs_there(dom, vs, rip) || vcpu->arch.exception.pending ||
 	    vcpu->arch.nmi_pending || vcpu->guest_debug ||
 	    kvm_call(kvm_get_rflags)(vcpu) & X86_EFLAGS_TF ||
 	    chariot_guest_read_va(vm->kvm, dom->cr, rip, insn, sizeof(insn)) ||

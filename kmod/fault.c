@@ -25,6 +25,8 @@ static enum chariot_action driver_fetch(struct chariot_fault *f)
 {
 	if (chariot_domain_range(f->dom, f->rip) == CHARIOT_RANGE_INTR)
 		return chariot_interrupt(f);
+	if (f->vs->view == f->dom->library)
+		return chariot_library_fetch(f);
 	return chariot_leave_for(f);
 }
 
@@ -75,9 +77,10 @@ static enum chariot_action driver_write(struct chariot_fault *f)
 	case CHARIOT_RANGE_TEXT:
 	case CHARIOT_RANGE_INIT_TEXT:
 	case CHARIOT_RANGE_INHERIT:
+	case CHARIOT_RANGE_LIBRARY:
 		return CHARIOT_EMULATE;
 	}
-	/* A kernel function that shares a page with an inherit function. */
+	/* A kernel function that shares a page with such a one. */
 	return chariot_suspend_caller(f, "beside");
 }
 
@@ -172,7 +175,7 @@ static enum chariot_action in_driver_view(struct chariot_fault *f)
 		if (f->code & PFERR_WRITE_MASK)
 			a = walk_write(f);
 	} else if (f->code & PFERR_FETCH_MASK) {
-		if (!xa_load(&f->dom->exec, f->gpa >> PAGE_SHIFT))
+		if (!chariot_may_execute(f->dom, f->vs->view, f->gpa >> PAGE_SHIFT))
 			a = driver_fetch(f);
 	} else if (f->code & PFERR_WRITE_MASK) {
 		a = driver_write(f);
@@ -209,7 +212,7 @@ static enum chariot_action decide(struct chariot_fault *f, u64 cr2_or_gpa)
 		chariot_vm_restarted(f->vm, f->vcpu);
 	if (chariot_watch_kernel(f->vm, vs, f->vcpu))
 		return CHARIOT_WAIT;
-	f->dom = chariot_domain_of(f->vm, vs->view);
+	f->dom = chariot_domain_in(f->vm, vs->view);
 	if (!chariot_view_is(f->vcpu, vs->view)) {
 		/* The domain went, or KVM made the role anew. */
 		chariot_view_set(f->vcpu, vs->view);
@@ -231,6 +234,14 @@ static enum chariot_action decide(struct chariot_fault *f, u64 cr2_or_gpa)
 	return vs->view ? in_driver_view(f) : in_kernel_view(f);
 }
 
+static bool calls_next(struct chariot_fault *f)
+{
+	u32 kind = chariot_domain_range(f->dom, f->rip);
+
+	return kind == CHARIOT_NR_RANGE_KINDS ||
+	       (kind == CHARIOT_RANGE_LIBRARY && f->vs->view == f->dom->nr);
+}
+
 /*
  * What was emulated may have been a call: handle it now, and not in an exit of
  * its own.  Not under vm->lock.
@@ -239,11 +250,11 @@ static void fetch_ahead(struct chariot_fault *f)
 {
 	if (chariot_vm_lock(f->vm))
 		return;
-	f->dom = chariot_domain_of(f->vm, f->vs->view);
+	f->dom = chariot_domain_in(f->vm, f->vs->view);
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
 	f->rsp = chariot_reg_read(f->vcpu, VCPU_REGS_RSP);
 	if (f->dom && !f->vs->wait_seq && !f->vcpu->arch.exception.pending &&
-	    chariot_domain_range(f->dom, f->rip) == CHARIOT_NR_RANGE_KINDS) {
+	    calls_next(f)) {
 		f->dom->stats.ahead++;
 		/* CHARIOT_WAIT is found again at the next fault. */
 		driver_fetch(f);
@@ -257,7 +268,7 @@ static void fail_now(struct chariot_fault *f)
 	if (chariot_vm_lock(f->vm))
 		return;
 	f->vs->failing = false;
-	f->dom = chariot_domain_of(f->vm, f->vs->view);
+	f->dom = chariot_domain_in(f->vm, f->vs->view);
 	f->rip = kvm_call(kvm_get_linear_rip)(f->vcpu);
 	if (f->dom && f->vs->entry)
 		chariot_fail_driver(f, CHARIOT_WHY_WRITE);

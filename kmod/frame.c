@@ -105,6 +105,37 @@ int chariot_frame_push(struct chariot_domain *dom, struct chariot_frame *frame)
 	return 0;
 }
 
+struct chariot_frame *chariot_frame_library(struct chariot_domain *dom,
+					    struct chariot_vcpu *vs)
+{
+	struct chariot_entry *e = vs->entry;
+	struct chariot_frame *frame = kzalloc(sizeof(*frame),
+					      GFP_KERNEL_ACCOUNT);
+
+	if (!frame)
+		return NULL;
+	frame->rip = e->library.rip;
+	frame->rsp = e->library.rsp;
+	frame->fn = e->library.fn;
+	frame->tail = e->library.tail;
+	frame->gate = chariot_gate_of(dom, frame->fn);
+	memcpy(frame->args, e->library.args, sizeof(frame->args));
+	frame->entry = e;
+	e->library.rip = 0;
+	vs->entry = NULL;
+	return frame;
+}
+
+int chariot_frame_push_library(struct chariot_domain *dom, struct chariot_vcpu *vs)
+{
+	struct chariot_frame *frame = chariot_frame_library(dom, vs);
+
+	vs->view = 0;
+	if (!frame)
+		return -ENOMEM;
+	return chariot_frame_push(dom, frame);
+}
+
 /*
  * An exception may resume elsewhere than where it came from: behind an int3
  * that the guest's text patching emulates, or at a fixup.  The stack pointer

@@ -18,6 +18,11 @@
  * goes.  -ENOSPC: there are CHARIOT_MAX_FRAMES that may still run.
  */
 int chariot_frame_push(struct chariot_domain *dom, struct chariot_frame *frame);
+/* What waits for the library code that runs on @vs; NULL: no memory. */
+struct chariot_frame *chariot_frame_library(struct chariot_domain *dom,
+					    struct chariot_vcpu *vs);
+/* That is an ordinary call from now on, and runs in the kernel view.  -ENOMEM, -ENOSPC. */
+int chariot_frame_push_library(struct chariot_domain *dom, struct chariot_vcpu *vs);
 /* Take out the frame that runs on at (rip, rsp); NULL if none does. */
 struct chariot_frame *chariot_frame_pop(struct chariot_domain *dom, u64 rip,
 					u64 rsp);

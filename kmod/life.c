@@ -23,6 +23,7 @@ static void domain_free(struct chariot_domain *dom)
 	chariot_act_destroy(&dom->act);
 	chariot_gone_destroy(&dom->gone_back);
 	xa_destroy(&dom->exec);
+	xa_destroy(&dom->library_exec);
 	xa_destroy(&dom->open);
 	for (p = chariot_part_next(dom, NULL); p; p = next) {
 		next = chariot_part_next(dom, p);
@@ -72,6 +73,7 @@ domain_alloc(struct chariot_vm *vm, const struct chariot_domain_create *args)
 	dom->cr = (struct chariot_cr){ args->kernel.cr3, args->kernel.cr4 };
 	strscpy(dom->name, args->name, sizeof(dom->name));
 	xa_init_flags(&dom->exec, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&dom->library_exec, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&dom->open, XA_FLAGS_ACCOUNT);
 	dom->frames = RB_ROOT;
 	chariot_act_init(&dom->act);
@@ -108,6 +110,59 @@ static int check_create(struct chariot_vm *vm,
 	return 0;
 }
 
+/* ---- views for library code: domains go first ----------------------------- */
+
+/* From the last one on, while one is free.  Who calls has all mappings forgotten. */
+static void take_library_view(struct chariot_domain *dom, const struct chariot_part *p)
+{
+	struct chariot_vm *vm = dom->vm;
+	unsigned int view = CHARIOT_WATCH_VIEW - 1;
+
+	if (dom->library || !chariot_part_library(p))
+		return;
+	while (view && chariot_domain_in(vm, view))
+		view--;
+	if (!view)
+		return;
+	dom->library = view;
+	rcu_assign_pointer(vm->domains[view], dom);
+}
+
+static void give_library_view(struct chariot_domain *dom)
+{
+	struct chariot_vm *vm = dom->vm;
+	struct chariot_vcpu *vs;
+	unsigned long i;
+	int err = 0;
+
+	xa_for_each(&vm->vcpus, i, vs)
+		if (vs->view == dom->library)
+			err = err ?: chariot_frame_push_library(dom, vs);
+	RCU_INIT_POINTER(vm->domains[dom->library], NULL);
+	dom->library = 0;
+	if (err)
+		chariot_vm_fail(vm, err, "library code that runs");
+}
+
+/* A view for a domain: 0 if all are those of domains. */
+static unsigned int free_view(struct chariot_vm *vm)
+{
+	struct chariot_domain *dom;
+	unsigned int view;
+
+	for (view = 1; view < CHARIOT_WATCH_VIEW; view++)
+		if (!chariot_domain_in(vm, view))
+			return view;
+	for (view = CHARIOT_WATCH_VIEW - 1; view; view--) {
+		dom = chariot_domain_in(vm, view);
+		if (dom->library == view) {
+			give_library_view(dom);
+			return view;
+		}
+	}
+	return 0;
+}
+
 /* The domain's number, or -errno: then all is as it was. */
 static int install(struct chariot_domain *dom, struct chariot_part *p)
 {
@@ -116,9 +171,8 @@ static int install(struct chariot_domain *dom, struct chariot_part *p)
 
 	if (vm->dead)
 		return -ESHUTDOWN;
-	for (dom->nr = 1; chariot_domain_of(vm, dom->nr); dom->nr++)
-		;
-	if (dom->nr >= CHARIOT_WATCH_VIEW)
+	dom->nr = free_view(vm);
+	if (!dom->nr)
 		return -EBUSY;
 	chariot_view_splits_begin(vm);
 	err = chariot_part_join(dom, p);
@@ -128,6 +182,7 @@ static int install(struct chariot_domain *dom, struct chariot_part *p)
 	} else {
 		rcu_assign_pointer(vm->domains[dom->nr], dom);
 		vm->nr_domains++;
+		take_library_view(dom, p);
 	}
 	/* From here on no vCPU has an old mapping of the driver's text, nor of
 	 * anything in a view of this number. */
@@ -194,6 +249,8 @@ static int join(struct chariot_vm *vm, u32 nr, struct chariot_part *p)
 	chariot_view_splits_begin(vm);
 	err = chariot_part_join(dom, p);
 	chariot_view_splits_end(vm, !err);
+	if (!err)
+		take_library_view(dom, p);
 	/* As in install(). */
 	chariot_view_zap_all(vm);
 	if (!err)
@@ -252,7 +309,7 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	chariot_event_name(dom, CHARIOT_EV_DOMAIN_GONE);
 	chariot_stats_add(&vm->stats, &dom->stats);
 	xa_for_each(&vm->vcpus, i, vs) {
-		if (vs->view != dom->nr)
+		if (!chariot_runs(vs, dom))
 			continue;
 		/* The vCPU itself notices at its next fault. */
 		vs->view = 0;
@@ -263,6 +320,8 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	chariot_frames_free(dom);
 	chariot_calls_dropped(dom);
 	RCU_INIT_POINTER(vm->domains[dom->nr], NULL);
+	if (dom->library)
+		RCU_INIT_POINTER(vm->domains[dom->library], NULL);
 	vm->nr_domains--;
 	vm->memory -= dom->memory;
 	chariot_view_zap_all(vm);

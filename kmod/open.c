@@ -105,7 +105,7 @@ static bool runs_on(struct chariot_domain *dom, u64 root)
 	unsigned long i;
 
 	xa_for_each(&dom->vm->vcpus, i, vs)
-		if (vs->view == dom->nr && vs->root == root)
+		if (chariot_runs(vs, dom) && vs->root == root)
 			return true;
 	return false;
 }

@@ -38,6 +38,13 @@ void chariot_part_free(struct chariot_part *p)
 	kfree(p);
 }
 
+/* Ranges are by kind, and those come last. */
+bool chariot_part_library(const struct chariot_part *p)
+{
+	return p->nr_ranges &&
+	       p->ranges[p->nr_ranges - 1].kind == CHARIOT_RANGE_LIBRARY;
+}
+
 /* ---- pages ---------------------------------------------------------------- */
 
 /* In dom->exec: text has its part's slot. */
@@ -94,6 +101,25 @@ static int map_inherit(struct chariot_domain *dom, bool first,
 	return err;
 }
 
+/* The pages of library code, and what it needs of those that are inherited. */
+static int map_library(struct chariot_domain *dom, const struct chariot_range *r)
+{
+	struct chariot_walk w;
+	u64 at;
+	int err = 0;
+
+	for (at = r->gva & PAGE_MASK; at < r->gva + r->len && !err; at += PAGE_SIZE) {
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
+			return -EFAULT;
+		if (xa_load(&dom->library_exec, w.gpa >> PAGE_SHIFT))
+			continue;
+		err = chariot_view_split(dom->vm, w.gpa >> PAGE_SHIFT) ?:
+		      xa_err(xa_store(&dom->library_exec, w.gpa >> PAGE_SHIFT,
+				      xa_mk_value(0), GFP_KERNEL_ACCOUNT));
+	}
+	return err;
+}
+
 static void keep_wanted(struct chariot_domain *dom)
 {
 	unsigned long gfn;
@@ -139,7 +165,10 @@ static int map_range(struct chariot_domain *dom, struct chariot_part *p,
 	case CHARIOT_RANGE_INIT_TEXT:
 		return map_text(dom, p, r);
 	case CHARIOT_RANGE_INHERIT:
-		return map_inherit(dom, first, r);
+		return map_inherit(dom, first, r) ?:
+		       (chariot_part_library(p) ? map_library(dom, r) : 0);
+	case CHARIOT_RANGE_LIBRARY:
+		return map_library(dom, r);
 	case CHARIOT_RANGE_DATA:
 	case CHARIOT_RANGE_INIT_DATA:
 		return grant_range(dom, r, CHARIOT_SRC_SECTION);
@@ -331,7 +360,7 @@ static void forget(struct chariot_domain *dom, const struct chariot_part *gone)
 		leave_entry(dom, gone, f->entry);
 	}
 	xa_for_each(&dom->vm->vcpus, i, vs) {
-		if (vs->view == dom->nr)
+		if (chariot_runs(vs, dom))
 			leave_entry(dom, gone, vs->entry);
 		if (is_entry_of(gone, vs->storm.gate))
 			vs->storm.gate = NULL;

@@ -13,6 +13,8 @@
 struct chariot_part *chariot_part_create(const struct chariot_domain_create *args,
 					 const char *name);
 void chariot_part_free(struct chariot_part *p);
+/* Does it call library code? */
+bool chariot_part_library(const struct chariot_part *p);
 
 /* Under vm->lock.  The domain has it from now on; or -errno, and all is as it was.
  * Who calls has the vCPUs forget their mappings. */

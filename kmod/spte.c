@@ -20,10 +20,11 @@ static unsigned long in_watch_view(struct chariot_vm *vm, gfn_t gfn,
 	return access;
 }
 
-static unsigned long in_driver_view(struct chariot_domain *dom, gfn_t gfn,
-				    unsigned long access)
+/* In both of its views the same may be written. */
+static unsigned long in_driver_view(struct chariot_domain *dom, unsigned int view,
+				    gfn_t gfn, unsigned long access)
 {
-	if (!xa_load(&dom->exec, gfn))
+	if (!chariot_may_execute(dom, view, gfn))
 		access &= ~CHARIOT_ACC_EXEC;
 	if (!chariot_may_write_page(dom, gfn))
 		access &= ~CHARIOT_ACC_WRITE;
@@ -56,6 +57,6 @@ unsigned long chariot_spte_access(struct kvm *kvm, u32 role, gfn_t gfn,
 		return in_watch_view(vm, gfn, access);
 	dom = rcu_dereference(vm->domains[view]);
 	/* A vCPU that has not noticed yet that its domain is gone. */
-	return dom ? in_driver_view(dom, gfn, access) :
+	return dom ? in_driver_view(dom, view, gfn, access) :
 		     in_kernel_view(vm, gfn, access);
 }

@@ -211,12 +211,19 @@ struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
 	return vs;
 }
 
+struct chariot_domain *chariot_domain_in(struct chariot_vm *vm, u32 view)
+{
+	if (!view || view >= CHARIOT_NR_VIEWS)
+		return NULL;
+	return rcu_dereference_protected(vm->domains[view],
+					 lockdep_is_held(&vm->lock));
+}
+
 struct chariot_domain *chariot_domain_of(struct chariot_vm *vm, u32 nr)
 {
-	if (!nr || nr >= CHARIOT_NR_VIEWS)
-		return NULL;
-	return rcu_dereference_protected(vm->domains[nr],
-					 lockdep_is_held(&vm->lock));
+	struct chariot_domain *dom = chariot_domain_in(vm, nr);
+
+	return dom && dom->nr == nr ? dom : NULL;
 }
 
 struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu)

@@ -65,6 +65,11 @@ struct chariot_entry {
 	/* Objects that it got beside its arguments; the last ones. */
 	u32 nr_got, nr_past, nr_lent;
 	u64 when;		/* it was called, by the domain's clock */
+	struct {		/* library code that it has called, and that runs */
+		u64 rip, rsp;	/* when it has returned; rip 0: none */
+		u64 fn, args[6];
+		bool tail;
+	} library;
 	/* From here on not cleared. */
 	struct {
 		u64 at;
@@ -73,11 +78,12 @@ struct chariot_entry {
 	struct {		/* functions that it has called, the last ones (ask.c) */
 		u64 fn, args[6], result;
 		u64 when;	/* by the domain's clock */
-	} past[23];	/* so that it has 4096 bytes */
+	} past[22];
 	struct {		/* granted for the call */
 		u64 gva, len;
 	} lent[8];
 };
+static_assert(sizeof(struct chariot_entry) <= 4096);
 
 /* Driver code that waits on a stack: for a function that it has called, or for
  * the end of an interrupt.  It owns the entry it belongs to. */
@@ -131,11 +137,13 @@ static_assert(CHARIOT_MAX_OPS == 1 << CHARIOT_OPS_SHIFT);
 struct chariot_domain {
 	struct chariot_vm *vm;
 	unsigned int nr;		/* also its view */
+	unsigned int library;		/* the view of library code that it calls; 0: none */
 	char name[CHARIOT_NAME_LEN];
 	u32 verdict;
 	u32 mode;			/* CHARIOT_MODE_* */
 
 	struct xarray exec;		/* gfns executable in the view; RCU */
+	struct xarray library_exec;	/* and in that of library code; RCU */
 	struct xarray open;		/* gfns open beside the ACT (open.c); RCU */
 	struct chariot_act act;
 
@@ -245,7 +253,7 @@ struct chariot_vm {
 	struct list_head gone;		/* domains that were dropped */
 	u64 memory;			/* bytes that its domains use */
 
-	struct chariot_domain __rcu *domains[CHARIOT_NR_VIEWS];
+	struct chariot_domain __rcu *domains[CHARIOT_NR_VIEWS];	/* by its views */
 	unsigned int nr_domains;
 	u32 nr_frames;			/* of all domains */
 	struct xarray text;		/* gfn -> domain number, or CHARIOT_WATCH_VIEW; RCU */
@@ -312,6 +320,15 @@ void chariot_vm_finish_by(void (*fn)(struct chariot_vm *vm));
 struct chariot_vcpu *chariot_vcpu_of(struct chariot_vm *vm,
 				     struct kvm_vcpu *vcpu);
 struct chariot_domain *chariot_domain_of(struct chariot_vm *vm, u32 nr);
+/* That with this view. */
+struct chariot_domain *chariot_domain_in(struct chariot_vm *vm, u32 view);
+
+/* In one of its views. */
+static inline bool chariot_runs(const struct chariot_vcpu *vs,
+				const struct chariot_domain *dom)
+{
+	return vs->view == dom->nr || (vs->view && vs->view == dom->library);
+}
 
 /* In SMM or in a nested guest: KVM's business alone. */
 static inline bool chariot_vcpu_elsewhere(const struct kvm_vcpu *vcpu)

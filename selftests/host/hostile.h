@@ -56,6 +56,12 @@ void test_intr_stack(void);
 void test_tail_stack(void);
 void test_entry_stack(void);
 
+/* library.c */
+void test_library(void);
+void test_library_tail(void);
+void test_library_leaves(void);
+void test_library_views(void);
+
 /* ways.c */
 void test_again(void);
 void test_again_split(void);

@@ -416,7 +416,7 @@ static void end_by(struct guest *g, enum ending how, unsigned int at)
 }
 
 /* Counts its calls (r13), and the driver what it was entered (r12). */
-static int interrupted_make(struct guest *g, enum ending how)
+static int interrupted_make(struct guest *g, enum ending how, unsigned int kind)
 {
 	struct chariot_range ranges[3];
 	struct domain d;
@@ -437,7 +437,7 @@ static int interrupted_make(struct guest *g, enum ending how)
 	domain_init(&d, DRIVER);
 	memcpy(ranges, d.ranges, sizeof(d.ranges));
 	ranges[2] = (struct chariot_range){
-		.gva = FUNC, .len = 128, .kind = CHARIOT_RANGE_INHERIT };
+		.gva = FUNC, .len = 128, .kind = kind };
 	d.create.ranges = (uintptr_t)ranges;
 	d.create.nr_ranges = 3;
 	return guest_isolate(g, &d);
@@ -451,10 +451,11 @@ static bool comes_to(struct guest *g, unsigned int port)
 }
 
 /* In what the driver has called, with an interrupt to come, and that stack. */
-static int interrupted_begin(struct guest *g, uint64_t rsp, enum ending how)
+static int interrupted_begin(struct guest *g, uint64_t rsp, enum ending how,
+			     unsigned int kind)
 {
 	struct kvm_interrupt irq = { .irq = VECTOR };
-	int h = interrupted_make(g, how);
+	int h = interrupted_make(g, how, kind);
 
 	guest_regs(g, 0, &(struct kvm_regs){
 		.rip = KERNEL, .rsp = rsp, .rflags = 0x202 });
@@ -475,11 +476,12 @@ static void interrupted_end(struct guest *g, int r)
 	   (unsigned long long)regs.r14, (unsigned long long)regs.rip);
 }
 
-static void close_in_handler(uint64_t rsp, enum ending how, bool isolated)
+static void close_in_handler(uint64_t rsp, enum ending how, bool isolated,
+			     unsigned int kind)
 {
 	struct chariot_stats st = { .argsz = sizeof(st) };
 	struct guest g;
-	int h = interrupted_begin(&g, rsp, how);
+	int h = interrupted_begin(&g, rsp, how, kind);
 
 	ok(comes_to(&g, IN_HANDLER), "the handler runs; functions end by %s",
 	   endings[how]);
@@ -503,7 +505,7 @@ static void close_before_handler(void)
 	bool ended;
 	int h;
 
-	h = interrupted_begin(&g, MISSING + PAGE + 16, BY_RET);
+	h = interrupted_begin(&g, MISSING + PAGE + 16, BY_RET, CHARIOT_RANGE_INHERIT);
 	stall_begin(&page, g.mem + MISSING, PAGE);
 	vcpu = task_start(run_guest, &g);
 	ok(stall_wait(&page, patience), "the CPU waits for a page of its stack");
@@ -524,11 +526,13 @@ void test_close_interrupted(void)
 	enum ending how;
 
 	for (how = BY_RET; how <= BY_SRSO; how++) {
-		close_in_handler(STACK, how, true);
-		close_in_handler(STACK - 8, how, true);
-		close_in_handler(STACK, how, false);
-		close_in_handler(STACK - 8, how, false);
+		close_in_handler(STACK, how, true, CHARIOT_RANGE_INHERIT);
+		close_in_handler(STACK - 8, how, true, CHARIOT_RANGE_INHERIT);
+		close_in_handler(STACK, how, false, CHARIOT_RANGE_INHERIT);
+		close_in_handler(STACK - 8, how, false, CHARIOT_RANGE_INHERIT);
 	}
+	close_in_handler(STACK, BY_RET, true, CHARIOT_RANGE_LIBRARY);
+	close_in_handler(STACK - 8, BY_RET, false, CHARIOT_RANGE_LIBRARY);
 	close_before_handler();
 }
 

@@ -30,7 +30,8 @@
  *
  * Words: a *VM* is a KVM virtual machine.  A *domain* is one isolated driver
  * in one VM; its number, 1 and up, is also the number of its *view*, the
- * second-stage page tables it runs in.  View 0 is the *kernel view*.
+ * second-stage page tables it runs in.  View 0 is the *kernel view*.  A domain with
+ * ranges of kind LIBRARY has a second view.
  */
 #ifndef _UAPI_LINUX_CHARIOT_H
 #define _UAPI_LINUX_CHARIOT_H
@@ -221,6 +222,9 @@ enum {
 	CHARIOT_RANGE_INHERIT,		/* kernel code that runs in the driver view */
 	CHARIOT_RANGE_INTR,		/* the guest's interrupt and exception entry */
 	CHARIOT_RANGE_RULE,		/* bytes granted by a rule of the policy */
+	CHARIOT_RANGE_LIBRARY,		/* kernel code that is called as any other, and writes
+					 * what the driver may: in a view of its own, while
+					 * there are views */
 	CHARIOT_NR_RANGE_KINDS
 };
 
@@ -610,7 +614,7 @@ struct chariot_value {
 enum {
 	CHARIOT_GIVEN_ARG,		/* the driver's function @fn was called with it */
 	CHARIOT_GIVEN_RET,		/* the kernel's function @fn has returned it, one of
-					 * the last 23 */
+					 * the last 22 */
 	CHARIOT_GIVEN_OUT,		/* ... was called with it, and if it is a pointer to what
 					 * can be written, it may have stored something there */
 	CHARIOT_GIVEN_STACK,		/* stack pointer of the kernel's function that has called
@@ -709,7 +713,8 @@ struct chariot_act_read {
 	X(violations_loop, 0, "... by a loop without end")		\
 	X(violations_panic, 0, "... by a call that ends the guest")	\
 	X(violations_atomic, 0, "... by sleep where none may be")	\
-	X(violations_free, 0, "... by giving back what it has not")
+	X(violations_free, 0, "... by giving back what it has not")	\
+	X(library_calls, 0, "calls of library code")
 
 struct chariot_stats {
 	__u32 argsz;
