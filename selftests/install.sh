@@ -20,6 +20,9 @@ for f in usr/sbin/chariot usr/sbin/chariot-load usr/lib/libchariot.so usr/lib/li
 	 usr/include/chariot.h usr/include/linux/chariot.h \
 	 usr/lib/pkgconfig/libchariot.pc usr/share/man/man8/chariot.8 usr/share/man/man5/chariot.policy.5 \
 	 usr/lib/x86_64-linux-gnu/qemu/chariot.so \
+	 usr/sbin/chariot-exporter usr/lib/systemd/system/chariot-exporter.socket \
+	 usr/lib/systemd/system/chariot-exporter.service usr/lib/systemd/system/chariot-journal.service \
+	 usr/share/chariot/chariot.rules.yml usr/share/chariot/chariot-dashboard.json \
 	 lib/modules/$OLD/updates/kvm_chariot.ko; do
 	check "there is $f" test -s "$DIR/$f"
 done
@@ -29,6 +32,9 @@ is "libchariot.so.1 is a link to this version" "$(readlink "$DIR/usr/lib/libchar
 is "the module has this version" "$(modinfo -F version "$DIR/lib/modules/$OLD/updates/kvm_chariot.ko")" \
 	"$(cat VERSION)"
 is "and the library" "$("$DIR/usr/sbin/chariot" version | sed 's/,.*//')" "chariot $(cat VERSION)"
+is "units start what was installed" \
+	"$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$DIR"/usr/lib/systemd/system/*.service | xargs)" \
+	"/usr/sbin/chariot-exporter /usr/sbin/chariot"
 cat >"$DIR/user.c" <<'END'
 #include <chariot.h>
 int main(void) { return chariot_verdict_by_name("skip") != CHARIOT_VERDICT_SKIP; }

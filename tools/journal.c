@@ -87,7 +87,7 @@ static void add_members(struct fields *f, struct json_object *o)
 		    json_object_is_type(value, json_type_array) ||
 		    !strcmp(key, "text"))
 			continue;
-		for (; key[i] && i < sizeof(name) - 1; i++)
+		for (; i < sizeof(name) - 1 && key[i]; i++)
 			name[i] = toupper((unsigned char)key[i]);
 		name[i] = 0;
 		add(f, "CHARIOT_%s=%s", name, json_object_get_string(value));

@@ -113,6 +113,10 @@ static void test_round(void)
 	tap_ok(!chariot_trust__write(dir, &t) &&
 	       !chariot_trust__read(path_in(dir, &t), &got) &&
 	       got.state == CHARIOT_TRUST_PROVED, "it is replaced");
+	got = a_build();
+	chariot_trust__of(dir, NULL, NULL, &got);
+	tap_ok(got.state == CHARIOT_TRUST_PROVED && got.entries == t.entries,
+	       "what is known of a build that is named");
 	got.sz = 8;
 	tap_ok(chariot_trust__read(path_in(dir, &t), &got) == -EINVAL &&
 	       chariot_trust__read(NULL, &t) == -EINVAL &&

@@ -7,6 +7,7 @@
  *	MOCK_TEXT	file of the driver's text, which keeps what is written
  *	MOCK_PLAIN	nobody guards this VM
  *	MOCK_SYSLOG	file that gets what would be in the system log
+ *	MOCK_TRUST	state of the driver's build
  *	MOCK_NAMES	two more VMs, which have numbers for names
  */
 #include "../cli.h"
@@ -126,6 +127,9 @@ __wrap_chariot_vm__profile(struct chariot_vm *vm, int timeout_ms)
 	(void)vm;
 	if (!profile && path)
 		profile = chariot_profile__from_file(path);
+	/* Nothing in it is looked at: what would do so is made up, too. */
+	if (!profile && getenv("MOCK_TRUST"))
+		return (const void *)&the_driver;
 	if (!profile)
 		errno = timeout_ms ? ETIMEDOUT : EAGAIN;
 	return profile;
@@ -218,6 +222,25 @@ ssize_t __wrap_chariot_vm__act(struct chariot_vm *vm, uint32_t domain,
 	*rows = malloc(sizeof(act));
 	memcpy(*rows, act, sizeof(act));
 	return ARRAY_SIZE(act);
+}
+
+void __wrap_chariot_trust__of(const char *dir, const struct chariot_profile *p,
+			      const struct chariot_driver *d,
+			      struct chariot_trust *t);
+void __wrap_chariot_trust__of(const char *dir, const struct chariot_profile *p,
+			      const struct chariot_driver *d,
+			      struct chariot_trust *t)
+{
+	(void)dir;
+	(void)p;
+	(void)d;
+	*t = (struct chariot_trust){ .driver = "demo", .entries = 12,
+				     .seconds = 34 };
+	while (t->state < CHARIOT_NR_TRUST_STATES &&
+	       strcmp(chariot_trust_state_name(t->state), getenv("MOCK_TRUST")))
+		t->state++;
+	if (t->state == CHARIOT_TRUST_HELD)
+		strcpy(t->reason, "demo: it has done it before");
 }
 
 /* ---- events ------------------------------------------------------------- */

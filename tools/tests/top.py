@@ -143,6 +143,18 @@ def reverse(t, text):
     return False
 
 
+def test_trust():
+    t = Terminal(80, 24, MOCK_TRUST="held")
+    ok(t.shows(" held"), "a build that is held", t)
+    t.type("\r")
+    ok(t.shows("held: 12 calls, 34 s") and t.shows("demo: it has done it before"),
+       "and why, in the details", t)
+    t.end()
+    t = Terminal(80, 24, MOCK_TRUST="probation")
+    ok(t.shows(" probation"), "one that is on probation", t)
+    t.end()
+
+
 def test_release():
     t = Terminal(80, 24)
     t.shows(" demo ")
@@ -201,6 +213,7 @@ def test_ends():
 t = test_table()
 test_keys(t)
 ok(t.end() == 0, "q: it ends", t)
+test_trust()
 test_release()
 test_sizes()
 test_ends()
