@@ -105,6 +105,16 @@ test_text()
 		assert len(family) == len(set(family))
 	END
 	ok $? "no metric and no series is there twice"
+	py "$DIR/text" "$SRC/man/chariot-exporter.8" <<-'END'
+		import re, sys
+		text, page = (open(p).read() for p in sys.argv[1:])
+		there = set(re.findall(r"^# TYPE (\S+)", text, re.M))
+		said = {n for n in re.findall(r"chariot_[a-z_]+", page) if not n.endswith("_")}
+		assert said <= there, said - there
+		left = {n for n in there - said if not n.endswith("_total")}
+		assert not left, left
+	END
+	ok $? "chariot-exporter(8) has these metrics"
 	printf '{ "format": 1' >"$CHARIOT_STATE/bad.json"
 	"$OUT/chariot-mock" stats --prometheus 2>/dev/null | grep -Fqx 'chariot_spoilt_builds 1'
 	ok $? "a spoilt file of a build is counted"
