@@ -109,6 +109,7 @@ check-debug: deps
 check-full: deps fuzz
 	@bash selftests/prometheus.sh || :
 	@$(MAKE) --no-print-directory $(PARALLEL) nested
+	@bash selftests/deps.sh bpftrace linux-perf
 	@bash selftests/check.sh full
 	@bash selftests/intel.sh
 	@bash selftests/drivers.sh

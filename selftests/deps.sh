@@ -18,7 +18,7 @@ PACKAGES="bc bpftool bsdextrautils busybox-static cpio dpkg-dev flex bison
 [ $# -eq 0 ] || PACKAGES=$*
 [ "$PACKAGES" != fuzz ] || PACKAGES="clang libclang-rt-dev"
 [ "$PACKAGES" != deb ] || PACKAGES="build-essential debhelper dh-dkms libbpf-dev libcapstone-dev libelf-dev
-	libjson-c-dev liblzma-dev libmicrohttpd-dev libncurses-dev libsystemd-dev libxml2-dev libzstd-dev lintian pkg-config python3-docutils zlib1g-dev"
+	libjson-c-dev liblzma-dev libmicrohttpd-dev libncurses-dev libsystemd-dev libxml2-dev libzstd-dev libzydis-dev lintian pkg-config python3-docutils zlib1g-dev"
 
 missing=
 for p in $PACKAGES; do
