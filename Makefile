@@ -44,6 +44,7 @@ help:
 	@echo '  bench       exits and instructions for each operation, with and without'
 	@echo '  deb         Debian packages, in .build/deb; lintian has a look at them'
 	@echo '  deps        install the Debian packages that all this needs'
+	@echo '  docs        the documents as HTML, in .build/docs'
 	@echo '  analyze     sparse and cppcheck'
 
 all: lib tools plugin
@@ -140,6 +141,10 @@ bench: deps
 	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/bench.sh
 
+docs:
+	@echo '  BUILD docs'
+	@$(MAKE) --no-print-directory -C Documentation
+
 analyze:
 	@cppcheck --quiet --enable=warning,portability --inline-suppr \
 		-Ikmod/include/uapi -Ilibchariot/include libchariot tools
@@ -178,5 +183,5 @@ distclean: clean
 	rm -rf $(TOP)/.cache
 
 .PHONY: help all lib kmod tools plugin nested kernels layout deps demo check check-full check-debug check-intel drivers drivers-all \
-	campaign fuzz bench deb \
+	campaign fuzz bench deb docs \
 	analyze install uninstall clean distclean
