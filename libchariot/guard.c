@@ -705,8 +705,8 @@ static int create_domain(struct chariot_guard *g, struct name *n,
 		n->restart = may_restart(g, n);
 	n->unbind = (c.domain && n->unbind) || can_unbind(&c);
 	prepare_recovery(g, n, m, &c, module);
-	nr = vm_call(g->vm->fd, c.domain ? CHARIOT_DOMAIN_ADD :
-					   CHARIOT_DOMAIN_CREATE, &c);
+	nr = device_supports(vm_call(g->vm->fd, c.domain ? CHARIOT_DOMAIN_ADD :
+					   CHARIOT_DOMAIN_CREATE, &c));
 	if (!nr)
 		nr = c.domain;
 	/* A reset that came in between has not seen this domain. */

@@ -16,7 +16,6 @@
 #include "object.h"
 #include "vm.h"
 
-#define DEVICE		"/dev/chariot"
 #define MAX_FD		4096
 #define ACT_ROWS	1024
 
@@ -118,9 +117,7 @@ static int open_device(void)
 
 	if (dev >= 0)
 		return check_version(dev);
-	log_err("%s: %s%s", DEVICE, strerror(errno),
-		errno == ENOENT ? " (is kvm_chariot.ko loaded?)" : "");
-	return -errno;
+	return device_error(-errno);
 }
 
 static int attach(int dev, int vm_fd)
@@ -128,6 +125,13 @@ static int attach(int dev, int vm_fd)
 	struct chariot_attach a = { .argsz = sizeof(a), .vm_fd = vm_fd };
 
 	return vm_call(dev, CHARIOT_ATTACH, &a);
+}
+
+static const char *attach_why(int err)
+{
+	return err == -EOPNOTSUPP ?
+	       "its vCPUs' state is encrypted (SEV-ES, SNP, TDX): what its drivers do cannot be seen" :
+	       strerror(-err);
 }
 
 struct chariot_vm *chariot_vm__attach_fd(int vm_fd)
@@ -141,7 +145,7 @@ struct chariot_vm *chariot_vm__attach_fd(int vm_fd)
 	if (fd >= 0)
 		return vm_new(fd);
 	log_err("cannot attach to descriptor %d: %s", vm_fd,
-		fd == -ENOTTY ? "it is not a KVM VM" : strerror(-fd));
+		fd == -ENOTTY ? "it is not a KVM VM" : attach_why(fd));
 	return err_null(fd);
 }
 
@@ -165,7 +169,7 @@ struct chariot_vm *chariot_vm__attach_self(void)
 	if (fd == -ENOTTY || fd == -EBADF)
 		fd = -ENOENT;
 	log_err("cannot attach to the VM of this process: %s",
-		fd == -ENOENT ? "it has none" : strerror(-fd));
+		fd == -ENOENT ? "it has none" : attach_why(fd));
 	return err_null(fd);
 }
 
@@ -220,7 +224,7 @@ struct chariot_vm *chariot_vm__attach_pid(pid_t pid)
 	if (fd >= 0)
 		return vm_new(fd);
 	log_err("cannot attach to process %d: %s", pid,
-		fd == -ENOTTY ? "it has no KVM VM" : strerror(-fd));
+		fd == -ENOTTY ? "it has no KVM VM" : attach_why(fd));
 	return err_null(fd == -ENOTTY ? -ENOENT : fd);
 }
 
@@ -365,7 +369,7 @@ int vm_watch(struct chariot_vm *vm, uint32_t flags, uint32_t timeout_ms,
 		.cr4 = vm->space.cr4,
 	};
 
-	return vm_call(vm->fd, CHARIOT_WATCH, &w);
+	return device_supports(vm_call(vm->fd, CHARIOT_WATCH, &w));
 }
 
 int vm_continue(struct chariot_vm *vm, uint64_t seq, uint32_t flags)

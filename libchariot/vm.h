@@ -10,6 +10,7 @@
 struct object;
 struct object_index;
 
+#define DEVICE		"/dev/chariot"
 #define NR_DOMAINS	32		/* numbers are bits of vm_info.domains */
 
 struct vm_module {			/* a driver that addresses were found in */
@@ -32,6 +33,14 @@ struct chariot_vm {
 	struct object_index *objects;	/* NULL: not needed yet */
 	char names[NR_DOMAINS][CHARIOT_NAME_LEN];
 };
+
+/* Tell why it cannot be opened, and what to do; returns @err. */
+int device_error(int err);
+/* Tell it if @err is that the host's KVM is set up in a way that is not supported;
+ * returns @err. */
+int device_supports(int err);
+/* Why it is not there, for a kernel @release; @root is "" but in tests.  Returns @buf. */
+const char *device_why(const char *root, const char *release, char *buf, size_t len);
 
 /* All ioctls go through here: tests put a mock in its place. */
 extern int (*vm_ioctl)(int fd, unsigned long cmd, void *arg);

@@ -105,6 +105,8 @@ void title(const char *text);
 
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Adds what the library said last, or strerror(@err). */
+/* True, and told why, when there is no /dev/chariot; who may not use it is not told. */
+bool device_missing(void);
 int fail_lib(int err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -411,8 +411,8 @@ static int start(struct watch *w, const char *arg)
 		add_watched(w, vm, &found);
 		return EXIT_OK;
 	}
-	if (access("/dev/chariot", R_OK | W_OK))
-		return fail_lib(errno, "/dev/chariot");
+	if (device_missing())
+		return EXIT_FAIL;
 	scan(w);
 	return EXIT_OK;
 }

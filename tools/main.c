@@ -25,7 +25,7 @@ static struct { bool help, version; } asked;
 
 static int help(void)
 {
-	printf("Usage: chariot [OPTIONS] OBJECT { COMMAND | help }\n\n");
+	printf("Usage: chariot [OPTIONS] OBJECT { COMMAND | help }\n       chariot help [OBJECT]\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
 		printf("  %-9s %s\n", objects[i]->name, objects[i]->summary);
 	printf("  %-9s version of this program and of the module's interface\n",
@@ -201,6 +201,11 @@ static int run(int argc, char **argv)
 		if (!cli.json)
 			help();
 		return usage("no object given, see: chariot help");
+	}
+	if (argc > 1 && !strcmp(argv[0], "help")) {
+		asked.help = true;
+		argc--;
+		argv++;
 	}
 	if (!argc || !strcmp(argv[0], "help"))
 		return help();

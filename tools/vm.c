@@ -55,35 +55,23 @@ static void put_state(struct json_object *o, struct chariot_vm *vm,
 
 /* ---- list --------------------------------------------------------------- */
 
-/* Without the module or the right to use it: 0, 1 when that should be said. */
-static int why_unknown(struct json_object *o)
-{
-	if (access("/dev/chariot", F_OK)) {
-		put_str(o, "state", "not attached");
-		return 0;
-	}
-	put_str(o, "state", "unknown");
-	return 1;
-}
-
 static int add_vm(struct json_object *list, const struct kvm_vm *v)
 {
 	struct json_object *o = vm_json(v);
 	struct chariot_vm_info info;
 	struct chariot_vm *vm = NULL;
-	int unknown = 0;
 
-	if (v->readable && !access("/dev/chariot", R_OK | W_OK))
+	if (v->readable)
 		vm = chariot_vm__attach_pid(v->pid);
 	if (v->readable)
 		put_u64(o, "vcpus", v->vcpus);
 	if (vm)
 		put_state(o, vm, &info);
 	else
-		unknown = why_unknown(o);
+		put_str(o, "state", "unknown");
 	chariot_vm__free(vm);
 	json_object_array_add(list, o);
-	return unknown;
+	return !vm;
 }
 
 static void show_list(struct json_object *list)
@@ -100,6 +88,8 @@ static int vm_list(int argc, char **argv)
 
 	if (parse_args(&argc, argv, NULL, 0, 0))
 		return EXIT_USAGE;
+	if (device_missing())
+		return EXIT_FAIL;
 	nr = vms_find(&vms, &hidden);
 	if (nr < 0)
 		return fail_lib(nr, "/proc");

@@ -93,6 +93,16 @@ struct chariot_vm *vm_open_kernel(const char *arg,
 	return NULL;
 }
 
+bool device_missing(void)
+{
+	int err = chariot_device_check();
+
+	if (err != -ENOENT)
+		return false;
+	fail("%s", lib_said());
+	return true;
+}
+
 /* ---- domains ------------------------------------------------------------ */
 
 int vm_each_domain(struct chariot_vm *vm,

@@ -232,6 +232,9 @@ CHARIOT_API struct chariot_vm *chariot_vm__attach_fd(int vm_fd);
 CHARIOT_API struct chariot_vm *chariot_vm__attach_self(void);
 /* The VM of another process, through pidfd_getfd(2). */
 CHARIOT_API struct chariot_vm *chariot_vm__attach_pid(pid_t pid);
+/* 0 if this process may use /dev/chariot, or -errno: then the log has said why, and what
+ * there is to do about it. */
+CHARIOT_API int chariot_device_check(void);
 CHARIOT_API void chariot_vm__free(struct chariot_vm *vm);
 CHARIOT_API int chariot_vm__fd(const struct chariot_vm *vm);
 /* Memory of the VM, with the kernel page tables seen last. */

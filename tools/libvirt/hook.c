@@ -18,12 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define NAMESPACE	"urn:chariot:isolation:1"
-#define NODE		"/dev/chariot"
 #define MAX_XML		(4 << 20)
 #define MAX_POLICIES	16
 
@@ -290,28 +288,53 @@ static xmlDoc *read_xml(void)
 
 /* ---- what is done ------------------------------------------------------- */
 
+/* Its status, or -1.  What it says is an error's text at most: for virsh. */
+static int run(const char **argv)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		dup2(2, 1);
+		execvp(argv[0], (char *const *)argv);
+		fprintf(stderr, "chariot: cannot run %s: %s\n", argv[0],
+			strerror(errno));
+		_exit(127);
+	}
+	return pid < 0 || waitpid(pid, &status, 0) != pid ? -1 : status;
+}
+
 /* Before anything is started: would it work? */
 static int prepare(const struct isolation *is)
 {
 	struct chariot_policy *p = chariot_policy__load(is->policies);
-	struct stat st;
 
 	if (!p)
 		return refuse("%s", *said ? said : strerror(errno));
 	chariot_policy__free(p);
-	if (stat(NODE, &st))
-		return refuse("there is no " NODE ": modprobe kvm_chariot");
+	/* After a boot or an upgrade it may not have been loaded. */
+	if (access("/dev/chariot", F_OK))
+		run((const char *[]){ "modprobe", "-q", "kvm_chariot", NULL });
+	if (chariot_device_check())
+		return refuse("%s", said);
 	return 0;
+}
+
+/* Where it was installed to, or else in PATH: a package and a build of one's own may both
+ * have been there. */
+static const char *command(void)
+{
+	const char *asked = getenv("CHARIOT_COMMAND");
+
+	return asked ?: access(CHARIOT, X_OK) ? "chariot" : CHARIOT;
 }
 
 static int attach(const struct isolation *is)
 {
 	const char *argv[8 + 2 * MAX_POLICIES] = {
-		getenv("CHARIOT_COMMAND") ?: CHARIOT, "attach", "--verdict",
-		is->verdict,
+		command(), "attach", "--verdict", is->verdict,
 	};
 	int n = 4, status;
-	pid_t pid;
 
 	for (int i = 0; i < is->nr_policies; i++) {
 		argv[n++] = "--policy";
@@ -321,16 +344,8 @@ static int attach(const struct isolation *is)
 	argv[n++] = "--";
 	argv[n++] = domain;
 	argv[n++] = is->drivers;
-	pid = fork();
-	if (!pid) {
-		/* What it says is an error's text at most: for virsh. */
-		dup2(2, 1);
-		execv(argv[0], (char *const *)argv);
-		fprintf(stderr, "chariot: cannot run %s: %s\n", argv[0],
-			strerror(errno));
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	status = run(argv);
+	if (status < 0)
 		return refuse("cannot run %s", argv[0]);
 	if (status)
 		return refuse("its drivers cannot be isolated");
@@ -348,6 +363,8 @@ int main(int argc, char **argv)
 
 	if (argc < 4)
 		return 2;
+	/* libvirtd's own may be shorter. */
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
 	domain = argv[1];
 	op = argv[2];
 	if (strcmp(argv[3], "begin") ||

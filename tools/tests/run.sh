@@ -161,10 +161,18 @@ test_grammar()
 	t 1 'no (KVM )?VM' vm show no-such-vm
 	j 1 'o["error"]' -j vm show no-such-vm
 	t 1 'is no record' inject a --undo /dev/null
-	t 0 'PID' vm list
-	j 0 'isinstance(o, list)' -j vm list
-	j 0 'isinstance(o, list)' -p vm
-	"$CMD" vm list >/dev/full 2>/dev/null
+	if [ -e /dev/chariot ]; then
+		t 0 'PID' vm list
+		j 0 'isinstance(o, list)' -j vm list
+		j 0 'isinstance(o, list)' -p vm
+	else
+		t 1 '^chariot: /dev/chariot: No such file.*(no KVM: modprobe|no module kvm_chariot for|modprobe kvm_chariot)' vm list
+		j 1 '"/dev/chariot" in o["error"]' -j vm list
+	fi
+	t 0 '^Usage: chariot vm list' help vm
+	t 0 '^Usage: chariot event watch' help ev
+	t 2 'no object "bogus"' help bogus
+	"$CMD" version >/dev/full 2>/dev/null
 	[ $? = 1 ]
 	ok $? "a full disk is an error"
 }
@@ -351,7 +359,9 @@ test_events()
 	if [ -e /dev/chariot ]; then
 		t 0 'violation' event watch --count 2 --type violation
 	else
-		t 1 '/dev/chariot' event watch
+		CMD=$REAL
+		t 1 '/dev/chariot: No such file.*(modprobe|make install)' event watch
+		CMD=$MOCK
 	fi
 	t 0 'violation' event watch mock --count 2 --type violation
 	t 1 '3 of 9' event watch mock --count 9 --timeout 5
@@ -561,6 +571,25 @@ test_hook()
 	hook "$(xml "" "$d<chariot:policy file='/a b'/>")" vm started begin -
 	[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict auto --policy /a b -- vm e1000" ]
 	ok $? "hook: a policy"
+	mkdir "$DIR/bin"
+	cp "$DIR/cmd" "$DIR/bin/chariot"
+	cp "$DIR/cmd" "$DIR/bin/modprobe"
+	if [ -x /usr/local/sbin/chariot ]; then
+		skip "hook: the command is looked for in PATH" "one is installed"
+	else
+		xml "" "$d" | PATH=$DIR/bin:$PATH CHARIOT_ARGS=$DIR/args \
+			"$OUT/chariot-libvirt-hook" vm started begin - >"$DIR/out" 2>"$DIR/err"
+		[ $? = 0 ] && [ "$(paste -sd' ' "$DIR/args")" = "attach --verdict auto -- vm e1000" ]
+		ok $? "hook: the command is looked for in PATH"
+	fi
+	if [ -e /dev/chariot ]; then
+		skip "hook: the module is loaded" "it is"
+	else
+		PATH=$DIR/bin:$PATH hook "$(xml "" "$d")" vm prepare begin -
+		[ $? = 1 ] && [ "$(paste -sd' ' "$DIR/args")" = "-q kvm_chariot" ] &&
+			grep -Eq '^chariot: domain vm: /dev/chariot: No such file.*(modprobe|make install)' "$DIR/err"
+		ok $? "hook: the module is loaded, and if it cannot be, it says why"
+	fi
 	hook '<domain><metadata><o:o xmlns:o="urn:o"/></metadata></domain>' vm started begin -
 	[ $? = 0 ] && [ ! -e "$DIR/args" ] && [ ! -s "$DIR/err" ]
 	ok $? "hook: a domain without"

@@ -134,6 +134,7 @@ def complete(last, *words):
 
 def test_completion(objects, names):
     same(complete(""), objects + ["version", "help"], "completion: objects")
+    same(complete("", "help"), objects, "completion: help OBJECT")
     everywhere = options(help_of())
     for o in objects:
         text = help_of(o)
