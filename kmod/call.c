@@ -120,7 +120,7 @@ static void finish(struct kvm_vcpu *vcpu, struct chariot_calls *c)
 		chariot_reg_write(vcpu, arg_regs[i], c->args[i]);
 	}
 	chariot_reg_write(vcpu, VCPU_REGS_RAX, c->rax);
-	chariot_reg_write(vcpu, VCPU_REGS_RIP, c->rip);
+	chariot_reg_write(vcpu, CHARIOT_REG_RIP, c->rip);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->rsp);
 	set_rflags(vcpu, c->caller.rflags);
 }
@@ -145,7 +145,7 @@ static int call_next(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 		chariot_reg_write(vcpu, arg_regs[i], call->arg[i]);
 		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
 	}
-	chariot_reg_write(vcpu, VCPU_REGS_RIP, call->fn);
+	chariot_reg_write(vcpu, CHARIOT_REG_RIP, call->fn);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->slot - 8);
 	set_rflags(vcpu, rflags);
 	/* The last one again and again. */

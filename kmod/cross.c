@@ -65,7 +65,7 @@ static void read_values(struct chariot_fault *f, struct chariot_values *val)
 
 static void set_pc(struct chariot_fault *f, u64 rip, u64 rsp)
 {
-	chariot_reg_write(f->vcpu, VCPU_REGS_RIP, rip);
+	chariot_reg_write(f->vcpu, CHARIOT_REG_RIP, rip);
 	chariot_reg_write(f->vcpu, VCPU_REGS_RSP, rsp);
 }
 

@@ -66,7 +66,7 @@ static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
 		count(&dom->stats, may);
 		if (may == CHARIOT_MAY_ARGUMENT)
 			open_whole(dom, vs, gva);
-		trace_chariot_write(dom->nr, vcpu->arch.regs[VCPU_REGS_RIP],
+		trace_chariot_write(dom->nr, *chariot_reg(vcpu, CHARIOT_REG_RIP),
 				    gva, len, may);
 		return CHARIOT_NR_VERDICTS;
 	}
@@ -80,10 +80,9 @@ static u32 judge(struct chariot_domain *dom, struct chariot_vcpu *vs,
 /* A #GP as if the address were not canonical. */
 static void fill_gp(struct x86_exception *fault)
 {
+	memset(fault, 0, LAYOUT_EXC_SIZE);	/* and so the error's code */
 	AT(fault, LAYOUT_EXC_VECTOR, u8) = X86_TRAP_GP;
 	AT(fault, LAYOUT_EXC_HAS_CODE, bool) = true;
-	AT(fault, LAYOUT_EXC_CODE, u16) = 0;
-	AT(fault, LAYOUT_EXC_NESTED, bool) = false;
 }
 
 /* Result of check(): pretend that the write was done.  Others are the emulator's. */
@@ -252,11 +251,11 @@ static void open_page(struct chariot_domain *dom, struct chariot_vcpu *vs,
 /* Step over the instruction that the emulator has decoded; else #GP. */
 static void skip_insn(struct kvm_vcpu *vcpu)
 {
-	u64 rip = chariot_reg_read(vcpu, VCPU_REGS_RIP);
+	u64 rip = chariot_reg_read(vcpu, CHARIOT_REG_RIP);
 	u64 next = AT(vcpu->arch.emulate_ctxt, LAYOUT_CTXT_NEXT_IP, u64);
 
 	if (next > rip && next - rip <= 15)
-		chariot_reg_write(vcpu, VCPU_REGS_RIP, next);
+		chariot_reg_write(vcpu, CHARIOT_REG_RIP, next);
 	else
 		kvm_call(kvm_queue_exception_e)(vcpu, X86_TRAP_GP, 0);
 }

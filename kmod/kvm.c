@@ -177,18 +177,34 @@ bool chariot_kvm_nx_huge_pages(struct kvm *kvm)
 /* Nothing is linked to kvm.ko; this keeps it where it is. */
 #define PIN	"kvm_put_kvm"
 
+static int hold_kvm(void)
+{
+	if (static_call(chariot_lookup)("kvm:" PIN) && __symbol_get(PIN))
+		return 0;
+	if (static_call(chariot_lookup)("kvm:" PIN))
+		pr_err("kvm.ko exports no " PIN ": this kernel is not supported\n");
+	else if (static_call(chariot_lookup)(PIN))
+		pr_err("KVM is built into this kernel: boot one that has it as a module (kvm.ko)\n");
+	else
+		pr_err("kvm is not loaded: modprobe kvm_amd or kvm_intel first\n");
+	return -ENOENT;
+}
+
 int chariot_kvm_init(void)
 {
 	int err;
 
-	if (!__symbol_get(PIN)) {
-		pr_err("kvm is not loaded\n");
-		return -ENOENT;
-	}
-	err = find_lookup() ?: find_symbols() ?: check_layout();
+	err = find_lookup() ?: hold_kvm();
 	if (err)
+		return err;
+	err = find_symbols() ?: check_layout();
+	if (err) {
 		__symbol_put(PIN);
-	return err;
+		return err;
+	}
+	if (READ_ONCE(*nx_huge_pages))
+		pr_warn("kvm's nx_huge_pages is on: no driver will be isolated until it is off (kvm.nx_huge_pages=off)\n");
+	return 0;
 }
 
 void chariot_kvm_uninit(void)

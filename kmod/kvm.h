@@ -12,45 +12,10 @@
 
 #include <linux/kvm_host.h>
 #include <linux/static_call.h>
-#include "layout.h"	/* made by layout/layout.c */
+#include "compat.h"
+#include "proto.h"
 
 struct x86_exception;
-
-/*
- * X(return type, name, arguments...): functions of kvm.ko that are redirected to
- * ours.  A call of the original goes behind its ftrace site, and so past the hook.
- */
-#define CHARIOT_KVM_ORIGINALS(X)					\
-	X(int, kvm_mmu_page_fault, struct kvm_vcpu *, gpa_t, u64,	\
-	  void *, int)							\
-	X(int, x86_emulate_instruction, struct kvm_vcpu *, gpa_t, int,	\
-	  void *, int)							\
-	X(int, kvm_emulate_hypercall, struct kvm_vcpu *)
-
-/* Others of kvm.ko. */
-#define CHARIOT_KVM_CALLS(X)						\
-	X(void, kvm_mmu_new_pgd, struct kvm_vcpu *, gpa_t)		\
-	X(void, kvm_zap_gfn_range, struct kvm *, gfn_t, gfn_t)		\
-	X(struct kvm_memory_slot *, gfn_to_memslot, struct kvm *, gfn_t) \
-	X(unsigned long, gfn_to_hva, struct kvm *, gfn_t)		\
-	X(bool, kvm_is_visible_gfn, struct kvm *, gfn_t)		\
-	X(void, mark_page_dirty, struct kvm *, gfn_t)			\
-	X(struct kvm_vcpu *, kvm_get_running_vcpu, void)		\
-	X(void, kvm_queue_exception_e, struct kvm_vcpu *, unsigned int,	\
-	  u32)								\
-	X(int, kvm_get_msr, struct kvm_vcpu *, u32, u64 *)		\
-	X(unsigned long, kvm_get_linear_rip, struct kvm_vcpu *)		\
-	X(unsigned long, kvm_get_rflags, struct kvm_vcpu *)		\
-	X(bool, file_is_kvm, struct file *)				\
-	X(bool, kvm_get_kvm_safe, struct kvm *)				\
-	X(void, kvm_put_kvm, struct kvm *)
-
-/* Functions of the kernel proper that are not exported. */
-#define CHARIOT_CORE_CALLS(X)						\
-	X(int, access_remote_vm, struct mm_struct *, unsigned long,	\
-	  void *, int, unsigned int)					\
-	X(bool, ptrace_may_access, struct task_struct *, unsigned int)	\
-	X(unsigned long, ftrace_location, unsigned long)
 
 #define CHARIOT_DECLARE_CALL(ret, name, args...)			\
 	ret chariot_proto_##name(args);					\
@@ -60,10 +25,6 @@ CHARIOT_KVM_CALLS(CHARIOT_DECLARE_CALL)
 CHARIOT_CORE_CALLS(CHARIOT_DECLARE_CALL)
 
 #define kvm_call(name)	static_call(chariot_##name)
-
-/* Access bits of make_spte(), the same from 5.x to 6.17. */
-#define CHARIOT_ACC_EXEC	1UL
-#define CHARIOT_ACC_WRITE	2UL
 
 /* Results of an emulator operation (kvm_emulate.h). */
 #define CHARIOT_EMUL_CONTINUE		0
@@ -90,13 +51,13 @@ static inline unsigned long chariot_reg_read(struct kvm_vcpu *vcpu, int reg)
 {
 	if (!test_bit(reg, (unsigned long *)&vcpu->arch.regs_avail))
 		chariot_x86_ops->cache_reg(vcpu, reg);
-	return vcpu->arch.regs[reg];
+	return *chariot_reg(vcpu, reg);
 }
 
 static inline void chariot_reg_write(struct kvm_vcpu *vcpu, int reg,
 				     unsigned long val)
 {
-	vcpu->arch.regs[reg] = val;
+	*chariot_reg(vcpu, reg) = val;
 	__set_bit(reg, (unsigned long *)&vcpu->arch.regs_avail);
 	__set_bit(reg, (unsigned long *)&vcpu->arch.regs_dirty);
 }

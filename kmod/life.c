@@ -437,7 +437,7 @@ void chariot_handle_close(struct chariot_handle *h)
 
 int chariot_life_init(void)
 {
-	free_wq = alloc_workqueue("chariot", 0, 0);
+	free_wq = alloc_workqueue("chariot", WQ_UNBOUND, 0);
 	chariot_vm_finish_by(finish);
 	return free_wq ? 0 : -ENOMEM;
 }

@@ -228,8 +228,8 @@ struct chariot_domain *chariot_domain_of(struct chariot_vm *vm, u32 nr)
 
 struct chariot_cr chariot_vcpu_cr(struct kvm_vcpu *vcpu)
 {
-	if (!test_bit(VCPU_EXREG_CR3, (unsigned long *)&vcpu->arch.regs_avail))
-		chariot_x86_ops->cache_reg(vcpu, VCPU_EXREG_CR3);
+	if (!test_bit(CHARIOT_REG_CR3, (unsigned long *)&vcpu->arch.regs_avail))
+		chariot_x86_ops->cache_reg(vcpu, CHARIOT_REG_CR3);
 	return (struct chariot_cr){ vcpu->arch.cr3, vcpu->arch.cr4 };
 }
 

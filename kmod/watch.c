@@ -134,22 +134,23 @@ bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	struct chariot_event ev = {
 		.type = CHARIOT_EV_KERNEL, .vcpu = vcpu->vcpu_idx,
 	};
-	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu), lstar;
+	struct msr_data lstar = { .index = MSR_LSTAR };
+	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
 
 	lockdep_assert_held(&vm->lock);
 	if (!(vm->watch & CHARIOT_WATCH_KERNEL) || vs->wait_seq)
 		return false;
 	if (!(vcpu->arch.efer & EFER_LMA) || rip < CHARIOT_KERNEL_HALF ||
 	    chariot_x86_ops->get_cpl(vcpu) ||
-	    kvm_call(kvm_get_msr)(vcpu, MSR_LSTAR, &lstar) ||
-	    lstar < CHARIOT_KERNEL_HALF || !is_kernel_of(vm, vcpu, rip, lstar))
+	    chariot_x86_ops->get_msr(vcpu, &lstar) ||
+	    lstar.data < CHARIOT_KERNEL_HALF || !is_kernel_of(vm, vcpu, rip, lstar.data))
 		return false;
 	vm->watch &= ~CHARIOT_WATCH_KERNEL;
 	vm->cr = chariot_vcpu_cr(vcpu);
-	vm->lstar = lstar;
+	vm->lstar = lstar.data;
 	ev.u.kernel.cr3 = vm->cr.cr3;
 	ev.u.kernel.cr4 = vm->cr.cr4;
-	ev.u.kernel.lstar = lstar;
+	ev.u.kernel.lstar = lstar.data;
 	ev.u.kernel.rip = rip;
 	chariot_wait_begin(vm, vs, &ev);
 	return true;

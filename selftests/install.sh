@@ -68,5 +68,16 @@ if [ "$NEW" != "$OLD" ] && [ -f "$OTHER" ]; then
 else
 	skip "another kernel's types are refused" "no second kernel in .cache"
 fi
+# Nor are functions that have another prototype there: no header would tell.
+mkdir -p "$DIR/l/layout"
+sed 's/X(bool, file_is_kvm, struct file \*)/X(int, file_is_kvm, struct file *, u32)/' kmod/proto.h >"$DIR/l/proto.h"
+cp kmod/layout/layout.c "$DIR/l/layout/"
+xz -dcf "$KERNEL"/modules/kernel/arch/x86/kvm/kvm.ko* >"$DIR/l/kvm.ko"
+check "layout.c with another prototype" cc -o "$DIR/l/layout/layout" "$DIR/l/layout/layout.c" \
+	-Ilibchariot/include -Ikmod/include/uapi .build/libchariot/libchariot.a \
+	-lcapstone -lbpf -lelf -lz -llzma -lzstd -lpthread
+is "another prototype is refused" "$("$DIR/l/layout/layout" "$KERNEL/vmlinuz" "$DIR/l/kvm.ko" \
+	2>&1 >/dev/null | grep -c 'file_is_kvm is bool (struct file \*) in this kernel, not int')" 1
+rm -r "$DIR/l"
 check "make uninstall" make "${ARGS[@]}" uninstall
 is "nothing is left" "$(find "$DIR" ! -type d)" ""

@@ -10,6 +10,9 @@
  * The types of kvm.ko continue those of its very own kernel: with another one's they
  * may be read without an error, and be wrong.  So both must have one release, and the
  * module compares both build-ids when it is loaded.
+ *
+ * It also compares the prototypes of what is called and hooked (proto.h), and refuses a
+ * kernel in which one is another.
  */
 #include <fcntl.h>
 #include <gelf.h>
@@ -21,6 +24,7 @@
 #include <bpf/btf.h>
 #include <chariot.h>
 #include <bpf/libbpf.h>
+#include "../proto.h"
 
 static const struct btf *btf;
 
@@ -39,8 +43,8 @@ static const struct btf_type *type_of(const char *name, __u32 kind)
 	return btf__type_by_id(btf, id);
 }
 
-/* Byte offset of a member that is no bit field. */
-static unsigned int member(const char *type, const char *name)
+/* Byte offset of a member that is no bit field and has @size bytes. */
+static unsigned int member(const char *type, const char *name, unsigned int size)
 {
 	const struct btf_type *t = type_of(type, BTF_KIND_STRUCT);
 	const struct btf_member *m = btf_members(t);
@@ -51,6 +55,8 @@ static unsigned int member(const char *type, const char *name)
 		if (btf_member_bitfield_size(t, i) ||
 		    btf_member_bit_offset(t, i) % 8)
 			die("is a bit field", name);
+		if (btf__resolve_size(btf, m[i].type) != size)
+			die("has another size than before", name);
 		return btf_member_bit_offset(t, i) / 8;
 	}
 	die("no such member", name);
@@ -103,6 +109,158 @@ static void role(void)
 		best = 5;	/* 32 views: struct chariot_vm_info has a bit for each */
 	printf("#define LAYOUT_ROLE_SHIFT\t%d\n", at);
 	printf("#define LAYOUT_ROLE_BITS\t%d\n", best);
+}
+
+/* ---- where registers are, and access bits ------------------------------------ */
+
+/* The one of two names that an enum has. */
+static int enumerator(const char *name, const char *a, const char *b)
+{
+	const struct btf_type *t = type_of(name, BTF_KIND_ENUM);
+	const struct btf_enum *e = btf_enum(t);
+
+	for (int i = 0; i < btf_vlen(t); i++) {
+		const char *is = btf__name_by_offset(btf, e[i].name_off);
+
+		if (!strcmp(is, a) || !strcmp(is, b))
+			return e[i].val;
+	}
+	die("is not in enum kvm_reg", a);
+	return 0;
+}
+
+static const struct btf_type *member_type(const char *type, const char *name)
+{
+	int id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
+	const struct btf_type *t = id < 0 ? NULL : btf__type_by_id(btf, id);
+	const struct btf_member *m = t ? btf_members(t) : NULL;
+
+	for (int i = 0; t && i < btf_vlen(t); i++)
+		if (!strcmp(btf__name_by_offset(btf, m[i].name_off), name))
+			return btf__type_by_id(btf, btf__resolve_type(btf, m[i].type));
+	return NULL;
+}
+
+static void registers(void)
+{
+	printf("#define LAYOUT_REG_RIP\t\t%d\n",
+	       enumerator("kvm_reg", "VCPU_REGS_RIP", "VCPU_REG_RIP"));
+	printf("#define LAYOUT_REG_CR3\t\t%d\n",
+	       enumerator("kvm_reg", "VCPU_EXREG_CR3", "VCPU_REG_CR3"));
+	if (member_type("kvm_vcpu_arch", "rip"))
+		printf("#define LAYOUT_RIP_APART\n");
+}
+
+/*
+ * permissions[] of a guest's page tables has a bit for each combination of access bits:
+ * 8 of EXEC, WRITE, USER; 16 of READ, WRITE, USER, EXEC.
+ */
+static void access_bits(void)
+{
+	const struct btf_type *t = member_type("kvm_mmu", "permissions") ?:
+				   member_type("kvm_page_format", "permissions");
+	int size = t && btf_is_array(t) ? btf__resolve_size(btf, btf_array(t)->type) : 0;
+
+	if (size != 1 && size != 2)
+		die("are neither three nor four", "access bits (permissions[] of a guest's page tables)");
+	printf("#define LAYOUT_ACC_EXEC\t\t%d\n", size == 1 ? 1 : 8);
+}
+
+/* ---- prototypes --------------------------------------------------------------- */
+
+static bool differs;
+
+/* A type as C has it, behind what is in @buf. */
+static void spell(__u32 id, char *buf, size_t len)
+{
+	static const char *const ints[][2] = {
+		{ "long unsigned int", "unsigned long" }, { "long int", "long" },
+	};
+	const struct btf_type *t = btf__type_by_id(btf, id);
+	const char *name = btf__name_by_offset(btf, t->name_off);
+	size_t n;
+
+	if (btf_is_const(t))
+		strncat(buf, "const ", len - strlen(buf) - 1);
+	if (btf_is_mod(t) || btf_is_ptr(t)) {
+		if (btf_is_typedef(t))
+			goto named;
+		spell(t->type, buf, len);
+		n = strlen(buf);
+		if (btf_is_ptr(t))
+			strncat(buf, buf[n - 1] == '*' ? "*" : " *", len - n - 1);
+		return;
+	}
+	if (btf_is_struct(t) || btf_is_union(t) || btf_is_enum(t) || btf_is_fwd(t))
+		strncat(buf, btf_is_union(t) ? "union " : btf_is_enum(t) ? "enum " :
+			"struct ", len - strlen(buf) - 1);
+	for (size_t i = 0; i < 2; i++)
+		if (!strcmp(name, ints[i][0]))
+			name = ints[i][1];
+named:
+	strncat(buf, btf_is_void(t) ? "void" : name, len - strlen(buf) - 1);
+}
+
+/* @first: only the arguments that are asked for are compared. */
+static void compare(const char *what, const struct btf_type *proto, bool first,
+		    const char *ret, const char *args)
+{
+	char has[512] = "", returns[128] = "";
+	const struct btf_param *p;
+	int nr = 1;
+
+	if (!proto || !btf_is_func_proto(proto))
+		die("is not in this kernel, or not as a function that has a prototype", what);
+	for (const char *c = args; *c; c++)
+		nr += *c == ',';
+	p = btf_params(proto);
+	for (int i = 0; i < btf_vlen(proto) && (!first || i < nr); i++) {
+		strncat(has, i ? ", " : "", sizeof(has) - strlen(has) - 1);
+		spell(p[i].type, has, sizeof(has));
+	}
+	if (!btf_vlen(proto))
+		strcpy(has, "void");
+	spell(proto->type, returns, sizeof(returns));
+	if (!strcmp(has, args) && !strcmp(returns, ret))
+		return;
+	fprintf(stderr, "layout: %s is %s (%s%s) in this kernel, not %s (%s%s)\n",
+		what, returns, has, first ? ", ..." : "", ret, args,
+		first ? ", ..." : "");
+	differs = true;
+}
+
+static void compare_func(const char *name, bool first, const char *ret, const char *args)
+{
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
+
+	compare(name, id < 0 ? NULL :
+		btf__type_by_id(btf, btf__type_by_id(btf, id)->type), first, ret, args);
+}
+
+static void compare_member(const char *type, const char *name, const char *ret,
+			   const char *args)
+{
+	const struct btf_type *t = member_type(type, name);
+
+	if (t && btf_is_ptr(t))
+		t = btf__type_by_id(btf, btf__resolve_type(btf, t->type));
+	compare(name, t, false, ret, args);
+}
+
+static void prototypes(void)
+{
+#define FUNC(ret, name, args...)	compare_func(#name, false, #ret, #args);
+#define EDITED(ret, name, args...)	compare_func(#name, true, #ret, #args);
+#define MEMBER(ret, type, name, args...) compare_member(#type, #name, #ret, #args);
+	CHARIOT_KVM_ORIGINALS(FUNC)
+	CHARIOT_KVM_CALLS(FUNC)
+	CHARIOT_CORE_CALLS(FUNC)
+	CHARIOT_KVM_EDITED(EDITED)
+	CHARIOT_KVM_MEMBERS(MEMBER)
+	if (!differs)
+		return;
+	fprintf(stderr, "layout: this kernel is not supported (Documentation/hooks.rst)\n");
+	exit(1);
 }
 
 /* ---- which kvm.ko, and which kernel ------------------------------------------ */
@@ -246,34 +404,35 @@ int main(int argc, char **argv)
 	elf_version(EV_CURRENT);
 	libbpf_set_print(NULL);
 	load(argv[1], argv[2]);
-	printf("#define LAYOUT_PAGE_ROLE\t%u\n", member("kvm_mmu_page", "role"));
-	printf("#define LAYOUT_PAGE_LINK\t%u\n", member("kvm_mmu_page", "link"));
-	printf("#define LAYOUT_PAGE_SPT\t\t%u\n", member("kvm_mmu_page", "spt"));
-	printf("#define LAYOUT_PAGE_GFN\t\t%u\n", member("kvm_mmu_page", "gfn"));
+	prototypes();
+	printf("#define LAYOUT_PAGE_ROLE\t%u\n", member("kvm_mmu_page", "role", 4));
+	printf("#define LAYOUT_PAGE_LINK\t%u\n", member("kvm_mmu_page", "link", 16));
+	printf("#define LAYOUT_PAGE_SPT\t\t%u\n", member("kvm_mmu_page", "spt", 8));
+	printf("#define LAYOUT_PAGE_GFN\t\t%u\n", member("kvm_mmu_page", "gfn", 8));
 	printf("#define LAYOUT_PAGE_TRANSLATION\t%u\n",
-	       member("kvm_mmu_page", "shadowed_translation"));
+	       member("kvm_mmu_page", "shadowed_translation", 8));
 	printf("#define LAYOUT_CTXT_VCPU\t%u\n",
-	       member("x86_emulate_ctxt", "vcpu"));
+	       member("x86_emulate_ctxt", "vcpu", 8));
 	printf("#define LAYOUT_CTXT_OPS\t\t%u\n",
-	       member("x86_emulate_ctxt", "ops"));
+	       member("x86_emulate_ctxt", "ops", 8));
 	printf("#define LAYOUT_CTXT_NEXT_IP\t%u\n",
-	       member("x86_emulate_ctxt", "_eip"));
+	       member("x86_emulate_ctxt", "_eip", 8));
 	printf("#define LAYOUT_OPS_SIZE\t\t%u\n",
 	       type_of("x86_emulate_ops", BTF_KIND_STRUCT)->size);
 	printf("#define LAYOUT_OPS_WRITE\t%u\n",
-	       member("x86_emulate_ops", "write_emulated"));
+	       member("x86_emulate_ops", "write_emulated", 8));
 	printf("#define LAYOUT_OPS_WRITE_STD\t%u\n",
-	       member("x86_emulate_ops", "write_std"));
+	       member("x86_emulate_ops", "write_std", 8));
 	printf("#define LAYOUT_OPS_CMPXCHG\t%u\n",
-	       member("x86_emulate_ops", "cmpxchg_emulated"));
+	       member("x86_emulate_ops", "cmpxchg_emulated", 8));
 	printf("#define LAYOUT_EXC_VECTOR\t%u\n",
-	       member("x86_exception", "vector"));
+	       member("x86_exception", "vector", 1));
 	printf("#define LAYOUT_EXC_HAS_CODE\t%u\n",
-	       member("x86_exception", "error_code_valid"));
-	printf("#define LAYOUT_EXC_CODE\t\t%u\n",
-	       member("x86_exception", "error_code"));
-	printf("#define LAYOUT_EXC_NESTED\t%u\n",
-	       member("x86_exception", "nested_page_fault"));
+	       member("x86_exception", "error_code_valid", 1));
+	printf("#define LAYOUT_EXC_SIZE\t\t%u\n",
+	       type_of("x86_exception", BTF_KIND_STRUCT)->size);
 	role();
+	registers();
+	access_bits();
 	return 0;
 }
