@@ -259,7 +259,7 @@ static int wait_run(struct run *run, enum chariot_context ctx)
 static void settle(struct run *run)
 {
 	tasklet_kill(&run->tasklet);
-	del_timer_sync(&run->timer);
+	timer_delete_sync(&run->timer);
 	irq_work_sync(&run->irqwork);
 	hrtimer_cancel(&run->hrtimer);
 	cancel_work_sync(&run->work);
@@ -279,8 +279,12 @@ struct run *run_alloc(int (*act)(struct job *job), const struct job *job)
 	tasklet_setup(&run->tasklet, tasklet_fn);
 	timer_setup(&run->timer, timer_fn, 0);
 	run->irqwork = IRQ_WORK_INIT_HARD(irqwork_fn);
+#ifdef HAVE_HRTIMER_SETUP
+	hrtimer_setup(&run->hrtimer, hrtimer_fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+#else
 	hrtimer_init(&run->hrtimer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	run->hrtimer.function = hrtimer_fn;
+#endif
 	INIT_WORK(&run->work, work_fn);
 	return run;
 }

@@ -330,7 +330,7 @@ static void __exit faulty_exit(void)
 		fail_in_exit();
 	remove_proc_entry("chariot_faulty", NULL);
 	pci_unregister_driver(&edu_driver);
-	del_timer_sync(&timer);
+	timer_delete_sync(&timer);
 	cancel_work_sync(&work);
 	tasklet_kill(&tasklet);
 }

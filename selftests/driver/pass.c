@@ -619,7 +619,7 @@ int pass_timer_rearm(struct job *job)
 	timer_setup(&rearm.timer, rearm_fn, 0);
 	mod_timer(&rearm.timer, jiffies + 2);
 	left = wait_for_completion_timeout(&rearm.done, TIMEOUT);
-	del_timer_sync(&rearm.timer);
+	timer_delete_sync(&rearm.timer);
 	return left && !rearm.left ? 0 : -ETIMEDOUT;
 }
 
