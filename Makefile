@@ -33,7 +33,7 @@ help:
 	@echo '  demo        one guest without and with Chariot, with a fault in its driver'
 	@echo '  check       unit tests and selftests (LIST=1: what runs where; TESTS= picks tests, HOST=, GUEST=,'
 	@echo '              VCPUS=, NPT= one set-up; selftests/README.rst)'
-	@echo '  check-full  check, and what takes hours: fuzz, 10^6 calls, Intel, drivers'
+	@echo '  check-full  check, and what takes hours: fuzz, 10^6 calls, Intel, drivers, a fresh Debian 13'
 	@echo '  check-debug the nested tests with a host kernel that complains (KASAN, lockdep, kmemleak, UBSAN),'
 	@echo '              which is built first, in half an hour (KCSAN=1: one with KCSAN; TESTS=, GUEST=, VCPUS=, NPT=)'
 	@echo '  check-intel the e1000 and the conformance driver on kvm-intel, under bochs (INTEL_CPU=, HOST=, GUEST=)'
@@ -115,6 +115,7 @@ check-full: deps fuzz
 	@bash selftests/intel.sh
 	@bash selftests/drivers.sh
 	@bash selftests/packages.sh
+	@bash selftests/roots.sh 13
 endif
 
 check-intel: deps

@@ -717,6 +717,9 @@ static long do_attach(struct chariot_handle *unused, union args *a)
 
 		r = !may_attach(kvm) ? -EPERM :
 		    is_protected(kvm) ? -EOPNOTSUPP : handle_open(kvm);
+		if (r == -EOPNOTSUPP)
+			pr_notice_ratelimited("VM of pid %d: the state of its vCPUs is encrypted (SEV-ES, SNP, TDX): its drivers cannot be isolated\n",
+					      kvm->userspace_pid);
 	}
 	fput(file);
 	return r;

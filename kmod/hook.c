@@ -121,6 +121,17 @@ static struct hook {
 	} },
 };
 
+static const char *why_busy(int err)
+{
+	const int *on = chariot_kvm_find("ftrace_enabled");
+
+	if (err != -EBUSY)
+		return "";
+	if (on && !*on)
+		return ": ftrace is off: sysctl kernel.ftrace_enabled=1";
+	return ": something else redirects it, a livepatch or another module (/sys/kernel/tracing/enabled_functions)";
+}
+
 static int hook_install(struct hook *h)
 {
 	unsigned long addr = (unsigned long)chariot_kvm_find(h->name);
@@ -133,10 +144,11 @@ static int hook_install(struct hook *h)
 		pr_err("%s cannot be traced: %d\n", h->name, err);
 		return err;
 	}
+	/* With PERMANENT nobody can switch ftrace off, and us with it. */
+	h->ops.flags |= FTRACE_OPS_FL_PERMANENT;
 	err = register_ftrace_function(&h->ops);
 	if (err) {
-		pr_err("%s cannot be hooked: %d%s\n", h->name, err,
-		       err == -EBUSY ? ", someone else has (livepatch?)" : "");
+		pr_err("%s cannot be hooked: %d%s\n", h->name, err, why_busy(err));
 		ftrace_free_filter(&h->ops);
 		return err;
 	}
