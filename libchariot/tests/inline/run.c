@@ -14,7 +14,7 @@
 
 #include "check.h"
 
-#define RETURN		0x1000UL	/* where the function returns to */
+#define RETURN		0x3f000000UL	/* where the function returns to */
 #define IMAGE		0x40000000UL	/* the original, and all data */
 #define IMPORTS		0x48000000UL
 #define POINTERS	0x4f000000UL	/* pv_ops: pointers to functions */
@@ -596,6 +596,7 @@ static void deny(struct machine *m, const struct chariot_inline_function *f, uin
 {
 	const struct event *v = m->logs[0].v, *first = NULL;
 	const struct chariot_inline_check *c;
+	uint32_t at;
 	bool good;
 
 	m->deny = v[n].at;
@@ -604,19 +605,25 @@ static void deny(struct machine *m, const struct chariot_inline_function *f, uin
 		if (v[i].what == STORE && v[i].checked &&
 		    overlaps(v[i].at, v[i].size, m->deny, m->deny_len))
 			first = &v[i];
+	/* A string instruction with a count is one for each time, and is stopped at once. */
+	at = first->insn;
+	while (at >= 2 && v[at - 2].what == INSN && v[at - 2].at == v[at].at &&
+	       v[at - 1].what == STORE)
+		at -= 2;
 	run(m, f, true, m->seed);
 	m->deny_len = 0;
 	c = &m->checks[m->denied_check];
-	good = !strcmp(m->logs[1].end, "denied") && m->logs[1].nr == first->insn &&
-	       same_events(m) == first->insn &&
-	       m->base[c->sec] + c->off - IMAGE == v[first->insn].at;
+	if (c->kind == CHARIOT_INLINE_STORE)
+		at = first->insn;
+	good = !strcmp(m->logs[1].end, "denied") && m->logs[1].nr == at &&
+	       same_events(m) == at && m->base[c->sec] + c->off - IMAGE == v[at].at;
 	m->r->denied++;
 	if (good)
 		return;
 	m->r->passed++;
 	printf("# %s: seed 0x%lx, store to 0x%lx by 0x%lx is denied: %s, %u events for %u\n",
 	       f->name, (long)m->seed, (long)first->at, (long)v[first->insn].at,
-	       m->logs[1].end, m->logs[1].nr, first->insn);
+	       m->logs[1].end, m->logs[1].nr, at);
 }
 
 /* Each checked store of a run by its instruction, the first time. */
@@ -661,7 +668,7 @@ static int open_machine(struct machine *m)
 	    !m->image[1] || !m->info || !m->back || !m->logs[0].v || !m->logs[1].v ||
 	    uc_open(UC_ARCH_X86, UC_MODE_64, &m->uc))
 		return -1;
-	return uc_mem_map(m->uc, RETURN, 4096, UC_PROT_ALL) ||
+	return uc_mem_map(m->uc, RETURN, 4096, UC_PROT_READ | UC_PROT_EXEC) ||
 	       uc_mem_map(m->uc, POINTERS, 4096, UC_PROT_ALL) ||
 	       uc_mem_map(m->uc, PERCPU, 0x10000, UC_PROT_READ | UC_PROT_WRITE) ||
 	       uc_mem_map(m->uc, NEW, m->lens[1], UC_PROT_ALL) ||
