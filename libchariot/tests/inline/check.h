@@ -44,6 +44,12 @@ const struct ko_section *ko_file_section(const struct ko_file *k, const char *na
 /* The relocation of a field within [from, to), NULL. */
 const struct ko_rel *ko_rel_in(const struct ko_section *s, uint32_t from, uint32_t to);
 
+/*
+ * A module of the function f, and g behind a "|", from hexadecimal digits; make.c has what
+ * else may stand there.  @compiled: f begins with a call of ftrace's.  malloc().
+ */
+void *ko_make(const char *hex, bool compiled, uint64_t *len);
+
 struct chariot_inline;
 /*
  * Is @x what should have become of the module @old?  Decodes both again and compares

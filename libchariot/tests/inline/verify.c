@@ -524,7 +524,8 @@ unsigned int inline_verify(const struct ko_file *old, const struct chariot_inlin
 		find_starts(&v, &f[i]);
 	for (size_t i = 0; i < nr; i++) {
 		verify_function(&v, &f[i]);
-		verify_branches(&v, &f[i]);
+		if (!f[i].why)
+			verify_branches(&v, &f[i]);
 	}
 	verify_checks(&v);
 	for (uint32_t i = 1; i < old->nr_secs; i++)
