@@ -676,6 +676,19 @@ static void leave(struct walk *k, uint64_t target)
 	add_place(k, &k->f->exits, &k->f->nr_exits, target);
 }
 
+/* Bytes of our arguments, where the callee is given what they lead to. */
+static void map_bytes(struct walk *k, const struct pure_fn *g)
+{
+	const struct val *v;
+
+	for (int i = 0; i < 6; i++) {
+		v = &k->st.reg[arg_regs[i]];
+		for (int j = 0; j < 6 && v->exact; j++)
+			if (v->from == FROM_ARG(j) && v->off >= 0 && v->off < 64)
+				k->f->bytes[j] |= g->bytes[i] << v->off;
+	}
+}
+
 /* False: that was the end of this way. */
 static bool call(struct walk *k, uint64_t target)
 {
@@ -693,6 +706,7 @@ static bool call(struct walk *k, uint64_t target)
 	add_place(k, &k->f->calls, &k->f->nr_calls, g->start);
 	k->f->once |= g->once;
 	k->f->atomic |= g->atomic;
+	map_bytes(k, g);
 	to = map(k, g->writes);
 	stored = map(k, g->stored);
 	if (to & FROM_KERNEL)
@@ -703,10 +717,9 @@ static bool call(struct walk *k, uint64_t target)
 	k->f->writes |= to;
 	if (to)
 		k->f->stored |= stored;
+	/* Others that the callee may change keep theirs: what is used behind the call was
+	 * not changed (-fipa-ra). */
 	k->st.reg[RAX] = (struct val){ .from = map(k, g->result) };
-	for (int i = 0; i < 6; i++)
-		k->st.reg[arg_regs[i]] = number;
-	k->st.reg[R10] = k->st.reg[R11] = number;
 	return true;
 }
 

@@ -172,9 +172,24 @@ static int compile_returned(struct compiler *c, const struct btf *btf,
 	return err;
 }
 
+/* Plain data, for which it is not told how much there is: that may be none. */
+static uint32_t writes_plainly(const struct btf *btf, const struct param *p, int nr,
+			       int i)
+{
+	const struct btf_type *t;
+
+	if (p[i].arg < 0 || !p[i].pointer || p[i].is_const ||
+	    proto_length_after(p, nr, i) >= 0)
+		return 0;
+	if (!p[i].id)
+		return 1;
+	t = btf__type_by_id(btf, p[i].id);
+	return btf_is_int(t) && t->size <= 8 ? t->size : 0;
+}
+
 /*
- * Numbers that it puts where an argument points to: by the type it may, and by its text
- * it does.  If it is told how many there are, it may be none.
+ * What it puts where an argument points to: by the type it may, and by its text it does.
+ * Of what is not known (void) it is one byte.
  */
 static int compile_written(struct builder *b, struct compiler *c,
 			   const struct btf *btf, const struct btf_type *proto,
@@ -184,24 +199,20 @@ static int compile_written(struct builder *b, struct compiler *c,
 	const struct pure_fn *f = tables_look_at(b, gva);
 	struct chariot_op op = { .op = CHARIOT_OP_CHECK,
 				 .deref[1] = CHARIOT_RET };
-	const struct btf_type *t;
 	struct param p[6];
 	int nr, reg = 0, err = 0;
+	uint32_t size;
 
 	for (nr = 0; f && nr < btf_vlen(proto) && nr < 6; nr++) {
 		proto_param(btf, params[nr].type, &reg, &p[nr]);
 		p[nr].name = btf__name_by_offset(btf, params[nr].name_off) ?: "";
 	}
 	for (int i = 0; f && i < nr && !err; i++) {
-		if (p[i].arg < 0 || !p[i].pointer || p[i].is_const || !p[i].id)
-			continue;
-		t = btf__type_by_id(btf, p[i].id);
-		if (!btf_is_int(t) || !t->size || t->size > 8 ||
-		    proto_length_after(p, nr, i) >= 0 ||
-		    ~f->bytes[p[i].arg] & ((1ULL << t->size) - 1))
+		size = writes_plainly(btf, p, nr, i);
+		if (!size || ~f->bytes[p[i].arg] & ((1ULL << size) - 1))
 			continue;
 		op.base = p[i].arg;
-		op.len_add = t->size;
+		op.len_add = size;
 		err = compile_emit(c, &op);
 	}
 	return err;

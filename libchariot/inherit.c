@@ -22,6 +22,7 @@ struct library {
 	const char *name;
 	const struct pure_fn **fn;
 	size_t nr;
+	bool apart;		/* it is called, and runs in a view of its own */
 	bool dropped;
 };
 
@@ -44,22 +45,28 @@ bool inherit_has(const struct builder *b, uint64_t gva, bool dropped)
 
 #define SHARED_MAX	512
 
-static void add_shared(struct builder *b, uint64_t start, uint64_t end,
-		       const char *name, const struct stmt *st)
+static void add_code(struct builder *b, struct vec *to, uint64_t start, uint64_t end,
+		     const char *name, const struct stmt *st)
 {
 	struct shared *sh;
 
-	if (!start || end <= start || b->shared.nr > SHARED_MAX)
+	if (!start || end <= start || to->nr > SHARED_MAX)
 		return;
-	if (b->shared.nr == SHARED_MAX)
+	if (to->nr == SHARED_MAX)
 		log_warn("the kernel has too much code that drivers share: %s and what follows is not",
 			 name);
-	sh = tables_add(b, &b->shared, sizeof(*sh));
+	sh = tables_add(b, to, sizeof(*sh));
 	if (sh)
 		*sh = (struct shared){
 			.start = start, .end = end, .name = name, .st = st,
 			.pinned = st->kind != STMT_INHERIT,
 		};
+}
+
+static void add_shared(struct builder *b, uint64_t start, uint64_t end,
+		       const char *name, const struct stmt *st)
+{
+	add_code(b, &b->shared, start, end, name, st);
 }
 
 static void add_pattern(struct builder *b, const char *pattern,
@@ -127,6 +134,34 @@ static const char *hides(struct builder *b, const struct shared *sh,
 	return NULL;
 }
 
+static bool gives(struct builder *b, const char *name, uint64_t gva);
+
+/* The same of imports that the policy does not know, where their text is looked at. */
+static const char *hides_import(struct builder *b, const struct shared *sh,
+				uint64_t *at)
+{
+	const struct chariot_gate *g = b->t->gates.v;
+	uint64_t start = sh->start & PAGE_MASK;
+	uint64_t end = (sh->end + PAGE_SIZE - 1) & PAGE_MASK, off;
+
+	for (size_t i = b->imports[0]; b->pure && i < b->imports[1]; i++) {
+		*at = g[i].gva;
+		if (*at >= start && *at < end && !inherit_has(b, *at, false) &&
+		    gives(b, chariot_profile__name(b->p, *at, &off), *at))
+			return "import";
+	}
+	return NULL;
+}
+
+/* Called it is, and checked where it writes. */
+static void set_apart(struct builder *b, const struct shared *sh)
+{
+	const struct pure_fn *f = tables_look_at(b, sh->start);
+
+	if (b->pure && (!f || f->why || f->writes))
+		add_code(b, &b->apart, sh->start, sh->end, sh->name, sh->st);
+}
+
 static bool drop_one(struct builder *b, struct shared *sh)
 {
 	const char *what, *name;
@@ -135,6 +170,8 @@ static bool drop_one(struct builder *b, struct shared *sh)
 	if (sh->dropped)
 		return false;
 	what = hides(b, sh, &at);
+	if (!what && sh->st->kind == STMT_INHERIT)
+		what = hides_import(b, sh, &at);
 	if (!what)
 		return false;
 	name = chariot_profile__name(b->p, at, &offset);
@@ -152,6 +189,7 @@ static bool drop_one(struct builder *b, struct shared *sh)
 	/* Its own check now is an op, which others must not hide either. */
 	if (sh->st->actions)
 		tables_add_gate(b, sh->start, sh->name, sh->st);
+	set_apart(b, sh);
 	return true;
 }
 
@@ -175,25 +213,31 @@ void inherit_drop(struct builder *b)
 }
 
 /* Neighbours become one range: the module goes through them one by one. */
-void inherit_add(struct builder *b)
+static void add_ranges(struct builder *b, struct vec *code, uint32_t kind)
 {
-	struct shared *sh = b->shared.v;
+	struct shared *sh = code->v;
 	uint64_t start = 0, end = 0;
 
-	if (b->shared.nr)
-		qsort(sh, b->shared.nr, sizeof(*sh), shared_cmp);
-	for (size_t i = 0; i < b->shared.nr; i++) {
+	if (code->nr)
+		qsort(sh, code->nr, sizeof(*sh), shared_cmp);
+	for (size_t i = 0; i < code->nr; i++) {
 		if (sh[i].dropped)
 			continue;
 		if (end && sh[i].start <= end + 16) {
 			end = end > sh[i].end ? end : sh[i].end;
 			continue;
 		}
-		tables_add_range(b, start, end - start, CHARIOT_RANGE_INHERIT);
+		tables_add_range(b, start, end - start, kind);
 		start = sh[i].start;
 		end = sh[i].end;
 	}
-	tables_add_range(b, start, end - start, CHARIOT_RANGE_INHERIT);
+	tables_add_range(b, start, end - start, kind);
+}
+
+void inherit_add(struct builder *b)
+{
+	add_ranges(b, &b->shared, CHARIOT_RANGE_INHERIT);
+	add_ranges(b, &b->apart, CHARIOT_RANGE_LIBRARY);
 }
 
 /* ---- library code of the kernel's --------------------------------------- */
@@ -226,6 +270,8 @@ static bool writes_data(const struct btf *btf, const struct btf_type *proto,
 
 	for (int i = 0; i < btf_vlen(proto); i++) {
 		proto_param(btf, params[i].type, &reg, &p);
+		/* What "..." leads to is the caller's. */
+		some |= !params[i].type;
 		if (p.arg < 0 || !p.pointer)
 			continue;
 		if (!(writes & (FROM_ARG(p.arg) | FROM_IN(p.arg))))
@@ -293,7 +339,7 @@ static bool has_gate_ops(const struct builder *b, uint64_t gva)
 static bool may_be_library(struct builder *b, const char *name, uint64_t gva)
 {
 	return tables_kernel_proto(b, name) && !has_gate_ops(b, gva) &&
-	       !inherit_has(b, gva, false) && !inherit_has(b, gva, true) &&
+	       !inherit_has(b, gva, false) &&
 	       !policy_find(b->policy, STMT_GATE, name) &&
 	       !catalogue_find(b->policy, name);
 }
@@ -341,42 +387,60 @@ static bool runs_along(const struct builder *b, uint64_t gva)
 	const struct library *lib = b->libraries.v;
 
 	for (size_t i = 0; i < b->libraries.nr; i++)
-		for (size_t k = 0; k < lib[i].nr && !lib[i].dropped; k++)
+		for (size_t k = 0; k < lib[i].nr && !lib[i].apart; k++)
 			if (lib[i].fn[k]->start == gva)
 				return true;
 	return inherit_has(b, gva, false);
 }
 
-/*
- * A function that ends the guest by BUG() is seen all the same, as an oops.  One that
- * calls panic() is not.
- */
-static bool ends_in_oops(struct builder *b, uint64_t gva)
+/* Numbers, or bytes with their length behind. */
+static bool is_buffer(const struct btf *btf, const struct btf_type *proto, int i,
+		      const struct param *p)
 {
-	uint64_t len = chariot_profile__next(b->p, gva) - gva, off;
-	bool trap = false;
-	uint8_t code[256];
-	const char *name;
-	int32_t rel;
+	const struct btf_type *next = NULL;
+	uint32_t id;
 
-	if (len > sizeof(code) || pure_read(b->pure, gva, code, len))
-		return false;
-	for (size_t i = 0; i + 2 <= len; i++) {
-		trap |= code[i] == 0x0f && code[i + 1] == 0x0b;
-		if ((code[i] != 0xe8 && code[i] != 0xe9) || i + 5 > len)
-			continue;
-		memcpy(&rel, code + i + 1, sizeof(rel));
-		name = chariot_profile__name(b->p, gva + i + 5 + (int64_t)rel,
-					     &off);
-		if (name && policy_find(b->policy, STMT_PANICS, name))
-			return false;
+	if (p->id)
+		return btf_is_int(btf__type_by_id(btf, p->id));
+	while (++i < btf_vlen(proto) && !next) {
+		id = btf_params(proto)[i].type;
+		next = id ? btf_strip(btf, &id, NULL) : NULL;
+		if (next && btf_is_ptr(next))
+			next = NULL;
 	}
-	return trap;
+	return next && btf_is_int(next);
+}
+
+/*
+ * May the driver come by an object of the kernel's with it, by its text and its types?
+ * Then its call must be seen: what it gives is evidence.
+ */
+static bool gives(struct builder *b, const char *name, uint64_t gva)
+{
+	const uint16_t from = FROM_MEMORY | FROM_KERNEL;
+	const struct pure_fn *f = tables_look_at(b, gva);
+	const struct btf_type *proto = name ? tables_kernel_proto(b, name) : NULL;
+	const struct btf *btf = profile_btf(b->p);
+	struct param p;
+	int reg = 0;
+
+	if (f && !f->why && !((f->result | f->stored) & from))
+		return false;
+	if (!proto || proto_is_pointer(btf, proto->type))
+		return true;
+	for (int i = 0; i < btf_vlen(proto); i++) {
+		proto_param(btf, btf_params(proto)[i].type, &reg, &p);
+		if (p.pointer && !p.is_const && !is_buffer(btf, proto, i, &p))
+			return true;
+	}
+	/* What "..." leads to, only the text tells. */
+	return !(f && !f->why) && btf_vlen(proto) &&
+	       !btf_params(proto)[btf_vlen(proto) - 1].type;
 }
 
 /*
  * A call of what is on the same page would not be seen.  That must not matter: it has no
- * actions, and is not known to take, give back, end or sleep.
+ * actions, gives nothing, and is not known to take, give back, end or sleep.
  */
 static const char *hidden_beside(struct builder *b, const struct pure_fn *f)
 {
@@ -384,7 +448,6 @@ static const char *hidden_beside(struct builder *b, const struct pure_fn *f)
 	const struct chariot_gate *g = b->t->gates.v;
 	uint64_t first = f->start & PAGE_MASK, at, off;
 	uint64_t len = ((f->end + PAGE_SIZE - 1) & PAGE_MASK) - first;
-	const struct stmt *st;
 	const char *name;
 
 	/* The policy's, and interrupts. */
@@ -394,20 +457,21 @@ static const char *hidden_beside(struct builder *b, const struct pure_fn *f)
 		if (g[i].gva - first >= len || runs_along(b, g[i].gva))
 			continue;
 		name = chariot_profile__name(b->p, g[i].gva, &off);
-		st = name ? catalogue_find(b->policy, name) : NULL;
-		if (acts(b, &g[i]) || !name ||
-		    (st && (st->kind != STMT_PANICS ||
-			    !ends_in_oops(b, g[i].gva))))
+		if (acts(b, &g[i]) || !name || gives(b, name, g[i].gva) ||
+		    catalogue_find(b->policy, name))
 			return name ?: "?";
 	}
 	return NULL;
 }
 
+/* Why it does not run in the driver's own view; NULL: it does, and its calls are not seen. */
 static const char *why_not(struct builder *b, const struct library *lib)
 {
 	const char *name;
 	uint64_t gva, off;
 
+	if (gives(b, lib->name, lib->fn[0]->start))
+		return lib->name;
 	for (size_t i = 0; i < lib->nr; i++) {
 		gva = lib->fn[i]->start;
 		name = chariot_profile__name(b->p, gva, &off);
@@ -424,7 +488,8 @@ static const char *why_not(struct builder *b, const struct library *lib)
 	return NULL;
 }
 
-static void drop_libraries(struct builder *b)
+/* What writes nothing has nothing to be checked. */
+static void part_libraries(struct builder *b)
 {
 	struct library *lib = b->libraries.v;
 	const char *name;
@@ -433,12 +498,13 @@ static void drop_libraries(struct builder *b)
 	while (again) {
 		again = false;
 		for (size_t i = 0; i < b->libraries.nr; i++) {
-			name = lib[i].dropped ? NULL : why_not(b, &lib[i]);
+			name = lib[i].apart ? NULL : why_not(b, &lib[i]);
 			if (!name)
 				continue;
 			log_debug("%s is not inherited: it shares a page with %s, or calls it",
 				  lib[i].name, name);
-			lib[i].dropped = again = true;
+			lib[i].apart = again = true;
+			lib[i].dropped = !lib[i].fn[0]->writes;
 		}
 	}
 }
@@ -462,26 +528,26 @@ static void share_libraries(struct builder *b)
 	for (size_t i = 0; i < b->libraries.nr; i++) {
 		if (lib[i].dropped)
 			continue;
-		log_debug("%s is library code: inherited with %zu others",
-			  lib[i].name, lib[i].nr - 1);
+		log_debug("%s is library code: %s with %zu others", lib[i].name,
+			  lib[i].apart ? "called" : "inherited", lib[i].nr - 1);
 		once |= lib[i].fn[0]->once;
 		for (size_t k = 0; k < lib[i].nr; k++)
 			if (!inherit_has(b, lib[i].fn[k]->start, false))
-				add_shared(b, lib[i].fn[k]->start,
-					   lib[i].fn[k]->end, lib[i].name,
-					   &by_itself);
+				add_code(b, lib[i].apart ? &b->apart : &b->shared,
+					 lib[i].fn[k]->start, lib[i].fn[k]->end,
+					 lib[i].name, &by_itself);
 	}
 	if (once)
 		add_once(b);
 }
 
-/* Imports that write but where their caller says are inherited without being named. */
+/* Imports that write but where their caller says are inherited, or run in the second view. */
 void inherit_libraries(struct builder *b)
 {
 	if (b->err || !b->pure)
 		return;
 	collect_libraries(b);
-	drop_libraries(b);
+	part_libraries(b);
 	share_libraries(b);
 }
 

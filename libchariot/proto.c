@@ -158,6 +158,13 @@ static bool holds_data(struct looking *l, uint32_t id)
 	return btf_is_composite(t) && members_hold_data(l, t, id);
 }
 
+bool proto_is_pointer(const struct btf *btf, uint32_t id)
+{
+	const struct btf_type *t = id ? btf_strip(btf, &id, NULL) : NULL;
+
+	return t && btf_is_ptr(t);
+}
+
 bool proto_is_data(const struct btf *btf, uint32_t id)
 {
 	struct looking l = { .btf = btf };

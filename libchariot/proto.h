@@ -21,6 +21,7 @@ struct param {
 /* Where System V puts it: an integer register each, two for up to 16 bytes. */
 void proto_param(const struct btf *btf, uint32_t id, int *reg,
 		 struct param *out);
+bool proto_is_pointer(const struct btf *btf, uint32_t id);
 /* What the struct is called that it points to; NULL: it points to none. */
 const char *proto_struct_name(const struct btf *btf, const struct param *p);
 /*

@@ -411,6 +411,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	finish(&b);
 	free(b.seqs.v);
 	free(b.shared.v);
+	free(b.apart.v);
 	inherit_free(&b);
 	pure_free(b.pure);
 	free(b.funcs.v);

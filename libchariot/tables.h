@@ -39,7 +39,7 @@ struct builder {
 	const struct chariot_driver *d;
 	const struct btf *btf;
 	struct vec seqs;
-	struct vec shared, libraries;	/* inherit.c */
+	struct vec shared, apart, libraries;	/* inherit.c */
 	struct vec funcs;		/* entries.c: of the driver */
 	struct vec types;		/* handed.c */
 	struct vec providers;		/* imports.c */

@@ -25,7 +25,7 @@ static const struct jump_label *label;
 
 static const struct pure_fn other = {
 	.start = OTHER, .end = OTHER + 16, .returns = true,
-	.writes = FROM_ARG(0), .result = FROM_ARG(1),
+	.writes = FROM_ARG(0), .result = FROM_ARG(1), .bytes = { 0xf },
 };
 
 static const struct pure_fn *callee(void *ctx, uint64_t target)
@@ -109,6 +109,8 @@ static const struct {
 	{ "a return thunk", "89 37 e9 ?", THUNK, PURE_OK, FROM_ARG(0) },
 	{ "a call of what writes", "48 89 f7 e8 ? c3", OTHER, PURE_OK, FROM_ARG(1) },
 	{ "it as the last act", "e9 ?", OTHER, PURE_OK, FROM_ARG(0) },
+	{ "a register that a call leaves alone", "49 89 f0 e8 ? 41 89 00 c3", OTHER, PURE_OK,
+	  FROM_ARG(0) | FROM_ARG(1) },
 	{ "what it returned", "e8 ? 89 10 c3", OTHER, PURE_OK, FROM_ARG(0) | FROM_ARG(1) },
 	{ "a lock, now and then", "85 f6 74 05 e8 ? 89 37 c3", LOCKS, PURE_OK, FROM_ARG(0) },
 	{ "a warning", "85 f6 74 02 0f 0b 89 37 c3", 0, PURE_OK, FROM_ARG(0) },
@@ -179,6 +181,8 @@ static void test_more(void)
 
 	f = run("c7 07 01 00 00 00 66 89 77 04 c3", 0);
 	tap_ok(f.bytes[0] == 0x3f, "which bytes it writes");
+	f = run("48 8d 7e 08 e8 ? c3", OTHER);
+	tap_ok(f.bytes[1] == 0xf00, "which bytes what it calls writes");
 	f = run("f0 ff 07 c3", 0);
 	tap_ok(!f.why && f.atomic && !f.bytes[0], "what others have, too, is told");
 	f = run("0f 1f 44 00 00 c3 fa c3", 0);
