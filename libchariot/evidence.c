@@ -795,6 +795,9 @@ static const char *what_is_freed(struct question *q)
 		q->any = true;
 		return NULL;
 	}
+	/* By whatever pointer: those have functions of their own for it. */
+	if (o->never == OBJECT_IDENTITY || o->never == OBJECT_BOOKKEEPING)
+		return never[o->never];
 	return o->start != q->gva ? "it is the middle of an object" : NULL;
 }
 

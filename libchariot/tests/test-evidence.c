@@ -715,6 +715,10 @@ static void test_counts(void)
 	never_granted("by one that cannot be read", TARGET + 16, 4, "it is a task");
 	ev.u.violation.rip = RIP;
 	refused("of a task that is free", object(4) + 16, 4, "it is free");
+	ev.u.violation.why = CHARIOT_WHY_FREE;
+	argument(TARGET);
+	never_granted("to free a task that it was given", TARGET, 0, "it is a task");
+	ev.u.violation.why = CHARIOT_WHY_WRITE;
 	put_variable(&f, "task_struct_cachep", 0);
 	new_evidence();
 }
