@@ -267,9 +267,10 @@ struct chariot_vm {
 	u32 watch;			/* CHARIOT_WATCH_* */
 	u32 timeout_ms;
 	struct chariot_point load, oops;
+	u32 nr_told;
 	struct {
 		u64 rsp, module;
-	} told;				/* the LOAD event that was sent last */
+	} told[8];			/* LOAD events, the last ones */
 	struct chariot_cr cr;		/* of the kernel, seen last */
 	u64 lstar;
 

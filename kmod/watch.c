@@ -21,7 +21,7 @@ static int load_arm(struct chariot_vm *vm, const struct chariot_watch *w)
 		return err;
 	/* Lasting ones; those of a KERNEL event may be a process's. */
 	vm->cr = cr;
-	vm->told.rsp = 0;
+	memset(vm->told, 0, sizeof(vm->told));
 	vm->watch |= CHARIOT_WATCH_LOAD;
 	return 0;
 }
@@ -156,6 +156,31 @@ bool chariot_watch_kernel(struct chariot_vm *vm, struct chariot_vcpu *vs,
 	return true;
 }
 
+/* Calls of the function whose first instruction may be yet to come, on each stack. */
+static bool was_told(struct chariot_vm *vm, u64 rsp, u64 module)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(vm->told); i++)
+		if (vm->told[i].rsp == rsp && vm->told[i].module == module)
+			return true;
+	i = vm->nr_told++ % ARRAY_SIZE(vm->told);
+	vm->told[i].rsp = rsp;
+	vm->told[i].module = module;
+	return false;
+}
+
+/* The function calls others, and is back from one.  Not another thread on another
+ * vCPU, whose stack is further away. */
+static void forget_told(struct chariot_vm *vm, u64 rsp)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(vm->told); i++)
+		if (vm->told[i].rsp - rsp < PAGE_SIZE)
+			vm->told[i].rsp = 0;
+}
+
 /*
  * Once for each call of the function: an interrupt may come before its first
  * instruction is executed, and the fetch is seen again when that returns.
@@ -171,18 +196,12 @@ bool chariot_watch_load(struct chariot_vm *vm, struct chariot_vcpu *vs,
 
 	lockdep_assert_held(&vm->lock);
 	if (rip != vm->load.gva) {
-		/* The function calls others, and is back from one.  Not another
-		 * thread on another vCPU, whose stack is further away. */
-		if (vm->told.rsp - rsp < PAGE_SIZE)
-			vm->told.rsp = 0;
+		forget_told(vm, rsp);
 		return false;
 	}
 	if (!(vm->watch & CHARIOT_WATCH_LOAD) ||
-	    chariot_x86_ops->get_cpl(vcpu) ||
-	    (vm->told.rsp == rsp && vm->told.module == module))
+	    chariot_x86_ops->get_cpl(vcpu) || was_told(vm, rsp, module))
 		return false;
-	vm->told.rsp = rsp;
-	vm->told.module = module;
 	cr = chariot_vcpu_cr(vcpu);
 	ev.u.load.module = module;
 	ev.u.load.cr3 = cr.cr3;
