@@ -629,6 +629,7 @@ enum chariot_action chariot_library_fetch(struct chariot_fault *f)
 static bool resume_callee(struct chariot_fault *f)
 {
 	struct chariot_frame *frame;
+	struct chariot_values val;
 	u64 ret;
 
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &ret,
@@ -642,6 +643,9 @@ static bool resume_callee(struct chariot_fault *f)
 	f->vs->entry = frame->entry;
 	kfree(frame);
 	f->dom->stats.call_returns++;
+	read_values(f, &val);
+	if (f->vs->entry)
+		chariot_ask_returned(f->dom, f->vs->entry, f->rip, val.v, 0);
 	if (chariot_recover_runs(f->dom, f->vs->entry))
 		chariot_to_view(f, f->dom->nr, "callee");
 	else

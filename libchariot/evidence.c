@@ -13,7 +13,7 @@
 #include <bpf/btf.h>
 
 #include "evidence.h"
-#include "object.h"
+#include "object-index.h"
 #include "proto.h"
 
 #define MAX_CPUS	64		/* whose tasks are looked at */
@@ -53,7 +53,9 @@ struct function {
 #define NR_FUNCTIONS	256
 
 /* What a driver has had evidence for, the last ones. */
-#define NR_HAD		64
+#define NR_HAD		256
+#define NR_LISTED	64		/* of them, that are on a list with it */
+#define LISTED_WORDS	64		/* of one, that may be a list's */
 struct had {
 	uint64_t start[NR_HAD], len[NR_HAD];
 	size_t nr;
@@ -581,24 +583,81 @@ static bool has_it(struct question *q)
 
 /* ---- what it had ------------------------------------------------------------ */
 
-/* It may hold what the kernel has given it, and take its pointer away just before it gives
- * it back. */
-static void remember(struct question *q)
+static void remember(struct question *q, const struct object *o)
 {
 	struct had *h = &q->e->had[q->ev->domain];
 	size_t i;
 
-	if (q->target.kind != OBJECT_SLAB || q->narrow || !q->by ||
-	    q->by->kind != CHARIOT_GIVEN_RET ||
-	    q->ev->u.violation.why == CHARIOT_WHY_FREE)
-		return;
 	for (i = 0; i < NR_HAD && i < h->nr; i++)
-		if (h->start[i] == q->target.start)
+		if (h->start[i] == o->start)
 			break;
 	if (i == NR_HAD || i == h->nr)
 		i = h->nr++ % NR_HAD;
-	h->start[i] = q->target.start;
-	h->len[i] = q->target.len;
+	h->start[i] = o->start;
+	h->len[i] = o->len;
+}
+
+/* What is on a list with the target. */
+struct list {
+	uint64_t cache;
+	uint64_t start[NR_LISTED];
+	int nr;
+};
+
+/* @v, the word @off of one, leads to the beginning of another one of that cache, or to
+ * the same list_head of it. */
+static void look_at_link(struct question *q, struct list *l, uint64_t off,
+			 uint64_t v)
+{
+	struct object o;
+	uint64_t in;
+
+	if (l->nr == NR_LISTED || !is_pointer(v) ||
+	    cache_at(q->e->x, &q->e->space, v) != l->cache ||
+	    object_at(q->e->x, &q->e->space, v, &o) || o.never)
+		return;
+	in = v - o.start;
+	if (in && in != off && in != off - 8)
+		return;
+	for (int i = 0; i < l->nr; i++)
+		if (l->start[i] == o.start)
+			return;
+	l->start[l->nr++] = o.start;
+	remember(q, &o);
+}
+
+/*
+ * Who walks a list takes it apart, and then has a pointer to the next one in a register
+ * alone.  Of objects that share a cache by their size alone that is not said.
+ */
+static void remember_list(struct question *q)
+{
+	const struct object *o = &q->target;
+	struct list l = { .cache = cache_at(q->e->x, &q->e->space, o->start) };
+	uint64_t words[LISTED_WORDS];
+	size_t nr = o->len / 8 < LISTED_WORDS ? o->len / 8 : LISTED_WORDS;
+
+	if (!l.cache || !strncmp(o->name, "kmalloc", 7))
+		return;
+	l.start[l.nr++] = o->start;
+	for (int i = 0; i < l.nr; i++) {
+		if (chariot_space__read(&q->e->space, l.start[i], words, 8 * nr))
+			continue;
+		for (size_t n = 0; n < nr; n++)
+			look_at_link(q, &l, 8 * n, words[n]);
+	}
+}
+
+/* It may also hold what the kernel has given it, and take its pointer away just before it
+ * gives it back. */
+static void remember_found(struct question *q)
+{
+	if (q->target.kind != OBJECT_SLAB || q->narrow || q->had ||
+	    q->ev->u.violation.why == CHARIOT_WHY_FREE)
+		return;
+	if (q->by && q->by->kind == CHARIOT_GIVEN_RET)
+		remember(q, &q->target);
+	remember_list(q);
 }
 
 static bool had_it(struct question *q)
@@ -994,7 +1053,7 @@ int evidence_look(struct evidence *e, const struct chariot_event *ev, bool grant
 		tell_no(&q, text, len);
 		return 0;
 	}
-	remember(&q);
+	remember_found(&q);
 	tell_found(&q, text, len);
 	err = grant ? grant_it(&q) : 0;
 	return err < 0 ? err : 1;

@@ -323,6 +323,30 @@ static void test_had(void)
 	no_target("what was only an argument");
 }
 
+/* It walks a list, and takes it apart. */
+static void test_list(void)
+{
+	uint64_t caller = symbol(&f, "caller");
+
+	begin();
+	given(CHARIOT_GIVEN_RET, 0, caller, TARGET);
+	put(&f, TARGET, object(21), 8);
+	put(&f, object(21), object(22), 8);
+	put(&f, TARGET + 16, object(23) + 16, 8);
+	put(&f, TARGET + 32, object(24) + 16, 8);
+	target_lent("the first of a list");
+	put(&f, TARGET, 0, 8);
+	put(&f, object(21), 0, 8);
+	m.nr_given = 0;
+	lent("the next one", object(21) + 5, 4, object(21), OBJECT_SIZE);
+	lent("the one behind it", object(22) + 5, 4, object(22), OBJECT_SIZE);
+	lent("the next one of another list", object(23), 4, object(23),
+	     OBJECT_SIZE);
+	refused("what has no such member there", object(24), 4, NO_POINTER);
+	begin();
+	refused("the next one of another driver", object(21) + 5, 4, NO_POINTER);
+}
+
 static void test_outputs(void)
 {
 	uint64_t caller = symbol(&f, "caller"), pointer = symbol(&f, "pointer");
@@ -932,6 +956,7 @@ static void test_all(bool old)
 	test_arguments();
 	test_prototypes();
 	test_had();
+	test_list();
 	test_outputs();
 	test_through();
 	test_owned();
