@@ -6,6 +6,7 @@
 #include "ask.h"
 #include "event.h"
 #include "frame.h"
+#include "open.h"
 #include "stack.h"
 
 /* What is no use costs the host time: so many in a row, then one each MISS_JIFFIES. */
@@ -117,15 +118,18 @@ static void add(struct rows *r, u32 kind, u32 arg, u64 value, u64 fn, u64 when)
 
 static void add_past(struct rows *r, const struct chariot_entry *e)
 {
-	u32 i, j, n, nr = min_t(u32, e->nr_past, ARRAY_SIZE(e->past));
+	u32 i, j, n, nr = min_t(u32, e->nr_past, ARRAY_SIZE(e->past)), kind;
 
 	for (n = 1; n <= nr; n++) {
 		i = (e->nr_past - n) % ARRAY_SIZE(e->past);
+		/* One of the driver's: what the kernel has jumped there with. */
+		kind = chariot_domain_text(r->dom, e->past[i].fn) ?
+		       CHARIOT_GIVEN_ARG : CHARIOT_GIVEN_OUT;
 		add(r, CHARIOT_GIVEN_RET, 0, e->past[i].result, e->past[i].fn,
 		    e->past[i].when);
 		for (j = 0; j < 6; j++)
 			if (e->past[i].args[j] >= PAGE_SIZE)
-				add(r, CHARIOT_GIVEN_OUT, j, e->past[i].args[j],
+				add(r, kind, j, e->past[i].args[j],
 				    e->past[i].fn, e->past[i].when);
 	}
 }
@@ -186,6 +190,10 @@ int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len)
 	e->lent[i].gva = gva;
 	e->lent[i].len = len;
 	dom->stats.evidence++;
+	/* Then all that is written there needs no emulation. */
+	if (vs->asked.why == CHARIOT_WHY_WRITE &&
+	    chariot_within(gva, len, vs->asked.gva & PAGE_MASK, PAGE_SIZE))
+		chariot_open_call(dom, vs->asked.gva);
 	return 0;
 }
 
