@@ -61,6 +61,13 @@ struct had {
 	size_t nr;
 };
 
+/* Where the pointer was that allowed an instruction something. */
+#define NR_HINTS	256
+struct hint {
+	uint64_t rip, at;
+	uint32_t domain;
+};
+
 /* Addresses of what is no function. */
 struct variables {
 	uint64_t *v;
@@ -77,6 +84,7 @@ struct evidence {
 	uint64_t stack_size;		/* a power of 2, and stacks are aligned */
 	struct variables imports[NR_DOMAINS];
 	struct had had[NR_DOMAINS];
+	struct hint hints[NR_HINTS];
 	struct function functions[NR_FUNCTIONS];
 	struct chariot_value given[MAX_GIVEN];
 	struct chariot_object owned[MAX_OWNED];
@@ -423,15 +431,19 @@ static bool is_handed(const struct chariot_object *o)
 	       o->source == CHARIOT_SRC_EVIDENCE;
 }
 
+static bool is_own(const struct chariot_object *o)
+{
+	return o->source != CHARIOT_SRC_FREED && o->source != CHARIOT_SRC_STACK &&
+	       !is_handed(o);
+}
+
 static bool each_of(struct question *q, bool sections, word_fn fn)
 {
 	const struct chariot_object *o;
 
 	for (size_t i = 0; i < q->nr_owned && q->left; i++) {
 		o = &q->e->owned[i];
-		if (o->source != CHARIOT_SRC_FREED &&
-		    o->source != CHARIOT_SRC_STACK && !is_handed(o) &&
-		    (o->source == CHARIOT_SRC_SECTION) == sections &&
+		if (is_own(o) && (o->source == CHARIOT_SRC_SECTION) == sections &&
 		    scan(q, o->gva, o->len, SCAN_OWNED, fn))
 			return true;
 	}
@@ -460,6 +472,34 @@ static const struct chariot_object *row_at(const struct question *q, uint64_t v)
 			hi = mid;
 	}
 	return lo && v - o[lo - 1].gva < o[lo - 1].len ? &o[lo - 1] : NULL;
+}
+
+/* What has been found for this instruction is often where it was: a queue's end. */
+static bool hint_leads(struct question *q)
+{
+	struct hint *h = &q->e->hints[q->ev->u.violation.rip % NR_HINTS];
+	const struct chariot_object *o = row_at(q, h->at);
+	uint64_t v;
+
+	return h->rip == q->ev->u.violation.rip && h->domain == q->ev->domain &&
+	       o && is_own(o) && within(o->gva, o->len, h->at, sizeof(v)) &&
+	       !space_read_uint(&q->e->space, h->at, sizeof(v), &v) &&
+	       word_leads(q, h->at, v);
+}
+
+static bool owned_leads(struct question *q)
+{
+	struct hint *h = &q->e->hints[q->ev->u.violation.rip % NR_HINTS];
+
+	if (hint_leads(q))
+		return true;
+	if (!each_owned(q, word_leads))
+		return false;
+	*h = (struct hint){
+		.rip = q->ev->u.violation.rip, .at = q->at,
+		.domain = q->ev->domain,
+	};
+	return true;
 }
 
 static bool word_handed_leads(struct question *q, uint64_t at, uint64_t v)
@@ -576,7 +616,7 @@ static bool has_it(struct question *q)
 {
 	if (q->target.kind == OBJECT_FRAME || read_owned(q))
 		return false;
-	return each_owned(q, word_leads) || each_owned(q, word_handed_leads) ||
+	return owned_leads(q) || each_owned(q, word_handed_leads) ||
 	       (q->target.kind == OBJECT_SLAB && argument_reaches(q)) ||
 	       ((q->count || q->of_cpu) && count_reached(q));
 }
