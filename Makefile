@@ -111,6 +111,7 @@ check-full: deps fuzz
 	@bash selftests/prometheus.sh || :
 	@$(MAKE) --no-print-directory $(PARALLEL) nested
 	@bash selftests/deps.sh bpftrace linux-perf
+	@$(MAKE) --no-print-directory -C libchariot check-full
 	@bash selftests/check.sh full
 	@bash selftests/intel.sh
 	@bash selftests/drivers.sh

@@ -3,6 +3,7 @@
  * chariot driver: a driver as a file, and what is known of builds of drivers.
  */
 #include "cli.h"
+#include "inline.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -380,6 +381,7 @@ static int driver_trust(int argc, char **argv)
 
 static const struct command commands[] = {
 	{ "show", "FILE.ko", driver_show },
+	{ "inline", "FILE.ko", driver_inline },
 	{ "list", "[DRIVER] [--state DIR]", driver_list },
 	{ "trust", "[DRIVER | BUILD]... [--from FILE]... [--probation] [--state DIR]",
 	  driver_trust },

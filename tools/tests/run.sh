@@ -196,6 +196,10 @@ test_files()
 		-j driver show "$ko"
 	j 0 '"e1000_xmit_frame" in o["functions"] and "__kmalloc" in " ".join(o["calls"])' \
 		-j driver show "$ko"
+	t 0 '^Checked: +[0-9]{3}' driver inline "$ko"
+	j 0 'o["functions"] > 100 and o["refused"] == 0 and o["checks"] > 1000' -j driver inline "$ko"
+	j 0 'sum(f["checks"] for f in o["list"]) == o["checks"] and o["growth"] > "x1."' \
+		-j driver inline "$ko"
 	j 0 'o["type"] == "branch" and o["seed"] == 900001 and len(o["build_id"]) == 40 and len(o["old"]) == len(o["new"])' \
 		-j inject --file "$ko" --type branch --seed 900001
 	j 0 'o["function"] == "e1000_probe" and o["before"].startswith("call ")' \
@@ -276,6 +280,9 @@ test_bad_files()
 {
 	t 1 'chariot: ' driver show "$DIR/none"
 	t 1 'chariot: ' driver show /bin/true
+	t 1 'chariot: ' driver inline "$DIR/none"
+	t 1 'chariot: ' driver inline /bin/true
+	t 2 'too few' driver inline
 	t 1 'chariot: ' profile show /bin/true
 	j 1 '"/dev/null" in o["error"]' -j driver show /dev/null
 	t 2 'too few' policy learn
