@@ -181,7 +181,7 @@ int chariot_check_tables(struct chariot_part *p,
 		return err;
 	sort(p->ranges, p->nr_ranges, sizeof(*p->ranges), range_cmp,
 	     NULL);
-	return check_gates(p, p->gates, p->nr_gates, 0) ?:
+	return check_gates(p, p->gates, p->nr_gates, CHARIOT_GATE_LIBRARY) ?:
 	       check_gates(p, p->entries, p->nr_entries,
 			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT |
 			   CHARIOT_GATE_BALANCED | CHARIOT_GATE_REMOVE |

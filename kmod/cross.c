@@ -343,10 +343,9 @@ static enum chariot_action look_at_lock(struct chariot_fault *f,
 /* ---- library code ------------------------------------------------------- */
 
 /* It writes what the driver may, in a view where it can be executed. */
-static bool is_library(struct chariot_fault *f)
+static bool is_library(struct chariot_fault *f, const struct chariot_gate *gate)
 {
-	return f->dom->library &&
-	       chariot_domain_range(f->dom, f->rip) == CHARIOT_RANGE_LIBRARY;
+	return f->dom->library && gate && gate->flags & CHARIOT_GATE_LIBRARY;
 }
 
 static enum chariot_action to_library(struct chariot_fault *f, u64 ret, bool tail,
@@ -390,6 +389,7 @@ static enum chariot_action call(struct chariot_fault *f,
 	struct chariot_refusal refusal;
 	const struct chariot_lock *lock;
 	struct chariot_frame *frame;
+	bool library = is_library(f, gate);
 	struct chariot_values val;
 	enum chariot_action a;
 	int err;
@@ -422,7 +422,7 @@ static enum chariot_action call(struct chariot_fault *f,
 			return chariot_bad_fetch(f);
 		set_pc(f, f->rip, f->rsp);
 	}
-	if (!lock && is_library(f))
+	if (!lock && library)
 		return to_library(f, ret, tail, &val);
 	if (lock)
 		chariot_held_call(f->dom, f->vs->entry, lock, val.v);
@@ -449,7 +449,7 @@ static enum chariot_action jump(struct chariot_fault *f,
 	u64 ret = chariot_ret_of(f->dom, e);
 
 	if (ret &&
-	    (!gate || gate->nr_ops || is_library(f) || chariot_held_row(f->dom, f->rip) ||
+	    (!gate || gate->nr_ops || is_library(f, gate) || chariot_held_row(f->dom, f->rip) ||
 	     (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					   CHARIOT_GATE_EXIT))))
 		return call(f, gate, ret, true);

@@ -30,6 +30,8 @@ static void with_library(struct domain *d, struct chariot_range ranges[3], uint6
 		.gva = FUNC, .len = LIBRARY_LEN, .kind = CHARIOT_RANGE_LIBRARY };
 	d->create.ranges = (uintptr_t)ranges;
 	d->create.nr_ranges = 3;
+	domain_ops(d, NULL, 0);
+	d->gate.flags = CHARIOT_GATE_LIBRARY;
 }
 
 /* The driver may write one word at OBJECT. */

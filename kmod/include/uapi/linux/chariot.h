@@ -222,9 +222,8 @@ enum {
 	CHARIOT_RANGE_INHERIT,		/* kernel code that runs in the driver view */
 	CHARIOT_RANGE_INTR,		/* the guest's interrupt and exception entry */
 	CHARIOT_RANGE_RULE,		/* bytes granted by a rule of the policy */
-	CHARIOT_RANGE_LIBRARY,		/* kernel code that is called as any other, and writes
-					 * what the driver may: in a view of its own, while
-					 * there are views */
+	CHARIOT_RANGE_LIBRARY,		/* kernel code that runs, when it is called by a
+					 * GATE_LIBRARY, in the domain's second view */
 	CHARIOT_NR_RANGE_KINDS
 };
 
@@ -364,6 +363,10 @@ struct chariot_gate {
 /* entry: what is done in its place then, chariot_recover.stand_ins[n - 1] */
 #define CHARIOT_GATE_STAND_IN(n) ((n) << 8)	/* 1..15, 0: nothing */
 #define CHARIOT_GATE_STAND_IN_OF(flags) (((flags) >> 8) & 15)	/* that n */
+
+#define CHARIOT_GATE_LIBRARY	(1U << 12)	/* gate: it writes what the driver may, in a view
+						 * in which RANGE_LIBRARY and RANGE_INHERIT can be
+						 * executed; an ordinary call where no view is free */
 
 /*
  * How a driver is recovered (CHARIOT_VERDICT_RECOVER).  When it does what it may
