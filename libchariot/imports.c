@@ -178,8 +178,7 @@ static uint32_t writes_plainly(const struct btf *btf, const struct param *p, int
 {
 	const struct btf_type *t;
 
-	if (p[i].arg < 0 || !p[i].pointer || p[i].is_const ||
-	    proto_length_after(p, nr, i) >= 0)
+	if (p[i].arg < 0 || !p[i].pointer || p[i].is_const || proto_has_length(p, nr, i))
 		return 0;
 	if (!p[i].id)
 		return 1;

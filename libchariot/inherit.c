@@ -519,9 +519,10 @@ static void add_once(struct builder *b)
 		tables_add_bytes(b, start, end - start);
 }
 
+static const struct stmt by_itself = { .kind = STMT_INHERIT };
+
 static void share_libraries(struct builder *b)
 {
-	static const struct stmt by_itself = { .kind = STMT_INHERIT };
 	struct library *lib = b->libraries.v;
 	bool once = false;
 
@@ -549,6 +550,38 @@ void inherit_libraries(struct builder *b)
 	collect_libraries(b);
 	part_libraries(b);
 	share_libraries(b);
+}
+
+static void mark_gate(struct builder *b, uint64_t gva)
+{
+	struct chariot_gate *g = b->t->gates.v;
+	bool found = false;
+
+	for (size_t i = 0; i < b->t->gates.nr; i++) {
+		if (g[i].gva != gva)
+			continue;
+		g[i].flags |= CHARIOT_GATE_LIBRARY;
+		found = true;
+	}
+	if (found)
+		return;
+	g = tables_add(b, &b->t->gates, sizeof(*g));
+	if (g)
+		*g = (struct chariot_gate){ .gva = gva, .flags = CHARIOT_GATE_LIBRARY };
+}
+
+/* What is called, and not what that calls: some of it only reads. */
+void inherit_mark(struct builder *b)
+{
+	const struct library *lib = b->libraries.v;
+	const struct shared *sh = b->apart.v;
+
+	for (size_t i = 0; i < b->libraries.nr; i++)
+		if (lib[i].apart && !lib[i].dropped)
+			mark_gate(b, lib[i].fn[0]->start);
+	for (size_t i = 0; i < b->apart.nr; i++)
+		if (sh[i].st != &by_itself)
+			mark_gate(b, sh[i].start);
 }
 
 /* Calls of what is on such a page are not seen: no check can be promised for them. */

@@ -242,6 +242,14 @@ int proto_length_after(const struct param *p, int nr, int i)
 	return -1;
 }
 
+bool proto_has_length(const struct param *p, int nr, int i)
+{
+	while (++i < nr)
+		if (p[i].integer && proto_ends_in(p[i].name, len_names))
+			return true;
+	return false;
+}
+
 /* Arguments that have 32 bits or less. */
 uint8_t proto_narrow(const struct btf *btf, const struct btf_type *proto)
 {

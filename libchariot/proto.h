@@ -48,5 +48,7 @@ uint8_t proto_missing(const struct btf_type *proto);
 bool proto_ends_in(const char *name, const char *const *ends);
 /* The next argument behind @i that is named like a length, -1: none. */
 int proto_length_after(const struct param *p, int nr, int i);
+/* Is there one anywhere behind it? */
+bool proto_has_length(const struct param *p, int nr, int i);
 
 #endif

@@ -398,6 +398,7 @@ chariot_tables__build(const struct chariot_policy *policy,
 	inherit_forget_unseen(&b);
 	add_rules(&b);
 	imports_add(&b, true);
+	inherit_mark(&b);
 	tables_sort_gates(&b.t->gates);
 	entries_add(&b);
 	handed_types(&b);

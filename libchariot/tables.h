@@ -76,6 +76,8 @@ void inherit_collect(struct builder *b);
 void inherit_drop(struct builder *b);
 void inherit_libraries(struct builder *b);
 void inherit_add(struct builder *b);
+/* Gates of what runs in the library view. */
+void inherit_mark(struct builder *b);
 void inherit_forget_unseen(struct builder *b);
 /* Does it run in the driver's view, or was it to and is @dropped? */
 bool inherit_has(const struct builder *b, uint64_t gva, bool dropped);

@@ -588,6 +588,14 @@ static void test_no_btf(const struct chariot_policy *policy,
 
 enum { PLAIN, INHERITED, APART, CHECKED };
 
+static bool is_library_gate(const struct view *v, uint64_t gva)
+{
+	for (uint32_t i = 0; i < v->c->nr_gates; i++)
+		if (v->gates[i].gva == gva)
+			return v->gates[i].flags & CHARIOT_GATE_LIBRARY;
+	return false;
+}
+
 static int runs_where(const struct view *v, uint64_t gva)
 {
 	for (uint32_t i = 0; i < v->c->nr_ranges; i++) {
@@ -595,7 +603,7 @@ static int runs_where(const struct view *v, uint64_t gva)
 			continue;
 		if (v->ranges[i].kind == CHARIOT_RANGE_INHERIT)
 			return INHERITED;
-		if (v->ranges[i].kind == CHARIOT_RANGE_LIBRARY)
+		if (v->ranges[i].kind == CHARIOT_RANGE_LIBRARY && is_library_gate(v, gva))
 			return APART;
 	}
 	return PLAIN;
@@ -628,11 +636,10 @@ static void test_library(const struct chariot_profile *p, const char *more,
 	struct chariot_policy *policy = chariot_policy__load(NULL);
 	struct chariot_driver d = { .name = "made_up" };
 	uint64_t gva = chariot_profile__symbol(p, import);
-	static const char on[] = "library on\n";
 	struct chariot_tables *t;
 	struct view v;
 
-	policy_parse(policy, "x", on, strlen(on));
+	policy_parse(policy, "x", "library on\n", 11);
 	policy_parse(policy, "x", more, strlen(more));
 	driver_add_symbol(&d.imports, import, 0, 0, true);
 	if (beside)
@@ -690,12 +697,16 @@ static void test_libraries(const struct chariot_profile *p, const char *version)
 	/* What the function calls: the driver might, too. */
 	test_library(p, "gate vsnprintf { grant ret 8 }\n", "sprintf", NULL, APART,
 		     version);
+	/* It runs in that view, and has nothing to be checked. */
+	test_library(p, "", "strlen", "strsep", PLAIN, version);
+	test_library(p, "", "strcpy", "strsep", APART, version);
 	/* It locks, it writes to an object of the kernel's, it returns one. */
 	test_library(p, "", "device_add", NULL, PLAIN, version);
 	test_library(p, "", "ether_setup", NULL, PLAIN, version);
 	test_library(p, "", "sg_next", NULL, PLAIN, version);
 	test_library(p, "", "pci_read_config_dword", NULL, CHECKED + 4, version);
 	test_library(p, "", "pci_read_config_word", NULL, CHECKED + 2, version);
+	test_library(p, "library off\n", "pci_read_config_word", NULL, PLAIN, version);
 	chariot_set_log(note, NULL);
 }
 
