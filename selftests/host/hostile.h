@@ -67,6 +67,7 @@ void test_again(void);
 void test_again_split(void);
 void test_straddle(void);
 void test_same_told(void);
+void test_two_loads(void);
 
 /* ways-driver.c */
 void test_audit(void);
@@ -79,6 +80,11 @@ void test_prefault(void);
 void test_swap(void);
 void test_rom(void);
 void test_nx_huge(void);
+
+/* ways-mmu.c */
+void test_async(void);
+void test_unsync(void);
+void test_nested(void);
 
 /* ask.c */
 void test_ask(void);

@@ -391,20 +391,22 @@ bool stall_wait(struct stall *s, unsigned int seconds)
 	       msg.event == UFFD_EVENT_PAGEFAULT;
 }
 
-/* All that nobody has touched yet is zero from now on. */
+void stall_give(struct stall *s, size_t at)
+{
+	struct uffdio_zeropage z = {
+		.range = { (uintptr_t)s->at + at, PAGE } };
+
+	if (ioctl(s->fd, UFFDIO_ZEROPAGE, &z) && errno != EEXIST)
+		fprintf(stderr, "# UFFDIO_ZEROPAGE: %s\n", strerror(errno));
+}
+
 void stall_end(struct stall *s)
 {
 	struct uffdio_range r = { (uintptr_t)s->at, s->len };
 	size_t at;
 
-	for (at = 0; at < s->len; at += PAGE) {
-		struct uffdio_zeropage z = {
-			.range = { (uintptr_t)s->at + at, PAGE } };
-
-		if (ioctl(s->fd, UFFDIO_ZEROPAGE, &z) && errno != EEXIST)
-			fprintf(stderr, "# UFFDIO_ZEROPAGE: %s\n",
-				strerror(errno));
-	}
+	for (at = 0; at < s->len; at += PAGE)
+		stall_give(s, at);
 	ioctl(s->fd, UFFDIO_UNREGISTER, &r);
 	close(s->fd);
 }

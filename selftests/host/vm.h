@@ -129,6 +129,8 @@ struct stall {
 void stall_begin(struct stall *s, void *at, size_t len);
 /* Until somebody waits for a page; false: nobody in @seconds. */
 bool stall_wait(struct stall *s, unsigned int seconds);
+/* One page, zero if nobody has touched it yet; all of them. */
+void stall_give(struct stall *s, size_t at);
 void stall_end(struct stall *s);
 
 void send_fds(int sock, int a, int b);

@@ -14,24 +14,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define WILD	0x700000	/* not the driver's */
-#define OWN	OBJECT		/* a page that is */
-#define HANDLER	0x13000		/* of the kernel: where INTR leads to */
 #define MMIO	0xd0000000	/* no memory */
-#define VALUE	0x5a5a5a5au
 
 #define AT_ROUND 0x80		/* ports, for KVM_EXIT_IO */
 #define AT_SMI	0x81
-
-struct world {
-	struct guest g;
-	int h;
-	/* What the driver comes out for; may be NULL. */
-	void (*at)(struct world *w, unsigned int port);
-	bool no_own;			/* is not at OWN */
-	unsigned int rounds;
-	unsigned int n;
-};
 
 /* As the interrupt entry and handlers of a kernel: on pages of their own. */
 static void kernel_code(struct guest *g)
@@ -63,9 +49,9 @@ static void start(struct world *w, unsigned int cpu)
 		.rflags = 2 });
 }
 
-static void begin(struct world *w, unsigned int nr_cpus,
-		  void (*prepare)(struct guest *g), unsigned int rounds,
-		  void (*at)(struct world *w, unsigned int port))
+void world_begin(struct world *w, unsigned int nr_cpus,
+		 void (*prepare)(struct guest *g), unsigned int rounds,
+		 void (*at)(struct world *w, unsigned int port))
 {
 	struct domain d;
 	unsigned int i;
@@ -85,7 +71,7 @@ static void begin(struct world *w, unsigned int nr_cpus,
 		start(w, i);
 }
 
-/* Until it halts.  Dirty rings are for who has them. */
+/* Dirty rings are for who has them. */
 static long run_cpu(struct world *w, unsigned int cpu)
 {
 	struct kvm_run *run = w->g.cpu[cpu].run;
@@ -102,7 +88,7 @@ static long run_cpu(struct world *w, unsigned int cpu)
 	}
 }
 
-static long run_first(void *w)
+long world_run(void *w)
 {
 	return run_cpu(w, 0);
 }
@@ -112,15 +98,14 @@ static long run_second(void *w)
 	return run_cpu(w, 1);
 }
 
-static uint64_t violations(int h)
+uint64_t violations(int h)
 {
 	struct chariot_stats s = { .argsz = sizeof(s), .domain = 1 };
 
 	return ioctl(h, CHARIOT_STATS, &s) ? 0 : s.violations;
 }
 
-/* Of all rounds of @cpus, and nothing else was one. */
-static void judge(struct world *w, unsigned int cpus, bool ended, long r)
+void world_judge(struct world *w, unsigned int cpus, bool ended, long r)
 {
 	struct chariot_event ev;
 	uint64_t n = violations(w->h);
@@ -145,10 +130,10 @@ static void judge(struct world *w, unsigned int cpus, bool ended, long r)
 /* One CPU, whose driver comes out in each round. */
 static void run_and_judge(struct world *w)
 {
-	struct task *t = task_start(run_first, w);
+	struct task *t = task_start(world_run, w);
 	bool ended = task_wait(t, 3 * patience);
 
-	judge(w, 1, ended, t->result);
+	world_judge(w, 1, ended, t->result);
 }
 
 /* ---- audit ---------------------------------------------------------------- */
@@ -195,10 +180,10 @@ void test_audit(void)
 	struct task *t, *u;
 	bool ended;
 
-	begin(&w, 2, NULL, 600, NULL);
+	world_begin(&w, 2, NULL, 600, NULL);
 	guest_code(&w.g, DRIVER2, RET);
 	guest_code(&w.g, FUNC, RET);
-	t = task_start(run_first, &w);
+	t = task_start(world_run, &w);
 	u = task_start(run_second, &w);
 	for (i = 0; !(task_wait(t, 0) && task_wait(u, 0)) && i < 20000; i++) {
 		change(&w, i);
@@ -217,12 +202,12 @@ void test_audit(void)
 	/* The last change may have dropped all mappings. */
 	if (ended)
 		guest_reads(&w.g, WILD);
-	judge(&w, 2, ended, t->result);
+	world_judge(&w, 2, ended, t->result);
 }
 
 /* ---- the local APIC ------------------------------------------------------- */
 
-static void irqchip(struct guest *g)
+void world_irqchip(struct guest *g)
 {
 	if (ioctl(g->fd, KVM_CREATE_IRQCHIP, 0))
 		die("KVM_CREATE_IRQCHIP");
@@ -236,12 +221,12 @@ void test_apic(void)
 	struct task *t;
 	bool ended;
 
-	begin(&w, 1, irqchip, 1, NULL);
+	world_begin(&w, 1, world_irqchip, 1, NULL);
 	guest_code(&w.g, KERNEL, CALL(DRIVER), 0xe6, AT_ROUND, HLT);
 	guest_regs(&w.g, 0, &(struct kvm_regs){
 		.rip = KERNEL, .rsp = STACK, .rdi = OWN, .rsi = 0xfee00080,
 		.rcx = VALUE, .rbx = 1, .rflags = 2 });
-	t = task_start(run_first, &w);
+	t = task_start(world_run, &w);
 	ended = task_wait(t, patience);
 	ok(ended && t->result == KVM_EXIT_IO, "the guest runs on: exit %ld",
 	   t->result);
@@ -283,7 +268,7 @@ void test_sregs(void)
 {
 	static struct world w;
 
-	begin(&w, 1, NULL, 100, toggle_sregs);
+	world_begin(&w, 1, NULL, 100, toggle_sregs);
 	run_and_judge(&w);
 	judge_interrupts(&w);
 }
@@ -310,7 +295,7 @@ void test_smi(void)
 		skip("no SMM here");
 		return;
 	}
-	begin(&w, 1, smm_memory, 100, smi);
+	world_begin(&w, 1, smm_memory, 100, smi);
 	guest_code(&w.g, SMM, 0xe6, AT_SMI, 0x0f, 0xaa);	/* out; rsm */
 	run_and_judge(&w);
 	judge_interrupts(&w);
@@ -352,8 +337,8 @@ void test_dirty(void)
 	struct task *t;
 	bool ended;
 
-	begin(&w, 1, manual_protect, 600, NULL);
-	t = task_start(run_first, &w);
+	world_begin(&w, 1, manual_protect, 600, NULL);
+	t = task_start(world_run, &w);
 	for (i = 0; i < 100000 && !task_wait(t, 0); i++) {
 		dirty += log_dirty(&w, bits);
 		/* As a migration begins and is cancelled. */
@@ -367,7 +352,7 @@ void test_dirty(void)
 	note("the driver's page was dirty in %u of %u logs", dirty, i);
 	ok(dirty, "the driver's writes are in the log");
 	ended = task_wait(t, patience);
-	judge(&w, 1, ended, t->result);
+	world_judge(&w, 1, ended, t->result);
 }
 
 #define RING	65536	/* bytes */
@@ -415,18 +400,18 @@ void test_dirty_ring(void)
 		skip("no dirty ring here");
 		return;
 	}
-	begin(&w, 1, dirty_ring, 600, NULL);
+	world_begin(&w, 1, dirty_ring, 600, NULL);
 	ring = mmap(NULL, RING, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    w.g.cpu[0].fd, KVM_DIRTY_LOG_PAGE_OFFSET * PAGE);
 	if (ring == MAP_FAILED)
 		die("dirty ring");
-	t = task_start(run_first, &w);
+	t = task_start(world_run, &w);
 	while (!task_wait(t, 0))
 		own += harvest(&w, ring);
 	own += harvest(&w, ring);
 	ok(own, "the driver's writes are in the ring: %u times", own);
 	ended = task_wait(t, patience);
-	judge(&w, 1, ended, t->result);
+	world_judge(&w, 1, ended, t->result);
 }
 
 /* ---- mapped with no fault of ours ------------------------------------------ */
@@ -478,7 +463,7 @@ static void drop_and_pre_fault(void)
 	struct task *t;
 	bool ended;
 
-	begin(&w, 1, NULL, 1, pre_fault_dropped);
+	world_begin(&w, 1, NULL, 1, pre_fault_dropped);
 	/* What is not there yet is mapped read-only, and so faults when it is written. */
 	w.g.mem[WILD + 64] = w.g.mem[OWN + 64] = 1;
 	domain_init(&other, DRIVER2);
@@ -486,7 +471,7 @@ static void drop_and_pre_fault(void)
 	guest_code(&w.g, DRIVER2, RET);
 	if (domain_create(w.h, &other) != 2)
 		die("CREATE");
-	t = task_start(run_first, &w);
+	t = task_start(world_run, &w);
 	ended = task_wait(t, patience);
 	ok(ended && t->result == KVM_EXIT_HLT,
 	   "the driver is dropped while it runs: exit %ld", t->result);
@@ -509,7 +494,7 @@ void test_prefault(void)
 		skip("no KVM_PRE_FAULT_MEMORY here");
 		return;
 	}
-	begin(&w, 1, NULL, 20, pre_fault_at);
+	world_begin(&w, 1, NULL, 20, pre_fault_at);
 	pre_fault(&w);
 	audit(w.h, "in the kernel's view");
 	w.n = 0;
@@ -562,15 +547,15 @@ void test_swap(void)
 	bool ended;
 	unsigned int i;
 
-	begin(&w, 1, NULL, 600, NULL);
+	world_begin(&w, 1, NULL, 600, NULL);
 	make_ksm(&w);
-	t = task_start(run_first, &w);
+	t = task_start(world_run, &w);
 	for (i = 0; i < 100000 && !task_wait(t, 0); i++)
 		move_memory(&w, i);
 	note("%u times", i);
 	write_file("/sys/kernel/mm/ksm/run", "2");
 	ended = task_wait(t, patience);
-	judge(&w, 1, ended, t->result);
+	world_judge(&w, 1, ended, t->result);
 	write_file("/sys/kernel/mm/ksm/run", "0");
 }
 
@@ -596,7 +581,7 @@ void test_rom(void)
 	static struct world w;
 	int r = 0, i;
 
-	begin(&w, 1, rom_memory, 10, NULL);
+	world_begin(&w, 1, rom_memory, 10, NULL);
 	w.no_own = true;
 	guest_regs(&w.g, 0, &(struct kvm_regs){
 		.rip = KERNEL, .rsp = STACK, .rdi = ROM, .rsi = ROM + PAGE,
@@ -613,7 +598,7 @@ void test_rom(void)
 	ok(mmio == w.rounds && !other,
 	   "granted writes come out, and no others: %u of %u", mmio, w.rounds);
 	ok(!rom[0] && !rom[PAGE], "nothing is written");
-	judge(&w, 1, true, r);
+	world_judge(&w, 1, true, r);
 }
 
 /* ---- nx_huge_pages, switched on later --------------------------------------- */

@@ -221,6 +221,88 @@ void test_same_told(void)
 	close(h);
 }
 
+/* ---- two CPUs at the load point -------------------------------------------- */
+
+static long run_second(void *guest)
+{
+	return guest_run(guest, 1);
+}
+
+/* Each has a module and a stack of its own, and the function counts in %r12. */
+static void two_at_once(struct guest *g)
+{
+	unsigned int cpu;
+
+	guest_new(g, 2);
+	guest_code(g, KERNEL, CALL(LOADFN), HLT);
+	guest_code(g, LOADFN, 0x49, 0xff, 0xc4, CALL(FUNC), 0x90, 0x90, 0x90,
+		   0x90, 0x90, 0x90, RET);
+	guest_code(g, FUNC, RET);
+	for (cpu = 0; cpu < 2; cpu++)
+		guest_regs(g, cpu, &(struct kvm_regs){
+			.rip = KERNEL, .rsp = STACK - 0x8000 * cpu,
+			.rdi = OBJECT + PAGE * cpu, .rflags = 2 });
+}
+
+static bool both_told(int h, struct chariot_event ev[2])
+{
+	struct pollfd p = { .fd = h, .events = POLLIN };
+	struct chariot_event e;
+	unsigned int got = 0, i;
+
+	for (i = 0; i < patience * 20 && got != 3; i++) {
+		poll(&p, 1, 50);
+		if (!event_find(h, CHARIOT_EV_LOAD, 0, &e) || e.vcpu > 1)
+			continue;
+		ev[e.vcpu] = e;
+		got |= 1 << e.vcpu;
+	}
+	return got == 3;
+}
+
+static uint64_t count_of(struct guest *g, unsigned int cpu)
+{
+	struct kvm_regs r;
+
+	if (ioctl(g->cpu[cpu].fd, KVM_GET_REGS, &r))
+		die("KVM_GET_REGS");
+	return r.r12;
+}
+
+void test_two_loads(void)
+{
+	struct chariot_event ev[2] = {}, more;
+	struct task *t[2];
+	struct guest g;
+	bool both;
+	int h;
+
+	two_at_once(&g);
+	h = attach_and_watch(&g, LOADFN);
+	t[0] = task_start(run_guest, &g);
+	t[1] = task_start(run_second, &g);
+	both = both_told(h, ev);
+	ok(both && ev[0].u.load.module == OBJECT &&
+	   ev[1].u.load.module == OBJECT + PAGE,
+	   "each CPU tells of its module while the other one waits: %llx, %llx",
+	   ev[0].u.load.module, ev[1].u.load.module);
+	go_on(h, ev[1].seq);
+	ok(task_wait(t[1], patience) && t[1]->result == KVM_EXIT_HLT,
+	   "the second one is answered, and goes on");
+	ok(!task_wait(t[0], 0), "the first one waits still");
+	go_on(h, ev[0].seq);
+	ok(task_wait(t[0], patience) && t[0]->result == KVM_EXIT_HLT,
+	   "it goes on when it is answered, too");
+	ok(!event_find(h, CHARIOT_EV_LOAD, 0, &more),
+	   "neither has told of its module twice");
+	if (t[0]->joined && t[1]->joined)
+		ok(count_of(&g, 0) == 1 && count_of(&g, 1) == 1,
+		   "both calls were done once");
+	ok(vm_info(h).state != CHARIOT_VM_DEAD, "the VM is watched still");
+	audit(h, "after that");
+	close(h);
+}
+
 /* ---- instructions on two pages -------------------------------------------- */
 
 #define EDGE	(LOADFN + PAGE)
