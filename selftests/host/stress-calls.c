@@ -36,6 +36,7 @@ union any {
 	struct chariot_act_read act_read;
 	struct chariot_given given;
 	struct chariot_stats stats;
+	struct chariot_audit audit;
 	char bytes[8192];		/* more than any @argsz that is allowed */
 	uint64_t words[1024];
 };
@@ -239,6 +240,8 @@ static void fill_op(struct rng *r, struct chariot_op *op)
 		op->map = below(r, CHARIOT_NR_MAPS);
 		op->len_kind = op->len_add = 0;
 		op->len_b = below(r, 6);
+		if (!op->phase && !op->map)
+			op->flags = below(r, 2);	/* CHARIOT_REVOKE_FREE */
 		break;
 	case CHARIOT_OP_CHECK:
 		op->phase = CHARIOT_PHASE_PRE;
@@ -264,13 +267,12 @@ static void fill_op(struct rng *r, struct chariot_op *op)
 }
 
 static void fill_tables(struct world *w, struct rng *r,
-			struct chariot_domain_create *c)
+			struct chariot_domain_create *c, uint64_t text)
 {
 	char *at = w->buf + below(r, 4) * (BUF_SIZE / 8);
 	struct chariot_range *ranges = (void *)at;
 	struct chariot_gate *gates = (void *)(at + PAGE);
 	struct chariot_op *ops = (void *)(at + 2 * PAGE);
-	uint64_t text = one_in(r, 2) ? DRIVER : DRIVER2;
 	unsigned int i;
 
 	ranges[0] = (struct chariot_range){
@@ -302,7 +304,8 @@ static void fill_tables(struct world *w, struct rng *r,
 	c->ops = (uintptr_t)ops;
 }
 
-static void fill_create(struct world *w, struct rng *r, union any *a)
+static void fill_module(struct world *w, struct rng *r, union any *a,
+			uint64_t text)
 {
 	struct chariot_domain_create *c = &a->create;
 
@@ -312,7 +315,7 @@ static void fill_create(struct world *w, struct rng *r, union any *a)
 	strcpy(c->name, "stress");
 	c->verdict = one_in(r, 4) ? below(r, CHARIOT_NR_VERDICTS) :
 				    CHARIOT_VERDICT_SKIP;
-	fill_tables(w, r, c);
+	fill_tables(w, r, c, text);
 	if (one_in(r, 16))
 		c->ranges = some_pointer(w, r);
 	if (one_in(r, 16))
@@ -325,6 +328,21 @@ static void fill_create(struct world *w, struct rng *r, union any *a)
 	c->defer = one_in(r, 4) ? below(r, 300) : 0;
 	if (one_in(r, 16))
 		c->recover.trap = some_gva(r);
+}
+
+static void fill_create(struct world *w, struct rng *r, union any *a)
+{
+	fill_module(w, r, a, one_in(r, 2) ? DRIVER : DRIVER2);
+}
+
+/* Further modules, of few names and places: some are there already. */
+static void fill_add(struct world *w, struct rng *r, union any *a)
+{
+	unsigned int nr = below(r, NR_MODULES);
+
+	fill_module(w, r, a, MODULES + nr * PAGE);
+	a->create.domain = some_domain(r);
+	a->create.module[0] = 'a' + nr;
 }
 
 /* ---- what is called ------------------------------------------------------ */
@@ -440,8 +458,10 @@ static const struct call {
 	C(3, WATCH, chariot_watch, fill_watch),
 	C(3, CONTINUE, chariot_continue, fill_continue),
 	C(1, RESET, chariot_reset, NULL),
+	C(1, AUDIT, chariot_audit, NULL),
 	C(2, POST, chariot_post, fill_post),
 	C(9, DOMAIN_CREATE, chariot_domain_create, fill_create),
+	C(6, DOMAIN_ADD, chariot_domain_create, fill_add),
 	C(2, DOMAIN_DROP, chariot_domain_op, fill_drop),
 	C(2, DOMAIN_SET, chariot_domain_op, fill_domain),
 	C(2, DOMAIN_INFO, chariot_domain_info, fill_domain_info),

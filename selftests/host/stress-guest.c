@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest's side: code of a kernel and of two drivers that changes all the
+ * The guest's side: code of a kernel and of drivers that changes all the
  * time, on several vCPUs, with interrupts and page tables that nobody expects;
  * and the VMM's: pages that come late, slots that come and go.
  */
@@ -43,7 +43,7 @@ static uint64_t some_address(struct rng *r)
 
 static void kernel_code(struct guest *g, struct rng *r)
 {
-	uint32_t driver = one_in(r, 3) ? DRIVER2 : DRIVER;
+	uint32_t driver = DRIVER + below(r, 2 + NR_MODULES) * PAGE;
 
 	switch (below(r, 6)) {
 	case 0:
@@ -142,11 +142,13 @@ static void random_tables(struct guest *g, struct rng *r)
 
 static void new_code(struct guest *g, struct rng *r)
 {
+	unsigned int i;
+
 	guest_tables(g);
 	guest_idt(g);
 	kernel_code(g, r);
-	driver_code(g, r, DRIVER);
-	driver_code(g, r, DRIVER2);
+	for (i = 0; i < 2 + NR_MODULES; i++)
+		driver_code(g, r, DRIVER + i * PAGE);
 	kernel_function(g, r);
 	if (one_in(r, 8))
 		random_tables(g, r);

@@ -55,6 +55,8 @@ static inline void count(uint64_t *n)
 #define NR_VMS		2
 #define NR_HANDLES	3
 #define LATE		0x680000		/* guest memory that comes late */
+#define MODULES		(DRIVER2 + PAGE)	/* further ones, a page for each */
+#define NR_MODULES	4
 #define LATE_SIZE	(16 * PAGE)
 #define BUF_SIZE	(1u << 20)
 #define BUFS_AT		0x100000000000ull	/* far from all else */
