@@ -38,6 +38,9 @@
 # so can lose the local timer's interrupt. A one-shot timer never comes again: L1
 # hung whenever a guest's CPU just then waited, spinning, for another one of its
 # CPUs. So L1's timer is periodic: highres=off nohz=off.
+#
+# TCG's TSC is this machine's. L1 is told how fast it is: on a busy machine it finds
+# out wrong, its clock was six times too fast, and what tests wait for was late.
 
 set -u -o pipefail
 
@@ -53,27 +56,34 @@ usage()
 	exit 2
 }
 
-# accel: the arguments for L1's CPU. TCG has SVM and is the tested way;
-# /dev/kvm alone says nothing, it can exist without any virtualization.
+# TCG has SVM and is the tested way; /dev/kvm alone says nothing, it can exist
+# without any virtualization.
+has_kvm()
+{
+	[ -z "${L1_CPU:-}" ] && grep -qwE 'svm|vmx' /proc/cpuinfo &&
+		[ -w /dev/kvm ] && [ -z "${L1_TCG:-}" ]
+}
+
+# accel: the arguments for L1's CPU
 accel()
 {
-	if [ -z "${L1_CPU:-}" ] && grep -qwE 'svm|vmx' /proc/cpuinfo &&
-	   [ -w /dev/kvm ] && [ -z "${L1_TCG:-}" ]; then
+	if has_kvm; then
 		echo -accel kvm -cpu host
 	else
 		echo -accel tcg,thread=multi -cpu "${L1_CPU:-EPYC,+svm,+npt}"
 	fi
 }
 
-# The client that vm.sh uses: L1 has this root too, but cannot write there.
-build_vmsh()
+# build NAME: a program for here or, as vm.sh's client, for L1, which has this root
+# too, but cannot write there
+build()
 {
-	local bin=$TOP/.cache/bin/vmsh
+	local bin=$TOP/.cache/bin/$1
 
-	[ "$bin" -nt "$HERE/vmsh.c" ] && [ "$bin" -nt "$HERE/b64.h" ] && return
+	[ "$bin" -nt "$HERE/$1.c" ] && [ "$bin" -nt "$HERE/b64.h" ] && return
 	mkdir -p "${bin%/*}"
-	${CC:-gcc} -O2 -Wall -Wextra -o "$bin.$$" "$HERE/vmsh.c" &&
-		mv "$bin.$$" "$bin" || die "cannot build vmsh"
+	${CC:-gcc} -O2 -Wall -Wextra -o "$bin.$$" "$HERE/$1.c" &&
+		mv "$bin.$$" "$bin" || die "cannot build $1"
 }
 
 # write_command: what stage 2 of l1-init.sh reads
@@ -101,7 +111,8 @@ prepare()
 		[ -f "$TOP/.cache/kernels/$v/release" ] || "$HERE/kernels.sh" "$v" >&2 ||
 			die "no kernel $v"
 	done
-	build_vmsh
+	build vmsh
+	build tsc
 	INITRD=$("$HERE/initramfs.sh" l1 "$HOST") || die "no initramfs for L1"
 	# L1 cannot write into the cache: what vm.sh is likely to need is made here
 	# shellcheck disable=SC2086 # a list
@@ -200,6 +211,7 @@ APPEND="console=ttyS0 no_timer_check panic=-1 oops=panic mitigations=off
 	quiet loglevel=5 highres=off nohz=off watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=90
 	tsc=reliable log_buf_len=4M
 	chariot.repo=$TOP $EXTRA"
+has_kvm || APPEND="$APPEND tsc_early_khz=$("$TOP/.cache/bin/tsc")"
 # all that KASAN finds, not the first only
 case $HOST in *-debug) APPEND="$APPEND kasan_multi_shot" ;; esac
 APPEND=${APPEND//[$'\n\t']/ }
