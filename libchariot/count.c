@@ -80,6 +80,15 @@ static bool find_count(struct look *l, uint32_t id, uint64_t off, uint64_t len,
 				      depth + 1);
 }
 
+/* A page's flags are changed bit by bit by who holds it: one of them is its lock. */
+static bool in_page_flags(const struct object_index *x, uint64_t off, uint64_t len)
+{
+	uint64_t at = x->field[PAGE_FLAGS].bit / 8;
+
+	return has_member(x, PAGE_FLAGS) && off >= at && off - at < 8 &&
+	       len <= 8 - (off - at);
+}
+
 bool object_is_count(struct object_index *x, const struct object *o, uint64_t gva,
 		     uint64_t len)
 {
@@ -89,7 +98,10 @@ bool object_is_count(struct object_index *x, const struct object *o, uint64_t gv
 	if (o->type <= 0 || (uint32_t)o->type >= btf__type_cnt(l.btf) || !len ||
 	    gva < o->start || off >= o->len || len > o->len - off)
 		return false;
-	if (o->kind == OBJECT_PAGE_STRUCT)	/* several of them */
+	if (o->kind == OBJECT_PAGE_STRUCT) {	/* several of them */
 		off %= x->k.page_struct_size;
+		if (in_page_flags(x, off, len))
+			return true;
+	}
 	return find_count(&l, o->type, off, len, 0);
 }

@@ -235,13 +235,27 @@ static bool word_leads(struct question *q, uint64_t at, uint64_t v)
 	return true;
 }
 
+/* A page leads to what is kept for it: its buffers. */
+static bool page_leads(struct question *q, const struct object *page)
+{
+	const struct object_index *x = q->e->x;
+	uint64_t at = page->start + x->field[PAGE_PRIVATE].bit / 8, v;
+
+	return has_member(x, PAGE_PRIVATE) &&
+	       !space_read_uint(&q->e->space, at, sizeof(v), &v) &&
+	       word_leads(q, at, v);
+}
+
 /* The object at @v has a pointer to the target. */
 static bool object_leads(struct question *q, uint64_t v)
 {
 	struct object o;
 
-	return is_pointer(v) && !object_at(q->e->x, &q->e->space, v, &o) &&
-	       o.never == OBJECT_MAY && o.kind != OBJECT_PAGE_STRUCT &&
+	if (!is_pointer(v) || object_at(q->e->x, &q->e->space, v, &o))
+		return false;
+	if (o.kind == OBJECT_PAGE_STRUCT)
+		return page_leads(q, &o);
+	return o.never == OBJECT_MAY &&
 	       scan(q, o.start, o.len, SCAN_GIVEN, word_leads);
 }
 

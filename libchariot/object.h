@@ -69,7 +69,7 @@ int object_on_stack(struct object_index *x, const struct chariot_space *s,
 /*
  * Is @len bytes at @gva (inside of @o) what the types call a reference count or a
  * lock: refcount_t, kref, atomic_t or atomic64_t, percpu_ref, in the type that the
- * cache's name or OBJECT_PAGE_STRUCT tells?  Then also of what is never a driver's.
+ * cache's name or OBJECT_PAGE_STRUCT tells; or the flags of a page?  Then also of what is never a driver's.
  */
 bool object_is_count(struct object_index *x, const struct object *o, uint64_t gva,
 		     uint64_t len);

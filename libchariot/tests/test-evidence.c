@@ -432,6 +432,11 @@ static void test_through(void)
 	put(&f, SLAB_PAGE + 56, TARGET, 8);
 	no_target("through a struct page");
 	put(&f, SLAB_PAGE + 56, 0, 8);
+	begin();
+	argument(put_page(&f, P0));
+	put_member(&f, "page", m.given[0].value, "private", TARGET);
+	target_lent("by what is kept for a page");
+	put_page(&f, P0);
 }
 
 /* ---- what the driver has ---------------------------------------------------------------------- */
@@ -778,7 +783,10 @@ static void test_counts_near(void)
 	refused("the count of a page", SLAB_PAGE + 52, 4, NO_POINTER);
 	argument(SLAB_PAGE);
 	lent("by its struct page", SLAB_PAGE + 52, 4, SLAB_PAGE + 52, 4);
-	never_granted("its flags", SLAB_PAGE, 8, "bookkeeping");
+	lent("its flags", SLAB_PAGE, 8, SLAB_PAGE, 8);
+	never_granted("what is behind them", SLAB_PAGE + 8, 8, "bookkeeping");
+	code("\x48\x89\x03", 3);
+	never_granted("its flags, all at once", SLAB_PAGE, 8, "bookkeeping");
 }
 
 /* ---- what it frees ---------------------------------------------------------------------- */

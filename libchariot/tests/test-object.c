@@ -583,8 +583,12 @@ static void test_counts(void)
 	       "%s: a cache that is called as a struct", version);
 	tap_ok(!object_at(f.x, &f.g.space, SLAB_PAGE + 64, &o) &&
 	       object_is_count(f.x, &o, SLAB_PAGE + 64 + 52, 4) &&
-	       !object_is_count(f.x, &o, SLAB_PAGE + 64, 8),
+	       !object_is_count(f.x, &o, SLAB_PAGE + 64 + 8, 8),
 	       "%s: of a struct page", version);
+	tap_ok(object_is_count(f.x, &o, SLAB_PAGE + 64, 8) &&
+	       object_is_count(f.x, &o, SLAB_PAGE + 64 + 7, 1) &&
+	       !object_is_count(f.x, &o, SLAB_PAGE + 64 + 4, 8),
+	       "%s: the flags of a page", version);
 }
 
 static void test_all(bool old)
