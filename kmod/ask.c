@@ -90,15 +90,26 @@ enum chariot_answer chariot_ask(struct chariot_domain *dom,
 
 /* ---- what the answer is looked for in ------------------------------------ */
 
+static void keep(struct chariot_domain *dom, struct chariot_past *p, u64 fn,
+		 const u64 args[6], u64 result)
+{
+	p->fn = fn;
+	p->result = result;
+	p->when = ++dom->clock;
+	memcpy(p->args, args, sizeof(p->args));
+}
+
 void chariot_ask_returned(struct chariot_domain *dom, struct chariot_entry *e,
 			  u64 fn, const u64 args[6], u64 result)
 {
-	u32 i = e->nr_past++ % ARRAY_SIZE(e->past);
+	keep(dom, &e->past[e->nr_past++ % ARRAY_SIZE(e->past)], fn, args, result);
+}
 
-	e->past[i].fn = fn;
-	e->past[i].result = result;
-	e->past[i].when = ++dom->clock;
-	memcpy(e->past[i].args, args, sizeof(e->past[i].args));
+void chariot_ask_jumped(struct chariot_domain *dom, struct chariot_entry *e,
+			u64 fn, const u64 args[6])
+{
+	keep(dom, &e->jumped, fn, args, 0);
+	e->has_jumped = true;
 }
 
 struct rows {
@@ -118,18 +129,15 @@ static void add(struct rows *r, u32 kind, u32 arg, u64 value, u64 fn, u64 when)
 
 static void add_past(struct rows *r, const struct chariot_entry *e)
 {
-	u32 i, j, n, nr = min_t(u32, e->nr_past, ARRAY_SIZE(e->past)), kind;
+	u32 i, j, n, nr = min_t(u32, e->nr_past, ARRAY_SIZE(e->past));
 
 	for (n = 1; n <= nr; n++) {
 		i = (e->nr_past - n) % ARRAY_SIZE(e->past);
-		/* One of the driver's: what the kernel has jumped there with. */
-		kind = chariot_domain_text(r->dom, e->past[i].fn) ?
-		       CHARIOT_GIVEN_ARG : CHARIOT_GIVEN_OUT;
 		add(r, CHARIOT_GIVEN_RET, 0, e->past[i].result, e->past[i].fn,
 		    e->past[i].when);
 		for (j = 0; j < 6; j++)
 			if (e->past[i].args[j] >= PAGE_SIZE)
-				add(r, kind, j, e->past[i].args[j],
+				add(r, CHARIOT_GIVEN_OUT, j, e->past[i].args[j],
 				    e->past[i].fn, e->past[i].when);
 	}
 }
@@ -140,6 +148,9 @@ static void add_entry(struct rows *r, struct chariot_entry *e)
 
 	for (i = 0; i < 6; i++)
 		add(r, CHARIOT_GIVEN_ARG, i, e->args[i], e->rip, e->when);
+	for (i = 0; e->has_jumped && i < 6; i++)
+		add(r, CHARIOT_GIVEN_ARG, i, e->jumped.args[i], e->jumped.fn,
+		    e->jumped.when);
 	add_past(r, e);
 	add(r, CHARIOT_GIVEN_STACK, 0, e->slot + 8, e->ret, e->when);
 }

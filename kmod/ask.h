@@ -27,10 +27,12 @@ int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len);
 /* Something was granted to the domain: that is not what is asked about the next time. */
 void chariot_ask_granted(struct chariot_domain *dom);
 
-/* The kernel's function @fn has returned to the driver's function; or, as its last act,
- * the kernel has jumped to the driver's @fn (result 0). */
+/* The kernel's function @fn has returned to the driver's function. */
 void chariot_ask_returned(struct chariot_domain *dom, struct chariot_entry *e,
 			  u64 fn, const u64 args[6], u64 result);
+/* As its last act, a function of the kernel that it called has jumped to the driver's @fn. */
+void chariot_ask_jumped(struct chariot_domain *dom, struct chariot_entry *e,
+			u64 fn, const u64 args[6]);
 /* Has [gva, gva + len) been lent for this call?  Then vs->found is all of it. */
 bool chariot_ask_lent(struct chariot_vcpu *vs, const struct chariot_entry *e,
 		      u64 gva, u64 len);

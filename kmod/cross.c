@@ -645,7 +645,7 @@ static bool resume_callee(struct chariot_fault *f)
 	f->dom->stats.call_returns++;
 	read_values(f, &val);
 	if (f->vs->entry)
-		chariot_ask_returned(f->dom, f->vs->entry, f->rip, val.v, 0);
+		chariot_ask_jumped(f->dom, f->vs->entry, f->rip, val.v);
 	if (chariot_recover_runs(f->dom, f->vs->entry))
 		chariot_to_view(f, f->dom->nr, "callee");
 	else

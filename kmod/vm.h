@@ -64,6 +64,7 @@ struct chariot_entry {
 	struct chariot_held locks[32];
 	/* Objects that it got beside its arguments; the last ones. */
 	u32 nr_got, nr_past, nr_lent;
+	bool has_jumped;
 	u64 when;		/* it was called, by the domain's clock */
 	struct {		/* library code that it has called, and that runs */
 		u64 rip, rsp;	/* when it has returned; rip 0: none */
@@ -75,10 +76,11 @@ struct chariot_entry {
 		u64 at;
 		const struct chariot_op *op;	/* what its sub says of them */
 	} got[64];
-	struct {		/* functions that it has called, the last ones (ask.c) */
+	struct chariot_past {	/* functions that it has called, the last ones (ask.c) */
 		u64 fn, args[6], result;
 		u64 when;	/* by the domain's clock */
-	} past[22];
+	} past[21];	/* so that it has 4096 bytes */
+	struct chariot_past jumped;	/* a function of the driver, by the kernel */
 	struct {		/* granted for the call */
 		u64 gva, len;
 	} lent[8];
