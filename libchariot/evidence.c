@@ -813,6 +813,23 @@ static bool is_count(struct question *q)
 	       object_is_count(q->e->x, o, q->gva, q->len);
 }
 
+/* The word of a page's descriptor that is for who has the page, if somebody has it. */
+static bool is_page_private(struct question *q)
+{
+	const struct object_index *x = q->e->x;
+	uint64_t size = x->k.page_struct_size;
+	uint64_t page = (q->gva - x->k.vmemmap_base) / size;
+	uint64_t at = x->k.vmemmap_base + page * size + x->field[PAGE_PRIVATE].bit / 8;
+	struct object o;
+
+	return q->target.kind == OBJECT_PAGE_STRUCT &&
+	       q->ev->u.violation.why == CHARIOT_WHY_WRITE &&
+	       has_member(x, PAGE_PRIVATE) && within(at, 8, q->gva, q->len) &&
+	       !object_at(q->e->x, &q->e->space,
+			  x->k.page_offset + page * PAGE_SIZE, &o) &&
+	       o.kind == OBJECT_PAGES && !o.never;
+}
+
 static bool on_stack(struct question *q)
 {
 	const struct chariot_value *g;
@@ -934,7 +951,7 @@ static const char *what_is_there(struct question *q)
 	}
 	q->of_cpu &= o->kind == OBJECT_PERCPU;
 	q->narrow = o->never;
-	if (o->never && !q->count)
+	if (o->never && !q->count && !is_page_private(q))
 		return o->never < ARRAY_SIZE(never) ? never[o->never] : "?";
 	q->others = is_others(q);
 	return q->others ? "another isolated driver has it" : NULL;

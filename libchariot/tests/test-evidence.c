@@ -664,6 +664,24 @@ static void test_pages(void)
 
 /* ---- for the call ---------------------------------------------------------------------- */
 
+static void test_private(void)
+{
+	uint64_t page = put_page(&f, P0), at = page + 40;
+
+	chariot_space__write(&f.g.space, kva(P0), "some text, as data has it", 24);
+	begin();
+	refused("the private word of a page", at, 8, NO_POINTER);
+	argument(page);
+	lent("of one that it was given", at, 8, at, 8);
+	never_granted("the word behind it", at + 8, 8, "bookkeeping");
+	never_granted("that and more", at + 4, 8, "bookkeeping");
+	mark_page(&f, page, "table");
+	never_granted("that of a page table", at, 8, "bookkeeping");
+	put_page(&f, P0);
+	argument(SLAB_PAGE);
+	never_granted("that of a slab", SLAB_PAGE + (at - page), 8, "bookkeeping");
+}
+
 static void frames_of(const char *which, uint64_t stack)
 {
 	uint64_t sp = stack + 0x1000, ret = sp + 24 + 0x40 - 8;
@@ -974,6 +992,7 @@ static void test_all(bool old)
 	test_import();
 	test_percpu();
 	test_pages();
+	test_private();
 	test_frames();
 	test_counts();
 	test_counts_near();
