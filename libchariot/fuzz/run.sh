@@ -27,7 +27,7 @@ mkdir -p "$CACHE/failed" "$LOGS"
 max_len()
 {
 	case $1 in
-	ko|faults|image) echo 65536;;
+	ko|faults|image|inline) echo 65536;;
 	btf) echo 16384;;
 	policy|hook|tables|code) echo 4096;;
 	*) echo 1024;;
@@ -60,7 +60,7 @@ make_seeds()
 	done
 	"$OUT/replay/fuzz-$name" -s "$dir" ${args[@]+"${args[@]}"} || return 1
 	case $name in
-	ko|faults) add_drivers "$dir";;
+	ko|faults|inline) add_drivers "$dir";;
 	esac
 	if [ "$name" = policy ]; then
 		cp "$TOP"/tools/tests/*.policy "$TOP"/selftests/*/*.policy "$dir" 2>/dev/null

@@ -173,6 +173,15 @@ static bool is_branch(const struct insn *i)
 	return i->flags & (F_CALL | F_JMP | F_JCC) && !(i->flags & F_INDIRECT);
 }
 
+/* A jump label of 2 bytes reaches its target only as long as they keep their distance. */
+static bool label_stays(const struct module *m, const struct insn *i)
+{
+	int32_t to = m->label_target[i - m->insns];
+
+	return !(i->mark & MARK_JUMP) || i->len != 2 ||
+	       (to >= 0 && m->insns[to].piece == i->piece);
+}
+
 /* What was refused keeps its length, byte by byte; so does what the kernel replaces. */
 static void put_as_it_was(struct pass *p, struct insn *i)
 {
@@ -180,17 +189,13 @@ static void put_as_it_was(struct pass *p, struct insn *i)
 	uint32_t at = emit_at(&p->e);
 	struct place to;
 
-	if (!is_branch(i) || inl_branch_rel(m, i)) {
-		copy_insn(p, i);
-		return;
-	}
-	if (i->imm_len == 4) {
+	if (is_branch(i) && !inl_branch_rel(m, i) && i->imm_len == 4)
 		put_branch(p, i);
-		return;
-	}
-	put(&p->e, m->secs[i->sec].data + i->off, i->len);
-	to = branch_target(m, i);
-	if (p->last && (to.sec != m->pieces[i->piece].new_sec ||
+	else
+		copy_insn(p, i);
+	to = is_branch(i) && i->imm_len == 1 ? branch_target(m, i) :
+	     (struct place){ m->pieces[i->piece].new_sec, at + i->len + i->imm };
+	if (p->last && (!label_stays(m, i) || to.sec != m->pieces[i->piece].new_sec ||
 			to.off - (at + i->len) != (uint32_t)i->imm)) {
 		log_err("function %s: was refused (%s), and has a short jump that leaves it",
 			m->pieces[i->piece].name, why_text[m->pieces[i->piece].why]);

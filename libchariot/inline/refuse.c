@@ -32,18 +32,17 @@ static bool jump_site(const struct module *m, const struct insn *i)
 	return (i->len == 2 && !memcmp(at, nop2, 2)) || (i->len == 5 && !memcmp(at, nop5, 5));
 }
 
-static bool same_patch(const struct module *m, const struct insn *a, const struct insn *b)
-{
-	return b->mark & (MARK_INSIDE | MARK_PATCHED) && a->piece == b->piece &&
-	       m->nr_insns;
-}
-
-/* A branch in what the kernel replaces has to keep its length. */
+/* A branch in what the kernel replaces keeps its length: to within that, or far. */
 static bool fixed_branch(const struct module *m, const struct insn *i)
 {
+	const struct insn *to = i->target >= 0 ? &m->insns[i->target] : NULL;
+
 	if (!(i->flags & (F_JMP | F_JCC)) || i->flags & F_INDIRECT || i->imm_len == 4)
 		return true;
-	return i->target >= 0 && same_patch(m, i, &m->insns[i->target]);
+	for (; to > i; to--)
+		if (!(to->mark & MARK_INSIDE))
+			return false;
+	return to == i;
 }
 
 static enum why why_not(const struct module *m, const struct insn *i)
@@ -140,6 +139,21 @@ static void join(struct module *m, uint32_t a, uint32_t b)
 	m->pieces[cluster(m, a)].cluster = cluster(m, b);
 }
 
+/* goto *label: nobody knows what is live there. */
+static bool jumps_to_labels(const struct module *m, const struct piece *p)
+{
+	bool labels = false, jumps = false;
+
+	for (uint32_t k = p->first; k < p->first + p->nr; k++) {
+		const struct insn *i = &m->insns[k];
+		const struct rel *r = i->flags & F_TAIL ? inl_branch_rel(m, i) : NULL;
+
+		labels |= k != p->first && i->mark & MARK_TAKEN;
+		jumps |= r && inl_is_thunk(m->syms[r->sym].name);
+	}
+	return labels && jumps;
+}
+
 /* What would follow it, when it does not end. */
 static void look_at_end(struct module *m, uint32_t n)
 {
@@ -179,6 +193,8 @@ static void look_at_piece(struct module *m, uint32_t n)
 		if (other >= 0)
 			join(m, n, m->insns[other].piece);
 	}
+	if (!p->why && jumps_to_labels(m, p))
+		p->why = WHY_TABLE;
 	look_at_end(m, n);
 }
 
