@@ -520,24 +520,26 @@ static bool wait(struct screen *s, int delay_ms)
 int screen_run(struct top *t, int delay_ms, uint64_t count)
 {
 	struct screen s = { .top = t, .sort = TOP_SORT };
-	SCREEN *terminal = begin();
-	bool good = true;
-	int err;
+	bool good = look(&s);
+	int err = errno;
+	SCREEN *terminal;
 
-	if (!terminal)
+	/* There is something to show. */
+	terminal = good ? begin() : NULL;
+	if (good && !terminal)
 		return fail("TERM=%s: this terminal is not known: --batch",
 			    getenv("TERM") ?: "");
-	for (uint64_t n = 0; !count || n < count; n++) {
+	for (uint64_t n = 1; good; n++) {
+		draw(&s);
+		if (!wait(&s, delay_ms) || n == count)
+			break;
 		good = look(&s);
 		err = errno;
-		if (!good)
-			break;
-		draw(&s);
-		if (!wait(&s, delay_ms))
-			break;
 	}
-	endwin();
-	delscreen(terminal);
-	lib_log_init();
+	if (terminal) {
+		endwin();
+		delscreen(terminal);
+		lib_log_init();
+	}
 	return good ? EXIT_OK : fail_lib(err, "/proc");
 }

@@ -54,7 +54,8 @@ struct top {
 	size_t nr_handles;
 	struct seen *seen;
 	size_t nr_seen;
-	int64_t at;			/* when that was */
+	int64_t at;			/* when that was; 0: not yet */
+	bool identified;		/* one, by the last look */
 	struct json_object *rows;
 };
 
@@ -157,15 +158,18 @@ static void identify(struct seen *s, struct chariot_vm *vm)
 	chariot_driver__free(d);
 }
 
-/* Its file, which its guard and the operator write. */
+/* Its file, which its guard and the operator write.  A new driver takes long: not before
+ * there is something to see, and one at a time. */
 static void look_up_trust(struct top *t, struct seen *s)
 {
 	struct handle *h = handle_of(t, s->pid);
 
-	if (!s->identified && h)
+	if (!s->identified && h && t->at && !t->identified) {
 		identify(s, h->vm);
-	else if (s->trust.driver[0])
+		t->identified = s->identified;
+	} else if (s->trust.driver[0]) {
 		chariot_trust__of(NULL, NULL, NULL, &s->trust);
+	}
 }
 
 /* ---- events --------------------------------------------------------------- */
@@ -352,6 +356,7 @@ struct json_object *top_look(struct top *t)
 			take_events(t, &t->handles[i]);
 		json_object_put(t->rows);
 		t->rows = json_list();
+		t->identified = false;
 		add_rows(t, &s, (now - t->at) / 1000.0);
 		t->at = now;
 	}
