@@ -45,6 +45,7 @@ help:
 	@echo '  deb         Debian packages, in .build/deb; lintian has a look at them'
 	@echo '  deps        install the Debian packages that all this needs'
 	@echo '  docs        the documents as HTML, in .build/docs'
+	@echo '  tutorial    make the pictures of Documentation/tutorial.rst anew, in a nested machine'
 	@echo '  analyze     sparse and cppcheck'
 
 all: lib tools plugin
@@ -147,6 +148,10 @@ docs:
 	@echo '  BUILD docs'
 	@$(MAKE) --no-print-directory -C Documentation
 
+tutorial: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) nested KERNELS='$(sort $(or $(HOST),$(OLD)) $(or $(GUEST),$(OLD)))'
+	@bash selftests/tutorial.sh
+
 analyze:
 	@cppcheck --quiet --enable=warning,portability --inline-suppr \
 		-Ikmod/include/uapi -Ilibchariot/include libchariot tools
@@ -185,5 +190,5 @@ distclean: clean
 	rm -rf $(TOP)/.cache
 
 .PHONY: help all lib kmod tools plugin nested kernels layout deps demo check check-full check-debug check-intel drivers drivers-all \
-	campaign fuzz bench deb docs \
+	campaign fuzz bench deb docs tutorial \
 	analyze install uninstall clean distclean

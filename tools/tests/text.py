@@ -292,6 +292,22 @@ def test_names(texts):
     ok(not gone, "functions that documents name are called that", str(gone))
 
 
+def test_pictures():
+    """Those of the tutorial are made of what was recorded."""
+    folder = os.path.join(TOP, "Documentation")
+    shown = re.findall(r"^\.\. image:: (\S+)", read("Documentation/tutorial.rst"), re.M)
+    there = [os.path.relpath(p, folder) for p in glob.glob(folder + "/tutorial/*.svg")]
+    ok(shown and set(shown) <= set(there), "tutorial.rst: its pictures are there")
+    for rec in sorted(glob.glob(folder + "/tutorial/*.rec")):
+        svg = os.path.relpath(rec[:-3] + "svg", TOP)
+        r = subprocess.run(["/usr/bin/python3", TOP + "/selftests/picture.py", rec,
+                            "/dev/stdout"], text=True, capture_output=True)
+        if "No module named 'pyte'" in r.stderr:
+            print("ok - pictures # SKIP no python3-pyte")
+            return
+        ok(r.stdout == read(svg), svg + ": is of its recording, see make tutorial", r.stderr)
+
+
 def main():
     objects = [o for o in re.findall(r"^  ([a-z]+) ", help_of(), re.M) if o != "version"]
     names = all_names()
@@ -299,6 +315,7 @@ def main():
     test_completion(objects, names)
     test_code(names)
     test_overview()
+    test_pictures()
     print("1..%d" % nr)
     return failed != 0
 
