@@ -45,7 +45,13 @@ traffic()
 # Somebody has it open beside the guard and who asks
 watched() { [ "$(chariot -j vm show web | jq .handles)" -ge 2 ]; }
 
-detach() { chariot detach web >/dev/null && wait_until gone; }
+# The command waits for some seconds, a slow machine's guard may take more.
+detach()
+{
+	chariot detach web >/dev/null 2>&1
+	wait_until gone && wait_until detached
+}
+detached() { [ ! -e "/run/chariot/$(vm_pid web)" ]; }
 
 insmod "$MODULE" || die "no module"
 serve 400000
