@@ -617,7 +617,7 @@ struct chariot_value {
 enum {
 	CHARIOT_GIVEN_ARG,		/* the driver's function @fn was called with it */
 	CHARIOT_GIVEN_RET,		/* the kernel's function @fn has returned it, one of
-					 * the last 22 */
+					 * the last 21 */
 	CHARIOT_GIVEN_OUT,		/* ... was called with it, and if it is a pointer to what
 					 * can be written, it may have stored something there */
 	CHARIOT_GIVEN_STACK,		/* stack pointer of the kernel's function that has called
