@@ -247,7 +247,7 @@ void inherit_add(struct builder *b)
 bool inherit_library_is_on(const struct chariot_policy *policy)
 {
 	const struct stmt *st;
-	bool on = false;
+	bool on = true;
 
 	for (st = policy->first; st; st = st->next)
 		if (st->kind == STMT_LIBRARY)

@@ -639,7 +639,6 @@ static void test_library(const struct chariot_profile *p, const char *more,
 	struct chariot_tables *t;
 	struct view v;
 
-	policy_parse(policy, "x", "library on\n", 11);
 	policy_parse(policy, "x", more, strlen(more));
 	driver_add_symbol(&d.imports, import, 0, 0, true);
 	if (beside)
