@@ -133,10 +133,50 @@ enum chariot_context {
 	  "memcpy_fromio() to another's memory")			\
 	X(skb_copy, data, skb_copy, process, -,				\
 	  "skb_copy_bits() to another's memory")			\
+	X(sprintf_end, none, sprintf_end, process, -,			\
+	  "sprintf() over the end of own object")			\
+	X(bin2hex, data, bin2hex, process, -,				\
+	  "bin2hex() to another's memory")				\
+	X(hex2bin, data, hex2bin, process, -,				\
+	  "hex2bin() to another's memory")				\
+	X(unescape, data, unescape, process, -,				\
+	  "string_unescape() to another's memory")			\
+	X(kstrtoint, data, kstrtoint, process, -,			\
+	  "kstrtoint() to another's memory")				\
+	X(kstrtobool, data, kstrtobool, process, -,			\
+	  "kstrtobool() to another's memory")				\
+	X(simple_strtoul, data, simple_strtoul, process, -,		\
+	  "simple_strtoul() to another's memory")			\
+	X(memparse, data, memparse, process, -,				\
+	  "memparse() to another's memory")				\
+	X(get_option, data, get_option, process, -,			\
+	  "get_option() to another's memory")				\
+	X(sscanf, data, sscanf, process, -,				\
+	  "sscanf() to another's memory")				\
+	X(bitmap_parselist, data, bitmap_parselist, process, -,		\
+	  "bitmap_parselist() to another's memory")			\
+	X(mac_pton, data, mac_pton, process, -,				\
+	  "mac_pton() to another's memory")				\
+	X(in4_pton, data, in4_pton, process, -,				\
+	  "in4_pton() to another's memory")				\
+	X(guid_parse, data, guid_parse, process, -,			\
+	  "guid_parse() to another's memory")				\
+	X(time_to_tm, data, time_to_tm, process, -,			\
+	  "time64_to_tm() to another's memory")				\
+	X(nla_strscpy, data, nla_strscpy, process, -,			\
+	  "nla_strscpy() to another's memory")				\
+	X(nla_memcpy, data, nla_memcpy, process, -,			\
+	  "nla_memcpy() to another's memory")				\
 	X(kfree_twice, none, kfree_twice, process, -,			\
 	  "kfree() of own freed object that another now has")		\
 	X(kfree_middle, none, kfree_middle, process, -,			\
 	  "kfree() of the middle of own object")			\
+	X(kvfree_twice, none, kvfree_twice, process, -,			\
+	  "kvfree() of own freed object that another now has")		\
+	X(sensitive_twice, none, sensitive_twice, process, -,		\
+	  "kfree_sensitive() of what another now has")			\
+	X(kvfree_middle, none, kvfree_middle, process, -,		\
+	  "kvfree() of the middle of own object")			\
 	X(cache_free_twice, none, cache_free_twice, process, -,		\
 	  "kmem_cache_free() of what another now has")			\
 	X(cache_free_middle, none, cache_free_middle, process, -,	\

@@ -23,12 +23,14 @@ static void *get(struct kmem_cache *cache)
 	return kmalloc(CHARIOT_OBJ, CHARIOT_GFP | __GFP_ZERO);
 }
 
+static void (*give_back)(const void *p) = kfree;
+
 static void put(struct kmem_cache *cache, void *p)
 {
 	if (cache)
 		kmem_cache_free(cache, p);
 	else
-		kfree(p);
+		give_back(p);
 }
 
 /* Allocate until @addr comes, and free all else. */
@@ -45,6 +47,8 @@ static void take(struct kmem_cache *cache, unsigned long addr)
 	}
 	while (n)
 		put(cache, got[--n]);
+	/* A pointer that the driver keeps is evidence. */
+	memset(got, 0, sizeof(got));
 }
 
 static void put_and_take(struct kmem_cache *cache, unsigned long addr)
@@ -92,6 +96,26 @@ int stop_kfree_twice(struct job *job)
 	return on_one_cpu(NULL, put_twice);
 }
 
+static int twice_by(void (*fn)(const void *p))
+{
+	int ret;
+
+	give_back = fn;
+	ret = on_one_cpu(NULL, put_twice);
+	give_back = kfree;
+	return ret;
+}
+
+int stop_kvfree_twice(struct job *job)
+{
+	return twice_by(kvfree);
+}
+
+int stop_sensitive_twice(struct job *job)
+{
+	return twice_by(kfree_sensitive);
+}
+
 int stop_cache_free_twice(struct job *job)
 {
 	return on_one_cpu(victim_cache(), put_twice);
@@ -116,6 +140,16 @@ static int put_middle(struct kmem_cache *cache)
 int stop_kfree_middle(struct job *job)
 {
 	return on_one_cpu(NULL, put_middle);
+}
+
+int stop_kvfree_middle(struct job *job)
+{
+	int ret;
+
+	give_back = kvfree;
+	ret = on_one_cpu(NULL, put_middle);
+	give_back = kfree;
+	return ret;
 }
 
 int stop_cache_free_middle(struct job *job)
