@@ -30,6 +30,8 @@
 #define REACH_LOOKS	2048		/* pointers for them */
 #define REACH_DEPTH	3		/* pointers in a row */
 #define REACH_ARGUMENT	2		/* the same, for what is no count */
+#define REACH_VEC	2		/* the same, to a vector of pages */
+#define VEC_MAX		(1UL << 20)	/* bytes that one entry of it is about */
 #define NR_PAGES	1024		/* of guest memory that are kept, for one question */
 
 struct page {
@@ -169,6 +171,7 @@ struct question {
 	uint64_t at;			/* the place of its own where the pointer is */
 	bool through;			/* not itself, but what is in the object */
 	bool from_argument;		/* over two of them */
+	bool from_vec;			/* an entry of a vector of pages: all of it */
 	bool had;			/* it was evident before */
 };
 
@@ -561,12 +564,11 @@ static bool word_reaches(struct question *q, uint64_t at, uint64_t v)
 }
 
 /* The nearest first. */
-static bool look_through(struct question *q)
+static bool look_through(struct question *q, word_fn fn)
 {
 	for (size_t i = 0; i < q->nr_reach; i++) {
 		q->depth = q->e->reach[i].depth;
-		if (scan(q, q->e->reach[i].start, q->e->reach[i].len, PAGE_SIZE,
-			 word_reaches))
+		if (scan(q, q->e->reach[i].start, q->e->reach[i].len, PAGE_SIZE, fn))
 			return true;
 	}
 	return false;
@@ -602,11 +604,11 @@ static bool count_reached(struct question *q)
 {
 	begin_reach(q, REACH_DEPTH);
 	reach_from_given(q, CHARIOT_NR_GIVENS);
-	if (look_through(q))
+	if (look_through(q, word_reaches))
 		return true;
 	q->nr_reach = 0;
 	q->depth = 0;
-	return each_owned(q, word_reaches) || look_through(q);
+	return each_owned(q, word_reaches) || look_through(q, word_reaches);
 }
 
 /*
@@ -621,8 +623,79 @@ static bool argument_reaches(struct question *q)
 	reach_from_given(q, CHARIOT_GIVEN_ARG);
 	for (size_t i = 0; i < im->nr; i++)
 		reach_for(q, im->v[i]);
-	q->from_argument = look_through(q);
+	q->from_argument = look_through(q, word_reaches);
 	return q->from_argument;
+}
+
+static bool covers(uint64_t start, uint64_t len, const struct question *q)
+{
+	return len && len <= VEC_MAX && within(start, len, q->gva, q->len);
+}
+
+/* In a bio_vec, or in an entry of a scatterlist, that is about these bytes of the page: by
+ * chance neither is likely. */
+static bool word_in_vec(struct question *q, uint64_t at, uint64_t v)
+{
+	struct object *o = &q->target;
+	uint64_t size = q->e->page_struct_size, in = (v & ~3ULL) - o->page;
+	uint64_t mem = o->start + in / size * PAGE_SIZE, w, lo, hi;
+
+	if (in % size || in / size >= o->len / PAGE_SIZE ||
+	    space_read_uint(&q->e->space, at + 8, sizeof(w), &w))
+		return false;
+	lo = w & ~0U;
+	hi = w >> 32;
+	if (!covers(mem + hi, lo, q)) {		/* bv_len, bv_offset */
+		if (!covers(mem + lo, hi, q))	/* offset, length */
+			return false;
+		hi = lo;
+		lo = w >> 32;
+	}
+	if (lo > o->start + o->len - mem - hi)
+		lo = o->start + o->len - mem - hi;
+	o->start = mem + hi;
+	o->len = lo;
+	q->at = at;
+	return true;
+}
+
+static bool word_in_far_vec(struct question *q, uint64_t at, uint64_t v)
+{
+	if (word_in_vec(q, at, v))
+		return true;
+	if (q->depth < q->max_depth)
+		reach_for(q, v);
+	return false;
+}
+
+/* What it has, or was handed. */
+static bool word_reaches_row(struct question *q, uint64_t at, uint64_t v)
+{
+	const struct chariot_object *o = is_pointer(v) ? row_at(q, v) : NULL;
+	struct evidence *e = q->e;
+
+	if (!o || !is_handed(o) || q->nr_reach == REACH_OBJECTS)
+		return false;
+	for (size_t i = 0; i < q->nr_reach; i++)
+		if (e->reach[i].start == o->gva)
+			return false;
+	e->reach[q->nr_reach].start = o->gva;
+	e->reach[q->nr_reach].len = o->len;
+	e->reach[q->nr_reach++].depth = 0;
+	return false;
+}
+
+/*
+ * A request that the driver was handed, and still has, leads to a bio, and that to its
+ * vector: these are written by a worker, when the call with the request is over.
+ */
+static bool vec_reached(struct question *q)
+{
+	begin_reach(q, REACH_VEC);
+	each_owned(q, word_reaches_row);
+	q->left = SCAN_ALL;
+	q->from_vec = look_through(q, word_in_far_vec);
+	return q->from_vec;
 }
 
 /* What points to a stack is of a call that may have ended. */
@@ -632,6 +705,8 @@ static bool has_it(struct question *q)
 		return false;
 	return owned_leads(q) || each_owned(q, word_handed_leads) ||
 	       (q->target.kind == OBJECT_SLAB && argument_reaches(q)) ||
+	       (q->target.kind == OBJECT_PAGES && q->target.page &&
+		vec_reached(q)) ||
 	       ((q->count || q->of_cpu) && count_reached(q));
 }
 
@@ -1027,7 +1102,7 @@ static void tell_found(struct question *q, char *buf, size_t len)
  */
 static bool for_call(const struct question *q)
 {
-	return q->narrow || q->had || q->target.kind == OBJECT_FRAME ||
+	return q->narrow || q->had || q->from_vec || q->target.kind == OBJECT_FRAME ||
 	       ((q->by || q->from_argument) && (q->target.kind == OBJECT_SLAB ||
 			  q->target.kind == OBJECT_PAGES) &&
 		q->ev->u.violation.why != CHARIOT_WHY_FREE);

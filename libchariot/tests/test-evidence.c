@@ -682,6 +682,35 @@ static void test_private(void)
 	never_granted("that of a slab", SLAB_PAGE + (at - page), 8, "bookkeeping");
 }
 
+/* What it was handed leads to an object with a vector. */
+static void test_vec(void)
+{
+	uint64_t page = put_page(&f, P0), mem = kva(P0);
+
+	chariot_space__write(&f.g.space, mem, "some text, as data has it", 24);
+	begin();
+	put(&f, OWN, object(30), 8);
+	put(&f, object(30) + 8, object(31), 8);
+	put(&f, object(31) + 16, page, 8);
+	put(&f, object(31) + 24, 0x200 | 0x100ULL << 32, 8);
+	has_row(DOMAIN, object(30), OBJECT_SIZE, CHARIOT_SRC_ARGUMENT);
+	has_row(DOMAIN, OWN, 8, CHARIOT_SRC_SECTION);
+	lent("by a bio_vec", mem + 0x2fc, 4, mem + 0x100, 0x200);
+	refused("what is behind it", mem + 0x300, 4, NO_POINTER);
+	refused("what is before it", mem + 0xfc, 4, NO_POINTER);
+	put(&f, object(31) + 16, page + 2, 8);
+	put(&f, object(31) + 24, 0x100 | 0x800ULL << 32, 8);
+	lent("by an entry of a scatterlist", mem + 0x17c, 4, mem + 0x100, 0x800);
+	put(&f, object(31) + 24, 0x100 | 0x8000ULL << 32, 8);
+	lent("no more than the page", mem + 0x17c, 4, mem + 0x100, 0xf00);
+	put(&f, object(31) + 24, ~0ULL, 8);
+	refused("by what is no such entry", mem + 0x17c, 4, NO_POINTER);
+	put(&f, object(31) + 24, 0x100 | 0x800ULL << 32, 8);
+	put(&f, OWN, 0, 8);
+	refused("through what it no longer has a pointer to", mem + 0x17c, 4,
+		NO_POINTER);
+}
+
 static void frames_of(const char *which, uint64_t stack)
 {
 	uint64_t sp = stack + 0x1000, ret = sp + 24 + 0x40 - 8;
@@ -993,6 +1022,7 @@ static void test_all(bool old)
 	test_percpu();
 	test_pages();
 	test_private();
+	test_vec();
 	test_frames();
 	test_counts();
 	test_counts_near();
