@@ -15,7 +15,7 @@ set -u -o pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=$TOP/.cache
-ROOTS=$CACHE/roots
+ROOTS=${ROOTS:-$CACHE/roots}	# elsewhere, for a trial
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { echo "# roots: $*"; }
