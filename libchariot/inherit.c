@@ -153,12 +153,26 @@ static const char *hides_import(struct builder *b, const struct shared *sh,
 	return NULL;
 }
 
+/* Interrupts that go unseen are worse than a write. */
+static bool beside_entry(const struct builder *b, uint64_t start, uint64_t end)
+{
+	const struct chariot_range *r = b->t->ranges.v;
+
+	for (size_t i = 0; i < b->t->ranges.nr; i++)
+		if (r[i].kind == CHARIOT_RANGE_INTR &&
+		    r[i].gva < ((end + PAGE_SIZE - 1) & PAGE_MASK) &&
+		    r[i].gva + r[i].len > (start & PAGE_MASK))
+			return true;
+	return false;
+}
+
 /* Called it is, and checked where it writes. */
 static void set_apart(struct builder *b, const struct shared *sh)
 {
 	const struct pure_fn *f = tables_look_at(b, sh->start);
 
-	if (b->pure && (!f || f->why || f->writes))
+	if (b->pure && (!f || f->why || f->writes) &&
+	    !beside_entry(b, sh->start, sh->end))
 		add_code(b, &b->apart, sh->start, sh->end, sh->name, sh->st);
 }
 
@@ -488,6 +502,14 @@ static const char *why_not(struct builder *b, const struct library *lib)
 	return NULL;
 }
 
+static bool is_beside_entry(const struct builder *b, const struct library *lib)
+{
+	for (size_t i = 0; i < lib->nr; i++)
+		if (beside_entry(b, lib->fn[i]->start, lib->fn[i]->end))
+			return true;
+	return false;
+}
+
 /* What writes nothing has nothing to be checked. */
 static void part_libraries(struct builder *b)
 {
@@ -504,7 +526,8 @@ static void part_libraries(struct builder *b)
 			log_debug("%s is not inherited: it shares a page with %s, or calls it",
 				  lib[i].name, name);
 			lib[i].apart = again = true;
-			lib[i].dropped = !lib[i].fn[0]->writes;
+			lib[i].dropped = !lib[i].fn[0]->writes ||
+					 is_beside_entry(b, &lib[i]);
 		}
 	}
 }
