@@ -8,6 +8,7 @@
 
 #define NAME_VIEW	".text.chariot.view"
 #define NAME_INIT_VIEW	".init.text.chariot.view"
+#define ADDEND_MAX	(1LL << 40)
 #define FRESH_SECTIONS	12	/* at most, with their relocations */
 
 bool inl_name_is(const struct sec *s, const char *name)
@@ -162,7 +163,8 @@ static int read_rela(struct module *m, uint32_t ndx)
 			return -ENOTSUP;
 		}
 		if (ELF64_R_SYM(r.r_info) >= m->nr_syms || len > s->size ||
-		    r.r_offset > s->size - len)
+		    r.r_offset > s->size - len || r.r_addend > ADDEND_MAX ||
+		    r.r_addend < -ADDEND_MAX)
 			return -EBADMSG;
 		err = rels_add(&s->rel, r.r_offset, ELF64_R_TYPE(r.r_info),
 			       ELF64_R_SYM(r.r_info), r.r_addend);
