@@ -632,29 +632,35 @@ static bool covers(uint64_t start, uint64_t len, const struct question *q)
 	return len && len <= VEC_MAX && within(start, len, q->gva, q->len);
 }
 
-/* In a bio_vec, or in an entry of a scatterlist, that is about these bytes of the page: by
- * chance neither is likely. */
+/* A bio_vec, or an entry of a scatterlist, that is about these bytes: by chance neither is
+ * likely.  It begins with the first of its pages. */
 static bool word_in_vec(struct question *q, uint64_t at, uint64_t v)
 {
+	const struct object_index *x = q->e->x;
+	uint64_t page = (v & ~3ULL) - x->k.vmemmap_base, mem, w, start, len;
 	struct object *o = &q->target;
-	uint64_t size = q->e->page_struct_size, in = (v & ~3ULL) - o->page;
-	uint64_t mem = o->start + in / size * PAGE_SIZE, w, lo, hi;
 
-	if (in % size || in / size >= o->len / PAGE_SIZE ||
+	if (page >= x->vmemmap_end - x->k.vmemmap_base ||
+	    page % x->k.page_struct_size ||
 	    space_read_uint(&q->e->space, at + 8, sizeof(w), &w))
 		return false;
-	lo = w & ~0U;
-	hi = w >> 32;
-	if (!covers(mem + hi, lo, q)) {		/* bv_len, bv_offset */
-		if (!covers(mem + lo, hi, q))	/* offset, length */
+	mem = x->k.page_offset + page / x->k.page_struct_size * PAGE_SIZE;
+	start = mem + (w >> 32);	/* bv_len, bv_offset */
+	len = (uint32_t)w;
+	if (!covers(start, len, q)) {
+		start = mem + (uint32_t)w;	/* offset, length */
+		len = w >> 32;
+		if (!covers(start, len, q))
 			return false;
-		hi = lo;
-		lo = w >> 32;
 	}
-	if (lo > o->start + o->len - mem - hi)
-		lo = o->start + o->len - mem - hi;
-	o->start = mem + hi;
-	o->len = lo;
+	if (start < o->start) {
+		len -= o->start - start;
+		start = o->start;
+	}
+	if (len > o->start + o->len - start)
+		len = o->start + o->len - start;
+	o->start = start;
+	o->len = len;
 	q->at = at;
 	return true;
 }

@@ -703,6 +703,10 @@ static void test_vec(void)
 	lent("by an entry of a scatterlist", mem + 0x17c, 4, mem + 0x100, 0x800);
 	put(&f, object(31) + 24, 0x100 | 0x8000ULL << 32, 8);
 	lent("no more than the page", mem + 0x17c, 4, mem + 0x100, 0xf00);
+	put_page(&f, P0 + PAGE_SIZE);
+	chariot_space__write(&f.g.space, mem + PAGE_SIZE,
+			     "some text, as data has it", 24);
+	lent("a later page", mem + 0x1ffc, 4, mem + 0x1000, 0x1000);
 	put(&f, object(31) + 24, ~0ULL, 8);
 	refused("by what is no such entry", mem + 0x17c, 4, NO_POINTER);
 	put(&f, object(31) + 24, 0x100 | 0x800ULL << 32, 8);
