@@ -25,7 +25,7 @@ L1_ARGS=(-t 3600)
 # with debug, the host is the argument
 SETUP=${GUEST:-}${VCPUS:-}${NPT:-}
 JOBS=${JOBS:-2}
-ALL_TESTS="act e1000 fault recover conform fast plugin defer load ioctl plain refuse life dirty machine host stress tools"
+ALL_TESTS="act e1000 fault recover conform fast plugin defer load ioctl plain refuse life dirty machine host smm stress tools"
 
 LOGS=$(mktemp -d)
 trap 'rm -rf "$LOGS"' EXIT
