@@ -1159,6 +1159,9 @@ struct chariot_guard *chariot_guard__start(struct chariot_vm *vm,
 	g->vm = vm;
 	pthread_mutex_init(&g->lock, NULL);
 	err = guard_init(g, o);
+	/* A host that cannot do it is an error here; others are events. */
+	if (!err && g->drivers && arm(g, CHARIOT_WATCH_KERNEL, 0) == -EOPNOTSUPP)
+		err = -EOPNOTSUPP;
 	if (!err)
 		err = -pthread_create(&g->thread, NULL, guard_main, g);
 	if (err) {
