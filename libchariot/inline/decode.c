@@ -728,12 +728,17 @@ static void mark_leaders(struct module *m)
 }
 
 /* Code that has no name is beyond us; data is not, as long as nothing jumps there. */
-static int check_gaps(const struct module *m)
+static int check_places(const struct module *m)
 {
 	for (uint32_t k = 0; k < m->nr_insns; k++) {
 		const struct insn *i = &m->insns[k];
 		const struct sec *s = &m->secs[i->sec];
 
+		if (i->flags & F_INTO && !inl_branch_rel(m, i) &&
+		    i->off + i->len + i->imm > s->size) {
+			log_err("section %s: a jump at 0x%x leads nowhere", s->name, i->off);
+			return -EBADMSG;
+		}
 		if (!(i->flags & F_RAW))
 			continue;
 		if (rel_between(s, i->off, i->off + 1) ||
@@ -763,5 +768,5 @@ int inl_decode(struct module *m)
 		resolve(m, &m->insns[k]);
 	mark_taken(m);
 	mark_leaders(m);
-	return check_gaps(m);
+	return check_places(m);
 }

@@ -14,7 +14,7 @@ struct place inl_moved(const struct module *m, struct place p, bool exact)
 	const struct insn *i;
 	int64_t k;
 
-	if (!s->code)
+	if (!s->code || p.off > s->size)
 		return p;
 	k = inl_insn_at(m, p.off == s->size ? (struct place){ p.sec, p.off - 1 } : p);
 	if (k < 0)
