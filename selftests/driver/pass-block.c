@@ -159,7 +159,7 @@ int pass_block_request(struct job *job)
 {
 	static const struct blk_mq_ops ops = {
 		.queue_rq	= queue_now,
-		.init_request	= cmd_init,
+		.init_request	= (void *)cmd_init,	/* the node is signed, or not */
 	};
 
 	return with_requests(&ops, "chariot_now");
@@ -169,7 +169,7 @@ int pass_block_later(struct job *job)
 {
 	static const struct blk_mq_ops ops = {
 		.queue_rq	= queue_later,
-		.init_request	= cmd_init,
+		.init_request	= (void *)cmd_init,	/* the node is signed, or not */
 	};
 
 	return with_requests(&ops, "chariot_later");

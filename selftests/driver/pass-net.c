@@ -340,7 +340,7 @@ static int send_to_itself(struct socket *sock)
 	struct msghdr in = {};
 	char text[] = "a datagram", buf[32] = {};
 	struct kvec vec = { .iov_base = text, .iov_len = sizeof(text) };
-	int ret = kernel_bind(sock, (struct sockaddr *)&addr, sizeof(addr));
+	int ret = kernel_bind(sock, (void *)&addr, sizeof(addr));
 
 	if (ret)
 		return ret;

@@ -122,7 +122,11 @@ static int write_and_read(struct file *file, void *buf, size_t len)
  */
 int pass_file(struct job *job)
 {
+#ifdef HAVE_VMA_FLAGS
+	struct file *file = shmem_file_setup("chariot", PAGE_SIZE, (vma_flags_t){});
+#else
 	struct file *file = shmem_file_setup("chariot", PAGE_SIZE, 0);
+#endif
 	struct address_space *mapping;
 	u8 buf[64];
 	gfp_t gfp;

@@ -25,6 +25,9 @@
 #include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
+#if __has_include(<linux/hex.h>)
+#include <linux/hex.h>
+#endif
 
 #include <crypto/hash.h>
 #include <crypto/sha2.h>

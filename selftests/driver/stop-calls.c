@@ -32,7 +32,11 @@ int stop_strncpy(struct job *job)
 	const char *from = "a string of the driver";
 
 	OPTIMIZER_HIDE_VAR(from);
+#ifdef HAVE_STRNCPY
 	strncpy((char *)target(job), from, 40);
+#else
+	strscpy_pad((char *)target(job), from, 40);
+#endif
 	return 0;
 }
 
