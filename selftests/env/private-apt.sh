@@ -24,14 +24,23 @@ suites_of()
 	esac
 }
 
-# site_of SUITE: print the mirror that apt's own configuration has for it
+# site_of SUITE: print the mirror that apt's own configuration has for it. Before the first
+# apt-get update apt knows a suite only as it is written there.
 site_of()
 {
+	local info
+
 	# shellcheck disable=SC2016 # these are apt's variables, not ours
-	apt-get indextargets --format '$(CODENAME) $(SUITE) $(RELEASE) $(COMPONENT) $(SITE)' \
-		'Identifier: Packages' 2>/dev/null |
-		awk -v want="$1" '$4 == "main" && ($1 == want || $2 == want ||
-			$3 == want) { print $5; exit }'
+	for info in "" --no-release-info; do
+		apt-get indextargets $info --format '$(CODENAME) $(SUITE) $(RELEASE) $(COMPONENT) $(SITE)' \
+			'Identifier: Packages' 2>/dev/null
+	done | awk -v want="$1" '{
+		for (i = 1; i <= NF - 2; i++)
+			if ($i == want && $(NF - 1) == "main") {
+				print $NF
+				exit
+			}
+	}'
 }
 
 write_sources()
