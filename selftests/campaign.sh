@@ -192,7 +192,7 @@ state_is_good()
 
 save()
 {
-	local work=$1 last
+	local work=$1 last end tries=0
 
 	l1 "$work" on || return
 	last=$(lines $RUN_LIMIT READY FAILED | tee "$SAVED/said" | tail -n 1)
@@ -202,13 +202,20 @@ save()
 		return 1
 	fi
 	capable "$work" || return
-	for _ in 1 2 3 4 5; do
+	end=$((SECONDS + WAIT))
+	while [ $SECONDS -lt $end ]; do
+		tries=$((tries + 1))
 		qmp "$work" "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"exec:cat >$SAVED/state\"}}" >/dev/null &&
 			wait_for "$work" query-migrate completed || return
-		(state_is_good) && return
+		if (state_is_good); then
+			echo "# $DRIVER, $CONFIG: saved after $tries tries" >&2
+			return
+		fi
 		qmp "$work" '{"execute":"cont"}' >/dev/null
-		sleep 0.3
+		# Never in step with what the guest does now and then.
+		sleep "0.$((RANDOM % 9 + 1))"
 	done
+	echo "campaign: $CONFIG: QEMU did not take the state of L1, in $tries tries" >&2
 	return 1
 }
 

@@ -105,6 +105,8 @@ one_liner()
 	fi
 }
 
+# What another test has traced.
+echo >/sys/kernel/tracing/trace 2>/dev/null
 while IFS= read -r cmd <&3; do
 	case $cmd in
 	perf*) command -v perf >/dev/null || { skip "$cmd" "no perf"; continue; } ;;
