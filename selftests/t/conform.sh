@@ -69,15 +69,21 @@ iso_start a chariot_conform,fail_init,wild_init,second "$VERDICT" || exit 1
 conform a unchanged $pass | judge isolated unchanged "$npass"
 is "isolated: no violation in what a driver may do" \
 	"$(iso_stat a violations)" 0
-# What it has allocated, or been handed by the thousand, and the kernel has freed: no gate
-# sees that, but the guest's bookkeeping is looked at from time to time.
-freed()
+# What it has allocated, or been handed by the thousand (8300 objects), and the kernel has
+# freed: no gate sees that, but the guest's bookkeeping is looked at from time to time.  An
+# object that somebody else was given in the same place at once is not told from it.
+left()
 {
-	chariot act show a chariot_conform >"$OUT/act"
-	! grep -q -e ' allocation ' -e 'among_kobjects' "$OUT/act"
+	chariot act show a chariot_conform | grep -e ' allocation ' -e among_kobjects >"$OUT/left"
 }
-is "isolated: what was freed is not granted any more" \
-	"$(WAIT=60 wait_until freed || grep -e ' allocation ' -e among_kobjects "$OUT/act" | head -n 20)" ''
+nearly_none()
+{
+	left
+	[ "$(grep -c . "$OUT/left")" -lt 100 ]
+}
+check "isolated: nearly all that was freed is not granted any more" wait_until nearly_none
+echo "# $(grep -c . "$OUT/left") are"
+head -n 20 "$OUT/left" | sed 's/^/# /'
 iso_events a violation | head -n 30 | sed 's/^/# /'
 # shellcheck disable=SC2086 # a list
 conform a unchanged $stop | judge "isolated, $VERDICT" unchanged "$nstop"
