@@ -783,6 +783,8 @@ static int isolate(struct chariot_guard *g, struct name *n, struct module *m,
 		*what = "the module refused";
 		err = live ? create_domain(g, n, m, t, module, CHARIOT_VERDICT_REPORT) :
 			     create_by_build(g, n, m, t, module, d);
+		if (err > 0 && !more)
+			sweep_forget(g->sweep, err);
 		if (err > 0 && policy_evidence(g->policy) != EVIDENCE_OFF &&
 		    has_evidence(g) && evidence_driver(g->evidence, err, d, more))
 			log_warn("%s: no memory for what it imports", m->name);

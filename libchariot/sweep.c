@@ -4,14 +4,14 @@
  *
  * An object that is free goes: whoever still writes there, writes after free.  One that
  * was freed and allocated again between two looks is known by being another one: of
- * another cache, or no slab object any more.  Several objects that were handed over and
- * lie in one page that is no slab's (any more?) go, too: whoever has a pointer to one
- * asks for it.  What is not known stays.  The module refuses to revoke what was granted
- * again since the rows were read.
+ * another cache, or no slab object any more.  What is not known stays.  The module refuses
+ * to revoke what was granted again since it was looked at: that is another object's row.
  */
 #include <stdlib.h>
 
 #include "sweep.h"
+
+_Static_assert(NR_DOMAINS <= 1 << 5, "struct seen");
 
 #define PERIOD_MS	1000
 #define IDLE_MS		10000	/* nothing was granted since all was looked at */
@@ -22,8 +22,9 @@
 struct seen {
 	uint64_t gva;		/* of the row; 0: none */
 	uint64_t start, len;
-	uint32_t domain, kind;
+	uint32_t domain, kind;	/* domain: with its @again above */
 	uint32_t name;		/* of its cache: a hash */
+	uint64_t clock;		/* the ACT's, before it was looked at */
 };
 
 struct sweep {
@@ -35,6 +36,7 @@ struct sweep {
 		uint64_t done;	/* and the last time */
 		int64_t due;	/* ms */
 	} at[NR_DOMAINS];
+	uint32_t again[NR_DOMAINS];	/* how often the number was used */
 	struct chariot_object rows[MAX_ROWS];
 	struct seen seen[NR_SEEN];
 };
@@ -48,13 +50,17 @@ static uint32_t hash_name(const char *name)
 	return h;
 }
 
-/* Another one than the last time?  A row that is not remembered is new. */
+/*
+ * Another one than the last time?  Then it must have been granted before that time
+ * (*clock).  A row that is not remembered is new.
+ */
 static bool is_other(struct sweep *w, uint32_t domain, uint64_t gva,
-		     const struct object *o)
+		     const struct object *o, uint64_t *clock)
 {
 	struct seen *s = &w->seen[(gva >> 3 ^ gva >> 17 ^ domain) % NR_SEEN];
-	struct seen is = {
-		.gva = gva, .domain = domain, .kind = o->kind,
+	struct seen was = *s, is = {
+		.gva = gva, .domain = w->again[domain] << 5 | domain, .kind = o->kind,
+		.clock = *clock,
 	};
 
 	if (o->kind != OBJECT_SLAB && o->kind != OBJECT_PAGES)
@@ -65,14 +71,13 @@ static bool is_other(struct sweep *w, uint32_t domain, uint64_t gva,
 		is.len = o->len;
 		is.name = hash_name(o->name);
 	}
-	if (s->gva == gva && s->domain == domain &&
-	    (s->kind != is.kind || s->start != is.start || s->len != is.len ||
-	     s->name != is.name)) {
-		s->gva = 0;
-		return true;
-	}
 	*s = is;
-	return false;
+	if (was.gva != gva || was.domain != is.domain ||
+	    (was.kind == is.kind && was.start == is.start && was.len == is.len &&
+	     was.name == is.name))
+		return false;
+	*clock = was.clock;
+	return true;
 }
 
 /* The kernel goes on meanwhile, and a list that is read then may be torn: looked at twice. */
@@ -86,23 +91,10 @@ static bool is_free(const struct chariot_vm *vm, struct object_index *x, uint64_
 	return true;
 }
 
-/* Of @n rows, by address, has row @i a neighbour that is as it? */
-static bool is_crowded(const struct chariot_object *rows, int n, int i)
-{
-	const struct chariot_object *row = &rows[i];
-
-	for (int j = i ? i - 1 : 1; j <= i + 1 && j < n; j += 2)
-		if (rows[j].gva / PAGE_SIZE == row->gva / PAGE_SIZE &&
-		    rows[j].len == row->len && rows[j].source == row->source &&
-		    rows[j].gate == row->gate)
-			return row->source == CHARIOT_SRC_ARGUMENT &&
-			       row->len < PAGE_SIZE;
-	return false;
-}
-
+/* Then it goes, if it was not granted after *@clock. */
 static bool is_gone(struct sweep *w, const struct chariot_vm *vm,
-		    struct object_index *x, uint32_t domain, bool crowded,
-		    uint64_t gva)
+		    struct object_index *x, uint32_t domain, uint64_t gva,
+		    uint64_t *clock)
 {
 	struct object o;
 
@@ -116,8 +108,7 @@ static bool is_gone(struct sweep *w, const struct chariot_vm *vm,
 	}
 	if (o.never == OBJECT_FREE)
 		return is_free(vm, x, gva);
-	return (crowded && o.kind == OBJECT_PAGES && o.len == PAGE_SIZE) ||
-	       is_other(w, domain, gva, &o);
+	return is_other(w, domain, gva, &o, clock);
 }
 
 static bool may_go(const struct chariot_object *row)
@@ -161,6 +152,7 @@ static bool sweep_domain(struct sweep *w, struct chariot_vm *vm,
 		.argsz = sizeof(r), .domain = domain, .nr = MAX_ROWS,
 		.start = w->at[domain].start, .buf = (uintptr_t)w->rows,
 	};
+	uint64_t clock;
 	int n;
 
 	if (!r.start && !is_due(w, vm, domain, now))
@@ -169,11 +161,12 @@ static bool sweep_domain(struct sweep *w, struct chariot_vm *vm,
 	/* A clock of 0 would revoke whatever is there. */
 	if (n < 0 || !r.clock)
 		return false;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		clock = r.clock;
 		if (may_go(&w->rows[i]) &&
-		    is_gone(w, vm, x, domain, is_crowded(w->rows, n, i),
-			    w->rows[i].gva))
-			revoke(vm, domain, w->rows[i].gva, r.clock);
+		    is_gone(w, vm, x, domain, w->rows[i].gva, &clock))
+			revoke(vm, domain, w->rows[i].gva, clock);
+	}
 	w->at[domain].start = r.start;
 	if (!r.start)
 		w->at[domain].done = w->at[domain].begun;
@@ -203,6 +196,14 @@ int sweep_timeout(const struct sweep *w, int64_t now)
 	int64_t left = w->due - now;
 
 	return w->idle ? -1 : left > 0 ? left : 0;
+}
+
+void sweep_forget(struct sweep *w, uint32_t domain)
+{
+	if (domain >= NR_DOMAINS)
+		return;
+	memset(&w->at[domain], 0, sizeof(w->at[domain]));
+	w->again[domain]++;
 }
 
 struct sweep *sweep_new(void)

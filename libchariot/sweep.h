@@ -15,6 +15,9 @@ struct sweep;
 struct sweep *sweep_new(void);
 void sweep_free(struct sweep *w);
 
+/* Another domain has that number: its ACT's clock begins anew. */
+void sweep_forget(struct sweep *w, uint32_t domain);
+
 /* @now: milliseconds, of a clock that does not go back. */
 
 /* Milliseconds until there may be something to do; -1: there is no domain. */

@@ -197,22 +197,43 @@ static void test_page(void)
 	tap_ok(!has(page), "%s: and goes with the page", version);
 }
 
-static void test_crowded(void)
+/* The driver has freed it, and what it was given there since is of another kind. */
+static void test_granted_anew(void)
 {
-	uint64_t page = kva(P0);
-
 	begin();
-	put_page(&f, P0);
-	row(page, 64, CHARIOT_SRC_ARGUMENT);
-	row(page + 64, 64, CHARIOT_SRC_ARGUMENT);
-	row(page + 128, 64, CHARIOT_SRC_ALLOCATION);
-	row(page + 192, 64, CHARIOT_SRC_ALLOCATION);
-	row(page + 256, 32, CHARIOT_SRC_ARGUMENT);
+	row(object(3), OBJECT_SIZE, CHARIOT_SRC_ALLOCATION);
 	run();
-	tap_ok(!has(page) && !has(page + 64),
-	       "%s: two like objects in a page that is no slab's go", version);
-	tap_ok(has(page + 128) && has(page + 192) && has(page + 256),
-	       "%s: not what was allocated, and not one alone", version);
+	m.nr = 0;
+	row(object(3), OBJECT_SIZE - 8, CHARIOT_SRC_ALLOCATION);
+	put_member(&f, "kmem_cache", CACHE, "object_size", OBJECT_SIZE - 8);
+	run();
+	m.clock++;
+	run();
+	tap_ok(has(object(3)), "%s: another object that was granted since stays", version);
+	put_member(&f, "kmem_cache", CACHE, "object_size", OBJECT_SIZE);
+	m.clock++;
+	run();
+	tap_ok(!has(object(3)), "%s: until it is another one, too", version);
+}
+
+/* Its clock begins anew, and so does what is remembered. */
+static void test_forget(void)
+{
+	begin();
+	m.clock = 1000;
+	row(object(3), OBJECT_SIZE, CHARIOT_SRC_ARGUMENT);
+	run();
+	m.nr = 0;
+	m.clock = 0;
+	sweep_forget(w, DOMAIN);
+	row(object(3), OBJECT_SIZE - 8, CHARIOT_SRC_ARGUMENT);
+	put_member(&f, "kmem_cache", CACHE, "object_size", OBJECT_SIZE - 8);
+	run();
+	m.clock++;
+	run();
+	put_member(&f, "kmem_cache", CACHE, "object_size", OBJECT_SIZE);
+	tap_ok(has(object(3)), "%s: another domain of that number knows nothing",
+	       version);
 }
 
 static void test_pace(void)
@@ -251,7 +272,8 @@ static void test_all(bool old)
 	test_again();
 	test_other();
 	test_page();
-	test_crowded();
+	test_granted_anew();
+	test_forget();
 	test_pace();
 	vm->profile = NULL;
 	chariot_vm__free(vm);

@@ -79,7 +79,7 @@ left()
 nearly_none()
 {
 	left
-	[ "$(grep -c . "$OUT/left")" -lt 100 ]
+	[ "$(grep -c . "$OUT/left")" -lt 400 ]
 }
 check "isolated: nearly all that was freed is not granted any more" wait_until nearly_none
 echo "# $(grep -c . "$OUT/left") are"
