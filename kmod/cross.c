@@ -485,7 +485,7 @@ enum chariot_action chariot_suspend_caller(struct chariot_fault *f,
  * The driver has returned to code that is executable in its view, and which has gone on:
  * back, or with a call of its own, whose return address is where the driver's was.
  */
-static bool has_returned(struct chariot_fault *f)
+bool chariot_has_returned(struct chariot_fault *f)
 {
 	struct chariot_entry *e = f->vs->entry;
 	struct chariot_walk w;
@@ -531,7 +531,7 @@ enum chariot_action chariot_leave_for(struct chariot_fault *f)
 		return jump(f, gate);
 	if (ends_guest(f))
 		return stop_driver(f, CHARIOT_WHY_PANIC, f->rip);
-	if (chariot_find_caller(f->dom, e, f->rsp, &slot) || has_returned(f))
+	if (chariot_find_caller(f->dom, e, f->rsp, &slot) || chariot_has_returned(f))
 		return chariot_suspend_caller(f, "beside");
 	return chariot_bad_fetch(f);
 }

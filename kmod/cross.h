@@ -53,6 +53,9 @@ enum chariot_action chariot_suspend_caller(struct chariot_fault *f,
  * this stack has failed, and its function returns.  PASS: of something else. */
 enum chariot_action chariot_oops(struct chariot_fault *f);
 
+/* Has the driver returned to code that is executable in its view, unseen? */
+bool chariot_has_returned(struct chariot_fault *f);
+
 /* The parts.  @why is for the trace point. */
 enum chariot_action chariot_to_view(struct chariot_fault *f, unsigned int view,
 				    const char *why);

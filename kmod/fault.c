@@ -74,10 +74,15 @@ static enum chariot_action driver_write(struct chariot_fault *f)
 	if (f->dom->mode == CHARIOT_MODE_FAST && open_stack(f))
 		return CHARIOT_PASS;
 	switch (chariot_domain_range(f->dom, f->rip)) {
-	case CHARIOT_RANGE_TEXT:
-	case CHARIOT_RANGE_INIT_TEXT:
 	case CHARIOT_RANGE_INHERIT:
 	case CHARIOT_RANGE_LIBRARY:
+		/* For the kernel's function that had called the driver, as return thunks. */
+		if (f->vs->entry && !f->vs->entry->library.rip &&
+		    chariot_has_returned(f))
+			break;
+		return CHARIOT_EMULATE;
+	case CHARIOT_RANGE_TEXT:
+	case CHARIOT_RANGE_INIT_TEXT:
 		return CHARIOT_EMULATE;
 	}
 	/* A kernel function that shares a page with such a one. */
