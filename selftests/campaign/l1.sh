@@ -34,7 +34,8 @@ GUEST_WARN='WARNING:|list_(add|del) corruption|refcount_t|nobody cared'
 
 failed()
 {
-	{ echo "FAILED $*"; dmesg | tail -n 4; } | tr "\n" "|"
+	{ echo "FAILED $*"; dmesg | tail -n 4
+	  [ ! -s "$OUT/a.qemu" ] || tail -n 40 "$OUT/a.qemu"; tail -n 60 "$(vm_log a)"; } | tr "\n" "|"
 	echo
 	exec sleep 100000
 }
