@@ -6,6 +6,7 @@
 
 #include "fake-kernel.h"
 #include "fake-objects.h"
+#include "vm.h"
 
 #define die(what) do { \
 	printf("Bail out! %s:%d: %s\n", __FILE__, __LINE__, what); \
@@ -547,3 +548,22 @@ void put_rows(struct fake_objects *f)
 		put_row(f, IMAGE + IMAGE_LEN - 4096 + nr_rows, ORC_CALL, 0, 0);
 }
 
+/* ---- the module ---------------------------------------------------------------- */
+
+static int (*mock)(unsigned long cmd, void *arg);
+
+static int mock_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	int r = mock(cmd, arg);
+
+	if (r >= 0)
+		return r;
+	errno = -r;
+	return -1;
+}
+
+void objects_mock(int (*call)(unsigned long cmd, void *arg))
+{
+	mock = call;
+	vm_ioctl = mock_ioctl;
+}

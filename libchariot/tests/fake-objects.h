@@ -88,4 +88,7 @@ void put_module(struct fake_objects *f);
 /* Rows of the functions walker, caller, pointer, interrupted, looping, plain. */
 void put_rows(struct fake_objects *f);
 
+/* All ioctls of the library end there, which gives a result or -errno. */
+void objects_mock(int (*call)(unsigned long cmd, void *arg));
+
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Evidence, in the fake guest of test-object.c: each way that a driver comes by an
- * object, and beside it what looks like it and is refused.  Ioctls end in mock_ioctl().
+ * object, and beside it what looks like it and is refused.  Ioctls end in mock_call().
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -110,16 +110,6 @@ static int mock_call(unsigned long cmd, void *arg)
 		return 0;
 	}
 	return -ENOTTY;
-}
-
-static int mock_ioctl(int fd, unsigned long cmd, void *arg)
-{
-	int r = mock_call(cmd, arg);
-
-	if (r >= 0)
-		return r;
-	errno = -r;
-	return -1;
 }
 
 /* ---- a question ---------------------------------------------------------------------- */
@@ -1046,7 +1036,7 @@ static void test_all(bool old)
 
 int main(void)
 {
-	vm_ioctl = mock_ioctl;
+	objects_mock(mock_call);
 	test_all(true);
 	test_all(false);
 	return tap_done();

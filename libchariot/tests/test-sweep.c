@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What is swept out of the ACT, in the fake guest of test-object.c, and what stays.
- * Ioctls end in mock_ioctl().
+ * Ioctls end in mock_call().
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -84,16 +84,6 @@ static int mock_call(unsigned long cmd, void *arg)
 		return mock_revoke(arg);
 	}
 	return -ENOTTY;
-}
-
-static int mock_ioctl(int fd, unsigned long cmd, void *arg)
-{
-	int r = mock_call(cmd, arg);
-
-	if (r >= 0)
-		return r;
-	errno = -r;
-	return -1;
 }
 
 static void begin(void)
@@ -282,7 +272,7 @@ static void test_all(bool old)
 
 int main(void)
 {
-	vm_ioctl = mock_ioctl;
+	objects_mock(mock_call);
 	test_all(true);
 	test_all(false);
 	sweep_free(w);

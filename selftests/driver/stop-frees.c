@@ -96,24 +96,24 @@ int stop_kfree_twice(struct job *job)
 	return on_one_cpu(NULL, put_twice);
 }
 
-static int twice_by(void (*fn)(const void *p))
+static int put_by(void (*fn)(const void *p), int (*put)(struct kmem_cache *cache))
 {
 	int ret;
 
 	give_back = fn;
-	ret = on_one_cpu(NULL, put_twice);
+	ret = on_one_cpu(NULL, put);
 	give_back = kfree;
 	return ret;
 }
 
 int stop_kvfree_twice(struct job *job)
 {
-	return twice_by(kvfree);
+	return put_by(kvfree, put_twice);
 }
 
 int stop_sensitive_twice(struct job *job)
 {
-	return twice_by(kfree_sensitive);
+	return put_by(kfree_sensitive, put_twice);
 }
 
 int stop_cache_free_twice(struct job *job)
@@ -144,12 +144,7 @@ int stop_kfree_middle(struct job *job)
 
 int stop_kvfree_middle(struct job *job)
 {
-	int ret;
-
-	give_back = kvfree;
-	ret = on_one_cpu(NULL, put_middle);
-	give_back = kfree;
-	return ret;
+	return put_by(kvfree, put_middle);
 }
 
 int stop_cache_free_middle(struct job *job)
