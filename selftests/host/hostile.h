@@ -57,6 +57,8 @@ void test_tail_stack(void);
 void test_entry_stack(void);
 
 /* library.c */
+void test_inherit(void);
+void test_inherit_returned(void);
 void test_library(void);
 void test_library_tail(void);
 void test_library_leaves(void);

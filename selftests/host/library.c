@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Library code: it is called, writes what the driver may, and what lies beside it is
- * seen.  Its view goes when a domain needs one.
+ * seen.  Its view goes when a domain needs one.  And inherited code, which the driver's
+ * view has as well: whose writes these are.
  */
 #include "vm.h"
 #include "hostile.h"
@@ -165,5 +166,63 @@ void test_library_views(void)
 	ok(word(&g, OBJECT + 64) == 1, "a call that is under way is an ordinary one");
 	ok(!word(&g, OBJECT + 128) && st.violations == 1 && st.call_returns == 1,
 	   "and the driver is met again");
+	close(h);
+}
+
+/* CALLER, a kernel function on the page of an inherited one, calls the driver. */
+#define CALLER		(FUNC + 0x200)
+
+static int begin_inherit(struct guest *g)
+{
+	struct chariot_range ranges[3];
+	struct domain d;
+	int h;
+
+	guest_new(g, 1);
+	guest_code(g, KERNEL, CALL(CALLER), HLT);
+	guest_code(g, DRIVER, RET);
+	guest_code(g, FUNC, STORE, RET);
+	guest_code(g, INTR, HLT);
+	with_library(&d, ranges, DRIVER);
+	ranges[2].kind = CHARIOT_RANGE_INHERIT;
+	d.gate.flags = 0;
+	h = guest_isolate(g, &d);
+	if (h < 0 || grant(h, OBJECT, 8))
+		die("CREATE, GRANT");
+	guest_start(g, STACK, 0);
+	return h;
+}
+
+/* Its return is not seen, nor that it ends in the inherited one. */
+void test_inherit_returned(void)
+{
+	struct chariot_stats st;
+	struct guest g;
+	int h = begin_inherit(&g);
+
+	guest_code(&g, CALLER, CALL(DRIVER), FIRST(OBJECT + 64), JUMP(FUNC));
+	ends(&g);
+	st = stats(h);
+	ok(word(&g, OBJECT + 64) == 1 && !st.violations,
+	   "the caller of a driver that has returned is no driver: %llu violations",
+	   (unsigned long long)st.violations);
+	close(h);
+}
+
+void test_inherit(void)
+{
+	struct chariot_stats st;
+	struct guest g;
+	int h = begin_inherit(&g);
+
+	guest_code(&g, CALLER, CALL(DRIVER), RET);
+	guest_code(&g, DRIVER, FIRST(OBJECT), CALL(FUNC), FIRST(OBJECT + 64), CALL(FUNC),
+		   FIRST(OBJECT + 128), JUMP(FUNC));
+	ends(&g);
+	st = stats(h);
+	ok(word(&g, OBJECT) == 1, "a driver that calls it writes what the driver may");
+	ok(!word(&g, OBJECT + 64) && !word(&g, OBJECT + 128) && st.violations == 2,
+	   "and nothing else, nor when it ends in it: %llu violations",
+	   (unsigned long long)st.violations);
 	close(h);
 }
