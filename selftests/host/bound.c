@@ -297,7 +297,6 @@ void test_memory_driver(void)
 
 /* ---- a CREATE that fails ------------------------------------------------ */
 
-#define HIGH		(256ull << 20)
 #define HIGH_SIZE	(16u << 20)
 
 static long available(void)

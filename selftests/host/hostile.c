@@ -84,6 +84,8 @@ static const struct test {
 	{ "sregs", "KVM_SET_SREGS while a driver runs", test_sregs },
 	{ "smi", "KVM_SMI while a driver runs", test_smi },
 	{ "dirty", "dirty logging beside a driver", test_dirty },
+	{ "dirty-large", "dirty logging of large pages beside a driver",
+	  test_dirty_large },
 	{ "dirty-ring", "a dirty ring beside a driver", test_dirty_ring },
 	{ "prefault", "KVM_PRE_FAULT_MEMORY in each view", test_prefault },
 	{ "swap", "memory goes and comes beside a driver", test_swap },

@@ -77,6 +77,7 @@ void test_apic(void);
 void test_sregs(void);
 void test_smi(void);
 void test_dirty(void);
+void test_dirty_large(void);
 void test_dirty_ring(void);
 void test_prefault(void);
 void test_swap(void);

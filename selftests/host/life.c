@@ -538,7 +538,6 @@ void test_close_interrupted(void)
 
 /* ---- slots -------------------------------------------------------------- */
 
-#define HIGH		(256ull << 20)	/* where slot 1 is */
 #define HIGH_SIZE	(16u << 20)
 #define HUGE_SIZE	(16ull << 30)	/* not used */
 

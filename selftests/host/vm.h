@@ -94,6 +94,7 @@ int guest_slot(struct guest *g, unsigned int slot, uint64_t gpa, void *mem,
 long guest_reads(struct guest *g, uint64_t gpa);
 /* In large pages; each small one begins with its number. */
 #define LARGE_PAGE	(2u << 20)
+#define HIGH		(256ull << 20)	/* where slot 1 is */
 char *large_memory(size_t size);
 /* A counter of KVM's binary statistics; -1: there is none. */
 long guest_stat(struct guest *g, const char *name);

@@ -355,6 +355,57 @@ void test_dirty(void)
 	world_judge(&w, 1, ended, t->result);
 }
 
+/* Its own page and the wild one, in large pages. */
+#define LARGE_SIZE	(8u << 20)
+#define LARGE_OWN	(3 * PAGE)
+#define LARGE_WILD	(LARGE_PAGE + 5 * PAGE)
+
+static char *large;
+static unsigned int has_large;
+
+static void large_slot(struct guest *g)
+{
+	large = large_memory(LARGE_SIZE);
+	if (guest_slot(g, 1, HIGH, large, LARGE_SIZE, 0))
+		die("memory slot");
+}
+
+/* Logging begins and ends by turns. */
+static void log_in_turn(struct world *w, unsigned int port)
+{
+	(void)port;
+	has_large += guest_stat(&w->g, "pages_2m") > 0;
+	if (guest_slot(&w->g, 1, HIGH, large, LARGE_SIZE,
+		       w->n++ & 1 ? 0 : KVM_MEM_LOG_DIRTY_PAGES))
+		die("dirty logging");
+}
+
+/*
+ * KVM splits large pages when logging begins, and has them back when it ends: in the
+ * driver's view, too, which has read the wild one's whole.
+ */
+void test_dirty_large(void)
+{
+	static struct world w;
+
+	world_begin(&w, 1, large_slot, 40, log_in_turn);
+	w.no_own = true;
+	/* again: out %al, $AT_ROUND; mov (%rsi), %eax; mov %ecx, (%rdi);
+	 * mov %ecx, (%rsi); dec %ebx; jnz again; ret */
+	guest_code(&w.g, DRIVER, 0xe6, AT_ROUND, 0x8b, 0x06, 0x89, 0x0f, 0x89, 0x0e,
+		   0xff, 0xcb, 0x75, 0xf4, RET);
+	guest_regs(&w.g, 0, &(struct kvm_regs){
+		.rip = KERNEL, .rsp = STACK, .rcx = VALUE, .rdi = HIGH + LARGE_OWN,
+		.rsi = HIGH + LARGE_WILD, .rbx = w.rounds, .rflags = 2 });
+	if (grant(w.h, HIGH + LARGE_OWN, PAGE))
+		die("GRANT");
+	run_and_judge(&w);
+	note("at %u of %u changes large pages were mapped", has_large, w.n);
+	ok(w.n == w.rounds, "logging began or ended %u times", w.n);
+	ok(*(unsigned int *)(large + LARGE_OWN) == VALUE, "the driver's own write is");
+	ok(*(unsigned int *)(large + LARGE_WILD) != VALUE, "the wild one is not");
+}
+
 #define RING	65536	/* bytes */
 
 static void dirty_ring(struct guest *g)

@@ -372,7 +372,6 @@ void test_straddle(void)
 
 /* ---- what the owner before had split --------------------------------------- */
 
-#define HIGH		(256u << 20)
 #define HIGH_SIZE	(8u << 20)
 #define MISSING		0x202000
 
