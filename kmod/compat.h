@@ -23,6 +23,11 @@
 #define EMULTYPE_PF		(1 << 6)
 #endif
 
+/* Memory that only the guest sees (guest_memfd): nothing of it is where there is no word. */
+#ifndef kvm_arch_has_private_mem
+#define kvm_arch_has_private_mem(kvm)	false
+#endif
+
 /* Where KVM keeps a register, whether it has it now or not. */
 static inline unsigned long *chariot_reg(struct kvm_vcpu *vcpu, int reg)
 {

@@ -696,6 +696,8 @@ static bool is_protected(struct kvm *kvm)
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
+	if (kvm_arch_has_private_mem(kvm))
+		return true;
 	kvm_for_each_vcpu(i, vcpu, kvm)
 		if (vcpu->arch.guest_state_protected)
 			return true;
@@ -718,7 +720,7 @@ static long do_attach(struct chariot_handle *unused, union args *a)
 		r = !may_attach(kvm) ? -EPERM :
 		    is_protected(kvm) ? -EOPNOTSUPP : handle_open(kvm);
 		if (r == -EOPNOTSUPP)
-			pr_notice_ratelimited("VM of pid %d: the state of its vCPUs is encrypted (SEV-ES, SNP, TDX): its drivers cannot be isolated\n",
+			pr_notice_ratelimited("VM of pid %d: the state of its vCPUs or its memory is hidden from the host (SEV-ES, SNP, TDX, guest_memfd): its drivers cannot be isolated\n",
 					      kvm->userspace_pid);
 	}
 	fput(file);

@@ -130,7 +130,7 @@ static int attach(int dev, int vm_fd)
 static const char *attach_why(int err)
 {
 	return err == -EOPNOTSUPP ?
-	       "its vCPUs' state is encrypted (SEV-ES, SNP, TDX): what its drivers do cannot be seen" :
+	       "its vCPUs' state or its memory is hidden from the host (SEV-ES, SNP, TDX, guest_memfd): what its drivers do cannot be seen" :
 	       strerror(-err);
 }
 
