@@ -303,6 +303,19 @@ static void options(int argc, char **argv)
 	}
 }
 
+/* At each tenth. */
+static void progress(void)
+{
+	static unsigned int told;
+	unsigned int tenths = counts->done / (nr_calls / 10 + 1);
+
+	if (tenths > told)
+		printf("# %llu of %llu calls\n", (unsigned long long)counts->done,
+		       (unsigned long long)nr_calls);
+	fflush(stdout);
+	told = tenths;
+}
+
 int main(int argc, char **argv)
 {
 	const char *bad = NULL;
@@ -322,6 +335,7 @@ int main(int argc, char **argv)
 		bad = run_round(rng64(&r));
 		if (klog_bad(log, line, sizeof(line)) && !bad)
 			bad = line;
+		progress();
 	}
 	print_counts();
 	if (bad)
