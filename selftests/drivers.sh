@@ -9,6 +9,7 @@
 #	HOST GUEST VCPUS NPT	one set-up instead of the two below;
 #				SETUPS=all: the older and the newer kernel, 1 and 2 vCPUs,
 #				NPT on and off
+#	SHARDS=N		nested hosts at a time (2)
 #	VERDICT=report		what to do about violations (skip)
 #	POLICY=path		a policy file beside the built-in ones
 #	RESULTS=path		the table as tab-separated lines, too
@@ -132,10 +133,10 @@ run()
 	echo "$?" >"$dir/status"
 }
 
-# setup HOST GUEST VCPUS NPT: its rows, in two nested hosts at a time
+# setup HOST GUEST VCPUS NPT: its rows, in SHARDS nested hosts at a time
 setup()
 {
-	local id="host $1 guest $2 vcpus $3 npt $4" i n=0 shown=0 all shards=${PLAIN:-2}
+	local id="host $1 guest $2 vcpus $3 npt $4" i n=0 shown=0 all shards=${PLAIN:-${SHARDS:-2}}
 
 	all=$(wc -l <"$LOGS/rows")
 	echo "# $id: $all drivers"
