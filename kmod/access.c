@@ -235,6 +235,7 @@ enum chariot_may chariot_may_write(struct chariot_domain *dom,
 		return CHARIOT_MAY_STACK;
 	vs->found_len = 0;
 	dom->run_pages = 0;
+	chariot_op_begin(dom);
 	/* First: a search in what is long, for each word, takes long. */
 	if (e && chariot_ask_lent(vs, e, gva, len))
 		return CHARIOT_MAY_ARGUMENT;

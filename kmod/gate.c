@@ -163,6 +163,7 @@ bool chariot_gate_check(struct chariot_domain *dom, struct chariot_vcpu *vs,
 	const struct chariot_op *end = op + gate->nr_ops;
 
 	lockdep_assert_held(&dom->vm->lock);
+	chariot_op_begin(dom);
 	for (; op < end; op++)
 		if ((op->op == CHARIOT_OP_CHECK &&
 		     check_refuses(dom, vs, op, val, refusal)) ||
@@ -209,6 +210,7 @@ int chariot_gate_run(struct chariot_domain *dom,
 
 	lockdep_assert_held(&dom->vm->lock);
 	dom->run_pages = 0;
+	chariot_op_begin(dom);
 	return run_ops(dom, gate->op, gate->nr_ops, phase, val, gate->gva, site,
 		       0, &steps);
 }
@@ -230,6 +232,7 @@ void chariot_gate_returned(struct chariot_domain *dom,
 	const struct chariot_op *end = op + gate->nr_ops;
 	u64 at;
 
+	chariot_op_begin(dom);
 	for (; op < end; op++) {
 		if (op->op != CHARIOT_OP_REACH ||
 		    chariot_op_failed(val->v[CHARIOT_RET]) || !chariot_op_base(dom, op, val, &at))
@@ -271,6 +274,7 @@ int chariot_gate_hand(struct chariot_domain *dom, struct chariot_entry *e,
 
 	lockdep_assert_held(&dom->vm->lock);
 	dom->run_pages = 0;
+	chariot_op_begin(dom);
 	return hand_each(dom, e, e->gate->op, e->gate->nr_ops, val, 0, &steps);
 }
 

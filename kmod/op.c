@@ -4,6 +4,29 @@
 
 #include <linux/overflow.h>
 
+void chariot_op_begin(struct chariot_domain *dom)
+{
+	memset(dom->walked, 0, sizeof(dom->walked));
+}
+
+int chariot_op_read(struct chariot_domain *dom, u64 gva, void *buf, size_t len)
+{
+	u64 page = gva & PAGE_MASK, i = gva / PAGE_SIZE % ARRAY_SIZE(dom->walked);
+	struct chariot_walk w;
+
+	if (len > PAGE_SIZE - offset_in_page(gva))
+		return chariot_guest_read_va(dom->vm->kvm, dom->cr, gva, buf, len);
+	if (dom->walked[i].page != page + 1) {
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, page, &w))
+			return -EFAULT;
+		dom->walked[i].page = page + 1;
+		dom->walked[i].gpa = w.gpa;
+	}
+	return chariot_guest_read(dom->vm->kvm,
+				  dom->walked[i].gpa + offset_in_page(gva), buf,
+				  len);
+}
+
 /* False: there is nothing to do for this op. */
 bool chariot_op_base(struct chariot_domain *dom, const struct chariot_op *op,
 		    const struct chariot_values *val, u64 *base)
@@ -80,24 +103,21 @@ int chariot_op_length(struct chariot_domain *dom, const struct chariot_op *op,
 		break;
 	case CHARIOT_LEN_FIELD_SUM:
 		if (chariot_null_or_err(val->v[op->len_a]) ||
-		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
-					  val->v[op->len_a] + op->deref[1],
-					  &w, op->len_b))
+		    chariot_op_read(dom, val->v[op->len_a] + op->deref[1], &w,
+				    op->len_b))
 			return -EFAULT;
 		fallthrough;
 	case CHARIOT_LEN_FIELD:
 		if (chariot_null_or_err(val->v[op->len_a]) ||
-		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
-					  val->v[op->len_a] + op->len_off,
-					  &v, op->len_b))
+		    chariot_op_read(dom, val->v[op->len_a] + op->len_off, &v,
+				    op->len_b))
 			return -EFAULT;
 		break;
 	case CHARIOT_LEN_FIELD_AT:
 		if (chariot_null_or_err(val->v[op->len_a]) ||
 		    chariot_read_u64(dom, val->v[op->len_a] + op->len_off, &w) ||
 		    chariot_null_or_err(w) ||
-		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
-					  w + op->deref[1], &v, op->len_b))
+		    chariot_op_read(dom, w + op->deref[1], &v, op->len_b))
 			return -EFAULT;
 		w = 0;
 		break;

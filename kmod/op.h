@@ -27,11 +27,15 @@ static inline bool chariot_op_failed(u64 ret)
 	return ret >= (u64)-4095 || (ret >> 32 == 0 && (u32)ret >= (u32)-4095);
 }
 
-/* -EFAULT */
+/* Before the ops of a call, or a question, are looked at: what is mapped where may have
+ * changed. */
+void chariot_op_begin(struct chariot_domain *dom);
+/* -EFAULT.  A vector of thousands lies on few pages: one page table walk for each. */
+int chariot_op_read(struct chariot_domain *dom, u64 gva, void *buf, size_t len);
+
 static inline int chariot_read_u64(struct chariot_domain *dom, u64 gva, u64 *val)
 {
-	return chariot_guest_read_va(dom->vm->kvm, dom->cr, gva, val,
-				     sizeof(*val));
+	return chariot_op_read(dom, gva, val, sizeof(*val));
 }
 
 /* False: there is nothing to do for this op. */

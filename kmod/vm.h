@@ -177,6 +177,9 @@ struct chariot_domain {
 	struct rb_root frames;		/* frame.c */
 	u64 nr_frames;
 	u64 run_pages;			/* granted by the gate that runs */
+	struct {
+		u64 page, gpa;		/* page + 1; 0: none */
+	} walked[8];			/* page tables, by its ops (op.c) */
 	u32 ask_misses;			/* questions that were of no use, less with time */
 	unsigned long ask_since;	/* jiffies */
 	struct chariot_stats stats;
