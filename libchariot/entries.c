@@ -87,22 +87,46 @@ static void compile_signature(struct builder *b, struct compiler *c,
 	}
 }
 
-/* A buffer of bytes, and behind it an argument that is named like a length. */
+static bool is_bytes(struct builder *b, const struct param *p)
+{
+	const struct btf_type *t = p->id ? btf__type_by_id(b->btf, p->id) : NULL;
+
+	return p->pointer && t && btf_is_int(t) && t->size == 1;
+}
+
+/* Behind the buffer @i; or before it, if there is no other buffer and no other length. */
+static int length_of(struct builder *b, const struct param *p, int nr, int i)
+{
+	int n = proto_length_after(p, nr, i);
+
+	if (n >= 0 || !is_bytes(b, &p[i]))
+		return n;
+	for (int j = 0; j < nr; j++) {
+		if (j != i && is_bytes(b, &p[j]))
+			return -1;
+		if (!proto_is_length(&p[j]))
+			continue;
+		if (n >= 0)
+			return -1;
+		n = j;
+	}
+	return n;
+}
+
+/* A buffer of bytes, and an argument that is named like a length. */
 static int compile_buffers(struct builder *b, struct compiler *c,
 			   const struct param *p, int nr)
 {
 	struct expr base = { .kind = EXPR_VALUE }, len = base;
 	struct action a = { .op = CHARIOT_OP_GRANT, .base = &base,
 			    .len = &len };
-	const struct btf_type *t;
 	int err = 0, n;
 
-	for (int i = 0; i + 1 < nr && !err; i++) {
-		n = proto_length_after(p, nr, i);
+	for (int i = 0; i < nr && !err; i++) {
+		n = length_of(b, p, nr, i);
 		if (n < 0 || p[i].arg < 0 || !p[i].pointer || p[i].is_const)
 			continue;
-		t = p[i].id ? btf__type_by_id(b->btf, p[i].id) : NULL;
-		if (t && !(btf_is_int(t) && t->size == 1))
+		if (p[i].id && !is_bytes(b, &p[i]))
 			continue;
 		base.num = p[i].arg;
 		len.num = p[n].arg;

@@ -232,6 +232,15 @@ static const char *const len_names[] = {
 	"len", "length", "size", "count", "bytes", "max", "n", NULL,
 };
 
+bool proto_is_length(const struct param *p)
+{
+	static const char *const names[] = {
+		"len", "length", "size", "count", "bytes", NULL,
+	};
+
+	return p->arg >= 0 && p->integer && proto_ends_in(p->name, names);
+}
+
 /* The next argument that is named like a length, -1: none. */
 int proto_length_after(const struct param *p, int nr, int i)
 {

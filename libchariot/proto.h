@@ -46,6 +46,8 @@ uint8_t proto_narrow(const struct btf *btf, const struct btf_type *proto);
 uint8_t proto_missing(const struct btf_type *proto);
 /* Does the name end in one of these (NULL-terminated)? */
 bool proto_ends_in(const char *name, const char *const *ends);
+/* Is it named like a length, and like nothing else ("n", "max")? */
+bool proto_is_length(const struct param *p);
 /* The next argument behind @i that is named like a length, -1: none. */
 int proto_length_after(const struct param *p, int nr, int i);
 /* Is there one anywhere behind it? */

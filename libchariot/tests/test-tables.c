@@ -709,6 +709,41 @@ static void test_libraries(const struct chariot_profile *p, const char *version)
 	chariot_set_log(note, NULL);
 }
 
+/* read(mtd, from, len, retlen, buf): the length is before the buffer. */
+static void test_length_before(const struct chariot_policy *policy,
+			       const struct chariot_profile *p, const char *version)
+{
+	struct chariot_driver *d = open_driver(version, "mtdram");
+	const struct chariot_op *op = NULL;
+	const struct chariot_gate *g;
+	struct chariot_tables *t;
+	struct view v;
+
+	if (!d) {
+		tap_skip(version, "mtdram is not in CHARIOT_KERNELS");
+		return;
+	}
+	chariot_driver__link(d, p);
+	t = chariot_tables__build(policy, p, NULL, d);
+	if (!tap_ok(t, "%s: tables of mtdram", version))
+		return;
+	v = view(t);
+	g = find(v.entries, v.c->nr_entries, driver_func(d, "ram_read"));
+	if (g && g->nr_ops)
+		op = v.ops + g->op + g->nr_ops - 1;
+	tap_ok(op && op->op == CHARIOT_OP_GRANT && op->base == 4 &&
+	       op->len_kind == CHARIOT_LEN_ARG && op->len_a == 2 && !op->nr_deref,
+	       "%s: a buffer by the length before it", version);
+	g = find(v.entries, v.c->nr_entries, driver_func(d, "ram_write"));
+	op = g ? v.ops + g->op : NULL;
+	for (uint32_t i = 0; g && i < g->nr_ops; i++)
+		if (op[i].base == 4)
+			g = NULL;
+	tap_ok(g, "%s: and no buffer that is const", version);
+	chariot_tables__free(t);
+	chariot_driver__free(d);
+}
+
 static void test_kernel(const struct chariot_policy *policy, const char *version)
 {
 	struct chariot_profile *p;
@@ -725,6 +760,7 @@ static void test_kernel(const struct chariot_policy *policy, const char *version
 		return;
 	test_prototypes(policy, p, version);
 	test_libraries(p, version);
+	test_length_before(policy, p, version);
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
 		snprintf(what, sizeof(what), "%s %s", version, drivers[i]);
 		d = open_driver(version, drivers[i]);
