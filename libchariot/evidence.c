@@ -70,6 +70,13 @@ struct hint {
 	uint32_t domain;
 };
 
+/* What an instruction was allowed for a call, so often in a row. */
+#define AGAIN		8
+struct again {
+	uint64_t rip, start;
+	uint32_t domain, times;
+};
+
 /* Addresses of what is no function. */
 struct variables {
 	uint64_t *v;
@@ -87,6 +94,7 @@ struct evidence {
 	struct variables imports[NR_DOMAINS];
 	struct had had[NR_DOMAINS];
 	struct hint hints[NR_HINTS];
+	struct again again[NR_HINTS];
 	struct function functions[NR_FUNCTIONS];
 	struct chariot_value given[MAX_GIVEN];
 	struct chariot_object owned[MAX_OWNED];
@@ -807,6 +815,37 @@ static bool had_it(struct question *q)
 	return q->had;
 }
 
+/*
+ * One instruction asks for the same object in call after call: then it is no packet.  If
+ * the driver has a pointer to it in its own memory it is handed over, and asked for no
+ * more.
+ */
+static void look_for_own(struct question *q)
+{
+	struct again *a = &q->e->again[q->ev->u.violation.rip % NR_HINTS];
+	const struct chariot_value *by = q->by;
+	bool through = q->through;
+
+	if ((q->target.kind != OBJECT_SLAB && q->target.kind != OBJECT_PAGES) ||
+	    q->narrow || q->ev->flags & CHARIOT_EV_GAVE_BACK ||
+	    q->ev->u.violation.why != CHARIOT_WHY_WRITE)
+		return;
+	if (a->rip != q->ev->u.violation.rip || a->domain != q->ev->domain ||
+	    a->start != q->target.start)
+		*a = (struct again){
+			.rip = q->ev->u.violation.rip, .start = q->target.start,
+			.domain = q->ev->domain,
+		};
+	if (++a->times % AGAIN)
+		return;
+	q->by = NULL;
+	q->through = false;
+	if (!read_owned(q) && owned_leads(q))
+		return;
+	q->by = by;
+	q->through = through;
+}
+
 /* What it wants to free, and has not freed before, it may have: only the pointer is in a
  * register. */
 static bool is_held(struct question *q)
@@ -814,7 +853,10 @@ static bool is_held(struct question *q)
 	if (q->ev->u.violation.why == CHARIOT_WHY_FREE &&
 	    !(q->ev->flags & CHARIOT_EV_GAVE_BACK))
 		return true;
-	return was_given(q) || has_it(q) || had_it(q);
+	if (!was_given(q))
+		return has_it(q) || had_it(q);
+	look_for_own(q);
+	return true;
 }
 
 /* ---- which object is it? --------------------------------------------------- */
@@ -1274,6 +1316,7 @@ int evidence_driver(struct evidence *e, uint32_t domain,
 	if (!more) {
 		im->nr = 0;
 		e->had[domain].nr = 0;
+		memset(e->again, 0, sizeof(e->again));
 	}
 	sym = chariot_driver__imports(d, &nr);
 	v = realloc(im->v, (im->nr + nr + 1) * sizeof(*v));

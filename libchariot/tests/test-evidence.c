@@ -313,6 +313,46 @@ static void test_had(void)
 	no_target("what was only an argument");
 }
 
+/* In call after call, and the driver has a pointer to it as well. */
+static void test_again(void)
+{
+	uint64_t caller = symbol(&f, "caller");
+	int lent = 0, questions = 0;
+
+	begin();
+	has_row(DOMAIN, OWN, 0x400, CHARIOT_SRC_ALLOCATION);
+	put(&f, OWN + 64, TARGET, 8);
+	given(CHARIOT_GIVEN_OUT, 0, caller, TARGET);
+	argument(TARGET);
+	for (; questions < 100; questions++) {
+		if (look(TARGET + 5, 4) != 1 || !m.grant.flags)
+			break;
+		lent++;
+	}
+	tap_ok(m.nr_grants == 1 && !m.grant.flags && m.grant.gva == TARGET &&
+	       m.grant.len == OBJECT_SIZE && lent > 1 && lent < 10,
+	       "%s: what is asked for again and again is handed over, after %d calls",
+	       version, lent);
+	tap_ok(strstr(text, "of its own"), "%s: so says the text: %s", version, text);
+	put(&f, OWN + 64, 0, 8);
+	for (lent = 0; lent < 20; lent++)
+		if (look(TARGET + 5, 4) != 1 || !m.grant.flags)
+			break;
+	tap_ok(lent == 20, "%s: not without a pointer of its own", version);
+	put(&f, OWN + 64, TARGET, 8);
+	put(&f, OWN + 72, object(21), 8);
+	argument(object(21));
+	for (lent = 0; lent < 20; lent++)
+		if (look((lent & 1 ? object(21) : TARGET) + 5, 4) != 1 || !m.grant.flags)
+			break;
+	tap_ok(lent == 20, "%s: nor another one each time", version);
+	ev.flags = CHARIOT_EV_GAVE_BACK;
+	for (lent = 0; lent < 20; lent++)
+		if (look(TARGET + 5, 4) != 1 || !m.grant.flags)
+			break;
+	tap_ok(lent == 20, "%s: nor what it gave back", version);
+}
+
 /* It walks a list, and takes it apart. */
 static void test_list(void)
 {
@@ -1005,6 +1045,7 @@ static void test_all(bool old)
 	test_arguments();
 	test_prototypes();
 	test_had();
+	test_again();
 	test_list();
 	test_outputs();
 	test_through();
