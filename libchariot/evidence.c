@@ -953,6 +953,55 @@ static bool is_page_private(struct question *q)
 	       o.kind == OBJECT_PAGES && !o.never;
 }
 
+/* Does a task that runs have a pointer to it? */
+static bool tasks_lead(struct question *q)
+{
+	uint64_t at = q->e->current_task, task;
+
+	for (uint64_t i = 0; at && i < q->e->nr_cpus; i++)
+		if (!space_read_uint(&q->e->space, q->e->percpu_offsets + 8 * i, 8,
+				     &task) &&
+		    !space_read_uint(&q->e->space, task + at, 8, &task) &&
+		    is_pointer(task) &&
+		    scan(q, task, q->e->task_size, SCAN_GIVEN, word_leads))
+			return true;
+	return false;
+}
+
+/* Its first reference count is 1. */
+static bool has_one_user(struct question *q)
+{
+	const struct object *o = &q->target;
+	uint64_t off, n;
+
+	for (off = 0; off + 4 <= o->len; off += 4)
+		if (object_is_count(q->e->x, o, o->start + off, 4))
+			return !space_read_uint(&q->e->space, o->start + off, 4, &n) &&
+			       n == 1;
+	return false;
+}
+
+/*
+ * What a task is known by, and a kernel function has made for the driver: that has it,
+ * and nobody else.  Credentials are copied, changed, and only then taken on.
+ */
+static bool is_new(struct question *q)
+{
+	const struct object *o = &q->target;
+	const struct chariot_value *g;
+	bool was_made = false;
+
+	if (o->kind != OBJECT_SLAB || o->never != OBJECT_IDENTITY ||
+	    q->ev->u.violation.why != CHARIOT_WHY_WRITE)
+		return false;
+	for (size_t i = 0; i < q->nr_given && !was_made; i++) {
+		g = &q->e->given[i];
+		was_made = g->kind == CHARIOT_GIVEN_RET && g->value == o->start &&
+			   look_at(q->e, g->fn)->returns;
+	}
+	return was_made && has_one_user(q) && !tasks_lead(q);
+}
+
 static bool on_stack(struct question *q)
 {
 	const struct chariot_value *g;
@@ -1074,7 +1123,7 @@ static const char *what_is_there(struct question *q)
 	}
 	q->of_cpu &= o->kind == OBJECT_PERCPU;
 	q->narrow = o->never;
-	if (o->never && !q->count && !is_page_private(q))
+	if (o->never && !q->count && !is_page_private(q) && !is_new(q))
 		return o->never < ARRAY_SIZE(never) ? never[o->never] : "?";
 	q->others = is_others(q);
 	return q->others ? "another isolated driver has it" : NULL;
@@ -1196,20 +1245,12 @@ static int read_given(struct question *q)
  */
 static bool is_running(struct question *q)
 {
-	uint64_t at = q->e->current_task, task;
-
 	if (!q->count || q->target.never == OBJECT_IDENTITY)
 		return q->count;
-	for (uint64_t i = 0; at && i < q->e->nr_cpus; i++)
-		if (!space_read_uint(&q->e->space, q->e->percpu_offsets + 8 * i, 8,
-				     &task) &&
-		    !space_read_uint(&q->e->space, task + at, 8, &task) &&
-		    is_pointer(task) &&
-		    scan(q, task, q->e->task_size, SCAN_GIVEN, word_leads)) {
-			q->narrow = true;
-			return true;
-		}
-	return false;
+	if (!tasks_lead(q))
+		return false;
+	q->narrow = true;
+	return true;
 }
 
 /* Where a mistake of ours is least likely, and a write does most. */

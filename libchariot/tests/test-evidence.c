@@ -833,6 +833,37 @@ static void test_counts(void)
 	new_evidence();
 }
 
+/* Credentials that are made for it, before a task takes them on. */
+static void test_new(void)
+{
+	uint64_t caller = symbol(&f, "caller");
+	uint64_t current = symbol(&f, "current_task") - symbol(&f, "__per_cpu_start");
+
+	put_variable(&f, "cred_jar", CACHE);
+	new_evidence();
+	begin();
+	put(&f, TARGET, 1, 4);
+	never_granted("credentials", TARGET + 24, 4, "known by");
+	argument(TARGET);
+	never_granted("credentials that it was given", TARGET + 24, 4, "known by");
+	given(CHARIOT_GIVEN_RET, 0, symbol(&f, "walker"), TARGET);
+	never_granted("by a function that returns none", TARGET + 24, 4, "known by");
+	given(CHARIOT_GIVEN_RET, 0, caller, TARGET + 8);
+	never_granted("in the middle of a result", TARGET + 24, 4, "known by");
+	given(CHARIOT_GIVEN_RET, 0, caller, TARGET);
+	lent("credentials that were made for it", TARGET + 24, 4, TARGET + 24, 4);
+	never_granted("others beside them", object(21) + 24, 4, "known by");
+	put(&f, TARGET, 2, 4);
+	never_granted("when somebody else has them", TARGET + 24, 4, "known by");
+	put(&f, TARGET, 1, 4);
+	put(&f, AREA + CPU_STEP + current, object(40), 8);
+	put(&f, object(40) + 16, TARGET, 8);
+	never_granted("when a task has them", TARGET + 24, 4, "known by");
+	put(&f, AREA + CPU_STEP + current, 0, 8);
+	put_variable(&f, "cred_jar", 0);
+	new_evidence();
+}
+
 /* What a task that runs leads to, and what an object of its own does. */
 static void test_counts_near(void)
 {
@@ -1060,6 +1091,7 @@ static void test_all(bool old)
 	test_vec();
 	test_frames();
 	test_counts();
+	test_new();
 	test_counts_near();
 	test_free();
 	test_errors();

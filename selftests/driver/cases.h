@@ -292,6 +292,8 @@ enum chariot_context {
 	  "get_task_struct()")						\
 	X(cred_reference, cred_reference, process, -,			\
 	  "get_current_cred()")						\
+	X(cred_made, cred_made, process, -,				\
+	  "prepare_creds(), changed, and taken on for a while")		\
 	X(mm_reference, mm_reference, process, -,			\
 	  "mmgrab(), mmget_not_zero()")					\
 	X(pid_reference, pid_reference, process, -, "get_pid()")	\

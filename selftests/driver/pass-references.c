@@ -45,6 +45,25 @@ int pass_cred_reference(struct job *job)
 	return ret;
 }
 
+/* Changed before the task takes them on, as overlayfs and nfsd do. */
+int pass_cred_made(struct job *job)
+{
+	struct cred *made = prepare_creds();
+	const struct cred *old;
+	int ret;
+
+	if (!made)
+		return -ENOMEM;
+	made->fsuid = KUIDT_INIT(7);
+	made->fsgid = KGIDT_INIT(8);
+	old = override_creds(made);
+	ret = uid_eq(current_fsuid(), KUIDT_INIT(7)) &&
+	      gid_eq(current_fsgid(), KGIDT_INIT(8)) ? 0 : -EIO;
+	revert_creds(old);
+	put_cred(made);
+	return ret;
+}
+
 int pass_mm_reference(struct job *job)
 {
 	struct mm_struct *mm = current->mm;
