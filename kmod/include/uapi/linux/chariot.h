@@ -787,6 +787,112 @@ struct chariot_audit {
 #define CHARIOT_GIVEN		_IO(CHARIOT_IOC, 0x27)	/* in: chariot_given */
 #define CHARIOT_DOMAIN_ADD	_IO(CHARIOT_IOC, 0x28)	/* in: chariot_domain_create */
 
+/* ---- mode inline ------------------------------------------------------- */
+
+/*
+ * What the runtime in an instrumented driver (section .text.chariot, chariot-inline.h)
+ * and the host have in common.  All of it is guest memory: the host bounds what it reads
+ * there, and trusts none of it.
+ *
+ * A record is of one call of the driver by the kernel (or by another driver).  No return
+ * is seen.  A record is alive as long as
+ *
+ *	rsp >= RSP	of the driver: chariot_inline_frame.r[4]; on the same stack
+ *	*(rsp) == ret
+ *
+ * and the driver's function that runs is that of the live one with the lowest @rsp.
+ */
+struct chariot_inline_record {		/* 128 bytes */
+	__u64 rsp;			/* RSP at its entry: there is its return address */
+	__u64 ret;			/* that */
+	__u64 entry;			/* the driver's function: its symbol's address */
+	__u64 args[6];			/* rdi rsi rdx rcx r8 r9 */
+	__u64 saved[6];			/* rbx rbp r12 r13 r14 r15 */
+	__u64 count;			/* the preempt count, 32 bits */
+};
+#define CHARIOT_INLINE_RECORDS	6
+
+/*
+ * A kernel stack that the driver was called on.  Its number is
+ *
+ *	n = (__u32)((__u32)(base >> 12) * 0x9e3779b1) >> 25
+ *
+ * or one of the three behind that.  @state has the number of calls of "enter" in the
+ * lower half that are at work there, and in the upper half counts those that are done.
+ * What is written in the middle of that can be torn.  @nr may count dead ones.
+ *
+ * A stack need not be aligned to its size: it then has two bases.
+ */
+struct chariot_inline_stack {		/* 832 bytes */
+	__u64 base;			/* RSP & stack_mask; 0: free, 1: being freed */
+	__u32 nr;			/* records */
+	__u32 state;
+	__u64 reserved[6];
+	struct chariot_inline_record r[CHARIOT_INLINE_RECORDS];
+};
+#define CHARIOT_INLINE_STACKS	131
+struct chariot_inline_data {		/* section .chariot.data */
+	struct chariot_inline_stack s[CHARIOT_INLINE_STACKS];
+};
+
+/*
+ * What the host tells the runtime; at CHARIOT_INLINE_PARAMS of .text.chariot, which the
+ * guest cannot write.  May be changed at any time, 8 bytes at once.
+ */
+struct chariot_inline_params {
+	__u64 text, text_len;		/* the module's: calls from there are not entered */
+	__u64 init, init_len;		/* the same, of what is freed after init: then 0 */
+	__u64 stack_mask;		/* ~(stack size - 1) */
+	__u64 preempt_count;		/* per-CPU offset */
+	__u64 off;			/* not 0: everything is allowed, without a hypercall */
+	__u64 reserved;
+};
+#define CHARIOT_INLINE_PARAMS	0x140
+
+/*
+ * At a hypercall RSP leads to this, and EAX is CHARIOT_HC + the reason; there is one
+ * hypercall in the runtime.  All of the driver's registers are restored from here, so the
+ * host may change them.  RAX is the result; 0, and what KVM answers where there is no
+ * host (-ENOSYS), let everything go on.
+ */
+struct chariot_inline_frame {
+	__u64 r[16];			/* as x86 numbers them.  r[4]: RSP of the driver */
+	__u64 flags;
+	__u64 back;			/* into the runtime */
+	__u64 reason;			/* CHARIOT_HC_*, and in bits from 8 what r[4] is made of */
+	__u64 what;
+	__u64 ret;
+};
+#define CHARIOT_HC		0x43480000
+enum {
+	/*
+	 * A store.  @what: the address of its first byte; @ret: where the check had called
+	 * from, by which the host knows it (chariot_inline_check.slow).  Result: 0, or where
+	 * to go on without the store (chariot_inline_check.skip).  r[4] is RSP before the
+	 * call: .pushed words lower than at the store.
+	 */
+	CHARIOT_HC_MISS = 1,
+	/* A string instruction with a count: registers say what it stores; @what: RDI. */
+	CHARIOT_HC_RANGE,
+	/*
+	 * A call of the kernel by the driver.  @what: number of the gate; @ret: where it
+	 * returns to; r[4] is RSP at the function's entry, where @ret is: a record of the
+	 * same @rsp is alive (the driver has jumped there).  PRE: result 1: the function is
+	 * not run, and returns RDX.  POST: r[0] has what it has returned, arguments are lost.
+	 */
+	CHARIOT_HC_PRE,
+	CHARIOT_HC_POST,
+	/*
+	 * A call of the driver by the kernel that has no room for its record.  @what: where
+	 * "enter" was called from, @ret and r[4] as in the record.  Result: 0: the host has
+	 * kept it.  2: RDX is a chariot_inline_stack that had @state (R8, 0 in its lower half)
+	 * when the host took over what it has: it is freed if it still has, and the runtime
+	 * tries again.
+	 */
+	CHARIOT_HC_SPILL,
+	CHARIOT_NR_HCS
+};
+
 /* ---- events ------------------------------------------------------------ */
 
 /*
