@@ -808,7 +808,8 @@ struct chariot_inline_record {		/* 128 bytes */
 	__u64 entry;			/* the driver's function: its symbol's address */
 	__u64 args[6];			/* rdi rsi rdx rcx r8 r9 */
 	__u64 saved[6];			/* rbx rbp r12 r13 r14 r15 */
-	__u64 count;			/* the preempt count, 32 bits */
+	__u64 count;			/* the preempt count, and RFLAGS from bit 32; bit 63
+					 * is 0, and the host's */
 };
 #define CHARIOT_INLINE_RECORDS	6
 
@@ -845,9 +846,9 @@ struct chariot_inline_params {
 	__u64 stack_mask;		/* ~(stack size - 1) */
 	__u64 preempt_count;		/* per-CPU offset */
 	__u64 off;			/* not 0: everything is allowed, without a hypercall */
-	__u64 reserved;
+	__u64 ask;			/* not 0: each call of the driver makes a hypercall */
 };
-#define CHARIOT_INLINE_PARAMS	0x140
+#define CHARIOT_INLINE_PARAMS	0x180
 
 /*
  * At a hypercall RSP leads to this, and EAX is CHARIOT_HC + the reason; there is one
@@ -890,6 +891,18 @@ enum {
 	 * tries again.
 	 */
 	CHARIOT_HC_SPILL,
+	/*
+	 * A call of the driver by the kernel: of its init and exit each one, with params.ask
+	 * any.  As SPILL, but there is a record, if there was room for it; 2 may be the
+	 * result only where there was none.
+	 */
+	CHARIOT_HC_ENTER,
+	/*
+	 * The place "left" of the runtime, which the host has made a function of the driver
+	 * return to: two words below where its caller's return address is.  r[4]: RSP there,
+	 * which leads to the word between them; r[0]: what was returned.
+	 */
+	CHARIOT_HC_LEFT,
 	CHARIOT_NR_HCS
 };
 
