@@ -16,11 +16,13 @@
  *			address of the last byte of a line (64 bytes, all of which the driver
  *			may write); 0: nothing is granted.  It is read by one load, and may
  *			be written at any time, 8 bytes at once.
- * .text.chariot	the runtime, @runtime_len bytes, of ud2 and int3: whoever delivers
- *			the image writes it before the module's first instruction runs.  At
+ * .chariot.data		the same, of the runtime's: struct chariot_inline_data
+ * .text.chariot	the runtime, with its relocations: chariot_inline__layout().  At
  *			16 * r is where a check calls for register r (as x86 numbers them),
  *			which has the address; at 16 * CHARIOT_INLINE_RANGE a string
- *			instruction with a count, whose registers have it all.
+ *			instruction with a count, whose registers have it all.  What only
+ *			the host knows chariot_inline__fill() tells; it has to be written
+ *			before the module's first instruction runs.
  * .text.chariot.view, .init.text.chariot.view
  *			functions that were refused, on pages of their own
  *
@@ -29,7 +31,12 @@
  * The runtime is called before the store.  At the return address is a nop with 32 bits,
  * CHARIOT_INLINE_NOP and then (number of the check << 8 | bytes).  It keeps all registers
  * but the one with the address (RANGE: all, with flags), and returns there to let the
- * store be, or to where chariot_inline_check.next lies to leave it out.
+ * store be, or to where chariot_inline_check.skip lies to leave it out.
+ *
+ * Each function that the kernel may call begins, behind endbr64 and what ftrace patches,
+ * with a call of the runtime's "enter", which keeps all registers, and what the host needs
+ * to know of the call.  Calls of the kernel's functions, and jumps to them, go to gates,
+ * unless the kernel itself replaces them.
  */
 #ifndef CHARIOT_INLINE_H
 #define CHARIOT_INLINE_H
@@ -52,7 +59,6 @@ struct chariot_inline;
 struct chariot_inline_opts {
 	size_t sz;		/* sizeof(struct chariot_inline_opts) */
 	uint32_t cache_lines;	/* a power of 2, 64 to 65536; 0: 4096 */
-	uint32_t runtime_len;	/* at least that of the slots; 0: just these */
 	/* Value of the kernel's per-CPU symbol this_cpu_off.  Functions that store to
 	 * per-CPU data through a pointer need it: NO_PERCPU refuses them. */
 	uint64_t this_cpu_off;
@@ -129,6 +135,7 @@ struct chariot_inline_check {
 	uint32_t start;		/* where the check begins, in new_sec */
 	uint32_t slow;		/* where the runtime returns to: the nop */
 	uint32_t store, next;	/* the store, and what follows it */
+	uint32_t skip;		/* where the runtime returns to, to leave the store out */
 	uint8_t size;
 	uint8_t pushed;		/* words that the check has on the stack when it calls */
 	bool user;		/* a fault is expected there (__ex_table): user memory */
@@ -137,6 +144,67 @@ struct chariot_inline_check {
 /* Check @i has the number @i. */
 CHARIOT_API const struct chariot_inline_check *
 chariot_inline__checks(const struct chariot_inline *x, size_t *nr);
+
+/* ---- the runtime -------------------------------------------------------- */
+
+/*
+ * A function of the kernel's that the module calls: it calls what is at @slot of
+ * .text.chariot, which jumps there, or to @body, which asks the host first.
+ */
+struct chariot_inline_gate {
+	const char *name;
+	uint32_t slot, body;
+};
+
+/* A function that the kernel may call: its symbol, and where it calls "enter". */
+struct chariot_inline_entry {
+	uint32_t sec, off;	/* of the image */
+	uint32_t call;		/* in @sec */
+	bool asks;		/* init or exit: the host is always told */
+};
+
+struct chariot_inline_layout {
+	uint32_t runtime, data, cache;	/* sections of the image */
+	uint32_t runtime_len, cache_lines;
+	uint32_t hypercall;	/* in the runtime: 3 bytes, the only one */
+	uint32_t left;		/* in the runtime: CHARIOT_HC_LEFT */
+	const struct chariot_inline_gate *gates;	/* by number, for CHARIOT_HC_PRE */
+	const struct chariot_inline_entry *entries;
+	size_t nr_gates, nr_entries;
+};
+
+CHARIOT_API const struct chariot_inline_layout *
+chariot_inline__layout(const struct chariot_inline *x);
+
+enum chariot_inline_arm {
+	CHARIOT_INLINE_DIRECT,	/* the function is called, and nobody asked */
+	CHARIOT_INLINE_PRE,	/* asked before it runs */
+	CHARIOT_INLINE_BOTH,	/* and when it has returned.  Of its arguments on the stack
+				 * the first 16 words are there. */
+	CHARIOT_INLINE_NR_ARMS
+};
+
+struct chariot_inline_fill {
+	size_t sz;		/* sizeof(struct chariot_inline_fill) */
+	uint64_t runtime;	/* gva of .text.chariot */
+	struct chariot_inline_params params;
+	const uint8_t *arms;	/* by gate: enum chariot_inline_arm; NULL: all DIRECT */
+	bool amd;		/* the hypercall is vmmcall */
+};
+
+struct chariot_inline_write {
+	uint64_t gva;
+	uint32_t len;
+	uint8_t bytes[64];
+};
+
+/*
+ * What has to be written into the guest, in that order, once its loader has relocated the
+ * image and before any of it runs.  @params can be written again at any time.  @writes: to be freed with free().  EINVAL: @f; ENOMEM.
+ */
+CHARIOT_API int chariot_inline__fill(const struct chariot_inline *x,
+				     const struct chariot_inline_fill *f,
+				     struct chariot_inline_write **writes, size_t *nr);
 
 #ifdef __cplusplus
 }

@@ -101,14 +101,19 @@ static void put_shift(struct emit *e, bool wide, int ext, int reg, int n)
 	put1(e, n);
 }
 
-static void put_call(struct emit *e, int slot)
+/* Of what is at @off of the runtime. */
+void emit_call(struct emit *e, uint32_t off)
 {
 	put1(e, 0xe8);
 	if (e->rel && !e->err)
 		e->err = rels_add(e->rel, emit_at(e), R_X86_64_PLT32,
-				  inl_section_symbol(e->m, e->m->runtime),
-				  slot * CHARIOT_INLINE_SLOT - 4);
+				  inl_section_symbol(e->m, e->m->runtime), (int64_t)off - 4);
 	put4(e, 0);
+}
+
+static void put_call(struct emit *e, int slot)
+{
+	emit_call(e, slot * CHARIOT_INLINE_SLOT);
 }
 
 /* nopl with what the runtime is to know as its displacement */
@@ -326,6 +331,20 @@ void check_emit(struct emit *e, const struct insn *i)
 	restore(e, i, &p);
 }
 
+/* Without the store: what was saved, and on behind it. */
+static void put_skip(struct emit *e, const struct insn *i, const struct plan *p,
+		     struct chariot_inline_check *c)
+{
+	const struct piece *pc = &e->m->pieces[i->piece];
+	bool last = i + 1 == e->m->insns + pc->first + pc->nr;
+
+	if (c)
+		c->skip = emit_at(e);
+	restore(e, i, p);
+	put1(e, 0xe9);
+	put4(e, (last ? pc->body_end : i[1].stub) - (emit_at(e) + 4));
+}
+
 void check_emit_slow(struct emit *e, const struct insn *i)
 {
 	struct chariot_inline_check *c = e->rel ? &e->m->checks[i->check] : NULL;
@@ -342,4 +361,6 @@ void check_emit_slow(struct emit *e, const struct insn *i)
 	put_number(e, i);
 	put1(e, 0xe9);
 	put4(e, c ? c->start - (emit_at(e) + 4) : 0);
+	if (p.pushed)
+		put_skip(e, i, &p, c);
 }

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 
 #include "inline.h"
+#include "runtime.h"
 
 #define NAME_VIEW	".text.chariot.view"
 #define NAME_INIT_VIEW	".init.text.chariot.view"
 #define ADDEND_MAX	(1LL << 40)
 #define FRESH_SECTIONS	12	/* at most, with their relocations */
+#define OWN_SYMBOLS	(CHARIOT_INLINE_SLOTS + 3)
 
 bool inl_name_is(const struct sec *s, const char *name)
 {
@@ -61,6 +63,10 @@ static int read_section(struct module *m, Elf_Scn *scn, size_t names)
 		if (m->symtab)
 			return -EBADMSG;
 		m->symtab = ndx;
+	}
+	if (inl_name_is(s, ".text.chariot")) {
+		log_err("section %s: the module is instrumented already", s->name);
+		return -ENOTSUP;
 	}
 	if (s->sh.sh_type == SHT_REL || s->sh.sh_type == SHT_GROUP ||
 	    s->sh.sh_type == SHT_SYMTAB_SHNDX) {
@@ -246,6 +252,10 @@ static void add_slots(struct module *m)
 	for (uint32_t i = 0; i < CHARIOT_INLINE_SLOTS; i++)
 		add_symbol(m, names[i], STT_FUNC, m->runtime,
 			   i * CHARIOT_INLINE_SLOT, CHARIOT_INLINE_SLOT);
+	add_symbol(m, "__chariot_enter", STT_FUNC, m->runtime, RT_ENTER, RT_PARAMS - RT_ENTER);
+	add_symbol(m, "__chariot_runtime", STT_FUNC, m->runtime, inl_rt_code - inl_rt,
+		   inl_rt_end - inl_rt_code);
+	add_symbol(m, "__chariot_gates", STT_FUNC, m->runtime, inl_rt_end - inl_rt, 0);
 }
 
 /* Sections of ours, and a section symbol for each that something can refer to. */
@@ -256,6 +266,8 @@ static int add_own(struct module *m)
 
 	m->cache = add_section(m, ".chariot.cache", SHT_NOBITS, SHF_ALLOC | SHF_WRITE, 64);
 	m->secs[m->cache].size = m->opts.cache_lines * 8;
+	m->own_data = add_section(m, ".chariot.data", SHT_NOBITS, SHF_ALLOC | SHF_WRITE, 64);
+	m->secs[m->own_data].size = sizeof(struct chariot_inline_data);
 	m->runtime = add_section(m, ".text.chariot", SHT_PROGBITS, text, 64);
 	m->view = add_section(m, NAME_VIEW, SHT_PROGBITS, text, PAGE_SIZE);
 	m->init_view = add_section(m, NAME_INIT_VIEW, SHT_PROGBITS, text, PAGE_SIZE);
@@ -272,7 +284,7 @@ static int add_own(struct module *m)
 
 		if ((!s->code && !s->fresh) || s->symbol)
 			continue;
-		if (m->nr_fresh >= ARRAY_SIZE(m->fresh) - CHARIOT_INLINE_SLOTS - 1)
+		if (m->nr_fresh >= ARRAY_SIZE(m->fresh) - OWN_SYMBOLS)
 			return -ENOTSUP;
 		s->symbol = nr_locals + m->nr_fresh;
 		add_symbol(m, "", STT_SECTION, i, 0, 0);
@@ -323,11 +335,15 @@ void inl_release(struct module *m)
 	free(m->pieces);
 	free(m->insns);
 	free(m->label_target);
+	free(m->gate_of);
+	free(m->gates);
 	elf_end(m->elf);
 	m->secs = NULL;
 	m->syms = NULL;
 	m->pieces = NULL;
 	m->insns = NULL;
 	m->label_target = NULL;
+	m->gate_of = NULL;
+	m->gates = NULL;
 	m->elf = NULL;
 }

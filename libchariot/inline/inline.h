@@ -168,6 +168,9 @@ struct piece {
 	uint32_t first, nr;	/* instructions */
 	uint8_t why;
 	bool gap, cold, taken, root;
+	bool enter;		/* the kernel may call it: "enter" is called, */
+	uint8_t enter_after;	/*	behind so many bytes, */
+	bool enter_asks;	/*	and tells the host each time */
 	bool compiled;		/* by the rules of C: ftrace has it, or it is a .cold part */
 	uint32_t cluster;	/* pieces that jump into each other */
 	uint32_t align;
@@ -179,6 +182,11 @@ struct symbol {
 	GElf_Sym s;
 	const char *name;
 	uint32_t ndx;		/* in the new table */
+};
+
+/* A function of the kernel's that the module calls: by way of a slot of the runtime. */
+struct gate {
+	uint32_t sym, slot, body;
 };
 
 /* Offset by offset, where what was there has gone; what has not moved apart is one run. */
@@ -199,7 +207,7 @@ struct module {
 	uint32_t symtab, strtab, first_global;
 	struct symbol *syms;
 	uint32_t nr_syms;
-	struct symbol fresh[64];	/* symbols of ours */
+	struct symbol fresh[80];	/* symbols of ours */
 	uint32_t nr_fresh;
 	struct piece *pieces;
 	uint32_t nr_pieces, room_pieces;
@@ -207,7 +215,11 @@ struct module {
 	uint32_t nr_insns, room_insns;
 	int32_t *label_target;	/* by instruction: where its jump label, or a fault of
 				 * it, leads, or -1 */
-	uint32_t cache, runtime, view, init_view;	/* sections */
+	uint32_t cache, own_data, runtime, view, init_view;	/* sections */
+	uint32_t *gate_of;	/* by symbol: its gate + 1, 0: none */
+	struct gate *gates;
+	uint32_t nr_gates;
+	struct chariot_inline_layout layout;
 	struct chariot_inline_check *checks;
 	uint32_t nr_checks;
 	struct run *runs, *by_new;
@@ -293,6 +305,20 @@ void check_emit(struct emit *e, const struct insn *i);
 void check_emit_slow(struct emit *e, const struct insn *i);
 uint32_t emit_at(const struct emit *e);
 void emit_jump(struct emit *e, const struct insn *i, struct place to, bool wide);
+
+/* ---- runtime.c ------------------------------------------------------------ */
+
+/* Which functions have gates, and which of the module's call "enter". */
+int inl_gates(struct module *m);
+/* @i's, + 1; 0: it is no call of one. */
+uint32_t inl_gate(const struct module *m, const struct insn *i);
+/* Bytes of a call of "enter" */
+#define ENTER_LEN	5
+void enter_emit(struct emit *e, const struct piece *p);
+int inl_runtime(struct module *m);
+int inl_told(struct module *m);
+void inl_forget(struct module *m);
+void emit_call(struct emit *e, uint32_t off);
 
 /* ---- layout.c, refs.c, orc.c, elf-out.c, report.c ------------------------ */
 

@@ -50,7 +50,11 @@ static void take_relocations(struct emit *e, const struct insn *i, uint32_t at)
 		int64_t bias = pc_relative(r->type) ? i->len - off : 0;
 		struct place to;
 
-		if (inl_place(m, r, r->add + bias, &to) && m->secs[to.sec].code)
+		if (inl_gate(m, i))
+			e->err = rels_add(e->rel, at + off, r->type,
+					  inl_section_symbol(m, m->runtime),
+					  m->gates[inl_gate(m, i) - 1].slot + r->add);
+		else if (inl_place(m, r, r->add + bias, &to) && m->secs[to.sec].code)
 			e->err = inl_put_rel(e->m, e->rel, r, at + off,
 					     inl_moved(m, to, false), -bias);
 		else
@@ -127,8 +131,12 @@ static struct place branch_target(const struct module *m, const struct insn *i)
 {
 	if (i->target >= 0) {
 		const struct insn *t = &m->insns[i->target];
+		const struct piece *p = &m->pieces[t->piece];
+		/* A loop over all of a function does not enter it again. */
+		bool inside = p->enter && !p->enter_after && i->piece == t->piece &&
+			      t == m->insns + p->first && !(i->flags & F_CALL);
 
-		return (struct place){ m->pieces[t->piece].new_sec, t->stub };
+		return (struct place){ p->new_sec, t->stub + (inside ? ENTER_LEN : 0) };
 	}
 	return inl_moved(m, (struct place){ i->sec, i->off + i->len + i->imm }, false);
 }
@@ -252,10 +260,14 @@ static void put_piece(struct pass *p, uint32_t n)
 		struct insn *i = &m->insns[k];
 
 		set(p, &i->stub, emit_at(&p->e));
+		if (pc->enter && !pc->enter_after && k == pc->first)
+			enter_emit(&p->e, pc);
 		if (i->flags & F_CHECK)
 			check_emit(&p->e, i);
 		set(p, &i->pos, emit_at(&p->e));
 		put_insn(p, i);
+		if (pc->enter && i->off + i->len - pc->off == pc->enter_after)
+			enter_emit(&p->e, pc);
 	}
 	set(p, &pc->body_end, emit_at(&p->e));
 	for (uint32_t k = pc->first; k < pc->first + pc->nr && !p->e.err; k++) {
@@ -331,19 +343,18 @@ static void fill_check(struct module *m, uint32_t k)
 	c->start = i->stub;
 	c->store = i->pos;
 	c->next = k + 1 < p->first + p->nr ? i[1].stub : p->body_end;
+	if (!c->skip)
+		c->skip = c->next;
 	c->size = i->size;
 	c->user = i->mark & MARK_FAULTS;
 }
 
-/* The runtime's room, and whole pages of what runs under the view. */
+/* The runtime, and whole pages of what runs under the view. */
 static int fill_own(struct module *m)
 {
-	struct bytes *b = &m->secs[m->runtime].out;
 	const uint32_t views[] = { m->view, m->init_view };
-	int err = 0;
+	int err = inl_runtime(m);
 
-	while (b->nr < m->opts.runtime_len && !err)
-		err = bytes_put(b, "\x0f\x0b\xcc\xcc", 4);
 	for (size_t k = 0; k < ARRAY_SIZE(views) && !err; k++) {
 		struct sec *s = &m->secs[views[k]];
 

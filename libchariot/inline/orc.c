@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "inline.h"
+#include "runtime.h"
 
 #define ROW		6	/* struct orc_entry */
 #define REG_SP		5	/* ORC_REG_SP */
@@ -153,6 +154,55 @@ static int add_checks(const struct module *m, const struct orc *orc,
 	return err;
 }
 
+/* What holds at the beginning of a function, and so wherever nothing was pushed. */
+static const uint8_t *at_entry(const struct module *m, const struct rows *old)
+{
+	for (uint32_t n = 0; n < m->nr_pieces; n++) {
+		const struct piece *p = &m->pieces[n];
+		const uint8_t *data = in_effect(old, p->sec, p->off);
+		int16_t offset;
+
+		if (!data || p->gap || p->cold || !p->compiled || (data[4] & 15) != REG_SP)
+			continue;
+		memcpy(&offset, data, 2);
+		if (offset == 8)
+			return data;
+	}
+	return NULL;
+}
+
+static int add_runtime_row(const struct module *m, struct rows *rows, const uint8_t *entry,
+			   uint32_t off, uint32_t depth)
+{
+	int16_t offset = depth;
+	int err = add(rows, (struct place){ m->runtime, off }, 1, entry);
+
+	if (!err)
+		memcpy(rows->v[rows->nr - 1].data, &offset, 2);
+	return err;
+}
+
+/* Without a function to learn a row from nothing can be called from there either. */
+static int add_runtime(const struct module *m, const struct rows *old, struct rows *rows)
+{
+	const uint8_t *entry = at_entry(m, old);
+	uint32_t len = inl_rt_end - inl_rt;
+	int err = 0;
+
+	if (!entry)
+		return add(rows, (struct place){ m->runtime, 0 }, 0, NULL);
+	for (const struct rt_row *r = inl_rt_rows; r < inl_rt_rows_end && !err; r++) {
+		if (r->off < len)
+			err = add_runtime_row(m, rows, entry, r->off, r->depth);
+		for (uint32_t n = 0; r->off >= len && n < m->nr_gates && !err; n++)
+			err = add_runtime_row(m, rows, entry, m->gates[n].body + r->off - len,
+					      r->depth);
+	}
+	for (uint32_t n = 0; n < m->nr_gates && !err; n++)
+		err = add_runtime_row(m, rows, entry, m->gates[n].slot, 8);
+	return err;
+}
+
 static int make_rows(const struct module *m, const struct orc *orc, const struct rows *old,
 		     struct rows *rows)
 {
@@ -165,7 +215,7 @@ static int make_rows(const struct module *m, const struct orc *orc, const struct
 		err = add(rows, inl_moved(m, p, false), 1, old->v[i].data);
 	}
 	if (!err)
-		err = add(rows, (struct place){ m->runtime, 0 }, 0, NULL);
+		err = add_runtime(m, old, rows);
 	if (!err)
 		err = add_pieces(m, old, rows);
 	if (!err)

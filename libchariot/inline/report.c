@@ -9,7 +9,6 @@
 #define DEFAULT_LINES	4096
 #define MIN_LINES	64
 #define MAX_LINES	65536
-#define RUNTIME_MAX	(1U << 20)
 
 /* ---- the map ------------------------------------------------------------------- */
 
@@ -47,6 +46,19 @@ static void add_slow_runs(struct module *m, const struct piece *p)
 	}
 }
 
+/* A call of "enter" is part of what follows it. */
+static void add_enter_run(struct module *m, const struct piece *p)
+{
+	for (uint32_t k = p->first; k < p->first + p->nr && p->enter; k++) {
+		const struct insn *i = &m->insns[k];
+
+		if (i->off - p->off == p->enter_after && p->enter_after)
+			m->runs[m->nr_runs++] = (struct run){ i->sec, i->off, p->new_sec,
+							      i->stub - ENTER_LEN, i->stub,
+							      true };
+	}
+}
+
 static int by_new(const void *a, const void *b)
 {
 	const struct run *x = a, *y = b;
@@ -58,7 +70,7 @@ static int by_new(const void *a, const void *b)
 
 static int make_map(struct module *m)
 {
-	m->runs = calloc(m->nr_insns + m->nr_checks + 1, sizeof(*m->runs));
+	m->runs = calloc(m->nr_insns + m->nr_checks + m->nr_pieces + 1, sizeof(*m->runs));
 	if (!m->runs)
 		return -ENOMEM;
 	for (uint32_t n = 0; n < m->nr_pieces; n++)
@@ -66,6 +78,8 @@ static int make_map(struct module *m)
 	m->nr_old_runs = m->nr_runs;
 	for (uint32_t n = 0; n < m->nr_pieces; n++)
 		add_slow_runs(m, &m->pieces[n]);
+	for (uint32_t n = 0; n < m->nr_pieces; n++)
+		add_enter_run(m, &m->pieces[n]);
 	m->by_new = calloc(m->nr_runs + 1, sizeof(*m->by_new));
 	if (!m->by_new)
 		return -ENOMEM;
@@ -202,8 +216,10 @@ static int rewrite(struct module *m)
 	}
 	if (!err) {
 		inl_refuse(m);
-		err = inl_layout(m, &orc);
+		err = inl_gates(m);
 	}
+	if (!err)
+		err = inl_layout(m, &orc);
 	if (!err)
 		err = inl_orc(m, &orc);
 	if (!err)
@@ -214,6 +230,8 @@ static int rewrite(struct module *m)
 		err = make_map(m);
 	if (!err)
 		err = make_report(m);
+	if (!err)
+		err = inl_told(m);
 	free(orc.v);
 	inl_release(m);
 	return err;
@@ -231,10 +249,8 @@ static int take_opts(struct module *m, const struct chariot_inline_opts *opts)
 	}
 	if (!o->cache_lines)
 		o->cache_lines = DEFAULT_LINES;
-	if (o->runtime_len < CHARIOT_INLINE_SLOTS * CHARIOT_INLINE_SLOT)
-		o->runtime_len = CHARIOT_INLINE_SLOTS * CHARIOT_INLINE_SLOT;
 	if (o->cache_lines < MIN_LINES || o->cache_lines > MAX_LINES ||
-	    o->cache_lines & (o->cache_lines - 1) || o->runtime_len > RUNTIME_MAX ||
+	    o->cache_lines & (o->cache_lines - 1) ||
 	    (o->this_cpu_off != CHARIOT_INLINE_NO_PERCPU && o->this_cpu_off > INT32_MAX))
 		return -EINVAL;
 	return 0;
@@ -277,6 +293,7 @@ void chariot_inline__free(struct chariot_inline *x)
 	for (uint32_t i = 0; x->m.functions && i < x->m.nr_functions; i++)
 		free((char *)x->m.functions[i].name);
 	free(x->m.functions);
+	inl_forget(&x->m);
 	free(x->m.checks);
 	free(x->m.runs);
 	free(x->m.by_new);

@@ -346,7 +346,6 @@ static void test_options(void)
 		{ .sz = sizeof(bad[0]), .cache_lines = 100 },
 		{ .sz = sizeof(bad[0]), .cache_lines = 32 },
 		{ .sz = sizeof(bad[0]), .cache_lines = 1 << 20 },
-		{ .sz = sizeof(bad[0]), .runtime_len = 1 << 24 },
 		{ .sz = sizeof(bad[0]), .this_cpu_off = 1ULL << 40 },
 	};
 	uint64_t len;

@@ -58,6 +58,10 @@ struct chariot_inline;
  */
 unsigned int inline_verify(const struct ko_file *old, const struct chariot_inline *x);
 
+/* The same of the runtime in it (verify-runtime.c), which @new has. */
+unsigned int inline_verify_runtime(const struct ko_file *old, const struct ko_file *new,
+				   const struct chariot_inline *x);
+
 /* Executed beside the original (run.c). */
 struct inline_runs {
 	unsigned long functions, runs, events, checked, denied, misses;

@@ -710,8 +710,7 @@ static void load_all(struct machine *m, const struct chariot_inline_function *f,
 	load(m, m->old, m->base, m->image[0], IMAGE, m->lens[0]);
 	load(m, &m->new, m->new_base, m->image[1], IMAGE, m->lens[0]);
 	load(m, &m->new, m->new_base, m->image[1] + m->lens[0], NEW, m->lens[1]);
-	memset(m->image[1] + m->lens[0] + (m->runtime - NEW), 0xc3,
-	       CHARIOT_INLINE_SLOTS * CHARIOT_INLINE_SLOT);
+	memset(m->image[1] + m->lens[0] + (m->runtime - NEW), 0xc3, CHARIOT_INLINE_PARAMS);
 	for (size_t i = 0; i < nr; i++)
 		read_function(m, &d, &f[i]);
 }

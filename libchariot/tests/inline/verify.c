@@ -21,6 +21,7 @@ struct verify {
 	const struct chariot_inline_check *checks;
 	size_t nr_checks;
 	ZydisDecoder d;
+	const struct chariot_inline_layout *l;
 	uint8_t **starts;	/* by new section: an instruction begins there */
 	unsigned int bad;
 };
@@ -160,22 +161,87 @@ static bool same_rels(const struct verify *v, const struct code *a, const struct
 	return true;
 }
 
+/* Does the kernel replace it?  How much from there on is not in every table. */
+static bool is_replaced(const struct verify *v, uint32_t sec, uint32_t off, bool perhaps)
+{
+	static const struct { const char *name; uint32_t len, row; } all[] = {
+		{ ".altinstructions", 16, 1 }, { ".parainstructions", 16, 1 },
+		{ ".static_call_sites", 1, 8 }, { "__jump_table", 1, 16 },
+		{ "__mcount_loc", 1, 1 },
+	};
+
+	for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++) {
+		const struct ko_section *s = ko_file_section(v->old, all[k].name);
+
+		for (uint32_t i = 0; s && i < s->nr_rels; i++)
+			if (!s->rels[i].import && s->rels[i].sec == sec &&
+			    s->rels[i].off % all[k].row == 0 && off >= s->rels[i].target && off < s->rels[i].target + (perhaps ? all[k].len : 1))
+				return true;
+	}
+	return false;
+}
+
+/* Functions of the kernel's are called by way of gates. */
+static bool to_gate(const struct verify *v, const struct code *a, const struct ko_rel *r,
+		    struct at to)
+{
+	size_t n = (to.off - v->l->gates[0].slot) / CHARIOT_INLINE_SLOT;
+
+	return v->l->nr_gates && to.sec == v->l->runtime && n < v->l->nr_gates &&
+	       v->l->gates[n].slot == to.off && !strcmp(v->l->gates[n].name, r->import) &&
+	       r->target == -4 && a->end - r->off == 4 && !is_replaced(v, a->sec, a->off, false);
+}
+
+static bool needs_gate(const struct verify *v, const struct code *a, const char *name)
+{
+	static const char *const none[] = {
+		"__x86_", "__fentry__", "__stack_chk_fail", "__SCT__", "__get_user_",
+		"__put_user_", "__sanitizer_", "__asan_", "__tsan_",
+	};
+	struct chariot_inline_function f;
+	size_t nr;
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (!strncmp(name, none[i], strlen(none[i])))
+			return false;
+	for (size_t i = 0; i < (chariot_inline__functions(v->x, &nr), nr); i++) {
+		f = chariot_inline__functions(v->x, &nr)[i];
+		if (f.sec == a->sec && a->off >= f.off && a->off < f.off + f.len && f.why)
+			return false;
+	}
+	return a->o[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+	       !is_replaced(v, a->sec, a->off, true);
+}
+
+/* A function that calls "enter" first of all may begin with a loop. */
+static bool behind_enter(const struct verify *v, struct at from, struct at to)
+{
+	for (size_t i = 0; i < v->l->nr_entries; i++)
+		if (v->l->entries[i].sec == to.sec && v->l->entries[i].off == to.off - 5 &&
+		    v->l->entries[i].call == to.off - 5)
+			return from.sec == to.sec && from.off == to.off - 5;
+	return false;
+}
+
 static bool same_target(struct verify *v, const struct code *a, const struct code *b)
 {
 	const struct ko_rel *r = NULL, *q = NULL;
 	struct at from = {}, to = {}, want;
 	int x = leads(a, &from, &r), y = leads(b, &to, &q);
 
+	if (!x && y == 1)
+		return to_gate(v, a, r, to);
 	if (x != y)
 		return false;
 	if (x < 0)
 		return true;
 	if (!x)
-		return !strcmp(r->import, q->import) &&
+		return !needs_gate(v, a, r->import) && !strcmp(r->import, q->import) &&
 		       r->target + (a->end - r->off) == q->target + (b->end - q->off);
 	if (from.off >= v->old->secs[from.sec].size)
 		return from.sec == to.sec || v->old->secs[from.sec].code;
-	return moved(v, from, false, &want) && want.sec == to.sec && want.off == to.off;
+	return moved(v, from, false, &want) &&
+	       ((want.sec == to.sec && want.off == to.off) || behind_enter(v, want, to));
 }
 
 static bool is_nop(const struct code *c)
@@ -283,6 +349,22 @@ static void verify_branches(struct verify *v, const struct chariot_inline_functi
 
 /* ---- checks ---------------------------------------------------------------------- */
 
+/* Where the store is left out: what was pushed, and on behind it. */
+static bool good_skip(struct verify *v, const struct chariot_inline_check *c)
+{
+	uint32_t off = c->skip;
+	struct code i;
+
+	if (!c->pushed)
+		return c->skip == c->next;
+	for (int n = 0; n < c->pushed; n++, off = i.end)
+		if (!decode(v, &v->new, (struct at){ c->new_sec, off }, &i) ||
+		    (i.z.mnemonic != ZYDIS_MNEMONIC_POP && i.z.mnemonic != ZYDIS_MNEMONIC_POPFQ))
+			return false;
+	return decode(v, &v->new, (struct at){ c->new_sec, off }, &i) &&
+	       i.z.mnemonic == ZYDIS_MNEMONIC_JMP && i.end + i.o[0].imm.value.s == c->next;
+}
+
 /* Is there a jne before the store, to what calls, is told the number, and returns? */
 static bool good_check(struct verify *v, const struct chariot_inline_check *c, uint32_t nr)
 {
@@ -305,13 +387,14 @@ static bool good_check(struct verify *v, const struct chariot_inline_check *c, u
 	if (off != c->store)
 		return false;
 	if (c->kind == CHARIOT_INLINE_STRING)
-		return c->slow > c->start && c->slow < c->store;
+		return c->slow > c->start && c->slow < c->store && c->skip == c->next;
 	if (!jne || jne >= c->slow || !v->starts[c->new_sec][jne])
 		return false;
 	if (!decode(v, &v->new, (struct at){ c->new_sec, c->slow + 7 }, &i))
 		return false;
 	off = i.end + i.o[0].imm.value.s;
-	return i.z.mnemonic == ZYDIS_MNEMONIC_JMP && off > c->start && off <= c->store;
+	return i.z.mnemonic == ZYDIS_MNEMONIC_JMP && off > c->start && off <= c->store &&
+	       good_skip(v, c);
 }
 
 static void verify_checks(struct verify *v)
@@ -510,6 +593,7 @@ unsigned int inline_verify(const struct ko_file *old, const struct chariot_inlin
 	size_t len, nr;
 	const void *image = chariot_inline__image(x, &len);
 
+	v.l = chariot_inline__layout(x);
 	ZydisDecoderInit(&v.d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	if (ko_file_read(&v.new, image, len)) {
 		wrong(&v, "the new file is none");
@@ -533,6 +617,7 @@ unsigned int inline_verify(const struct ko_file *old, const struct chariot_inlin
 			verify_section(&v, i);
 	verify_symbols(&v);
 	verify_unwinding(&v, f, nr);
+	v.bad += inline_verify_runtime(old, &v.new, x);
 	for (uint32_t i = 0; i < v.new.nr_secs; i++)
 		free(v.starts[i]);
 	free(v.starts);
