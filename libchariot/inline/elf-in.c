@@ -11,7 +11,7 @@
 #define NAME_INIT_VIEW	".init.text.chariot.view"
 #define ADDEND_MAX	(1LL << 40)
 #define FRESH_SECTIONS	12	/* at most, with their relocations */
-#define OWN_SYMBOLS	(CHARIOT_INLINE_SLOTS + 3)
+#define OWN_SYMBOLS	(CHARIOT_INLINE_SLOTS + 5)
 
 bool inl_name_is(const struct sec *s, const char *name)
 {
@@ -256,6 +256,8 @@ static void add_slots(struct module *m)
 	add_symbol(m, "__chariot_runtime", STT_FUNC, m->runtime, inl_rt_code - inl_rt,
 		   inl_rt_end - inl_rt_code);
 	add_symbol(m, "__chariot_gates", STT_FUNC, m->runtime, inl_rt_end - inl_rt, 0);
+	add_symbol(m, "__chariot_cache", STT_OBJECT, m->cache, 0, m->secs[m->cache].size);
+	add_symbol(m, "__chariot_data", STT_OBJECT, m->own_data, 0, m->secs[m->own_data].size);
 }
 
 /* Sections of ours, and a section symbol for each that something can refer to. */

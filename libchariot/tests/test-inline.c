@@ -90,7 +90,8 @@ static bool one_module(const char *path, unsigned int functions, unsigned int st
 		add_totals(s, x);
 		wrong = inline_verify(&old, x);
 		if (functions && !wrong)
-			wrong = inline_run(&old, x, len, functions, states, &s->runs);
+			wrong = inline_run(&old, x, len, false, functions, states, &s->runs) +
+				inline_run(&old, x, len, true, functions, states, &s->runs);
 	}
 	wrong += s->runs.different - before.different + s->runs.passed - before.passed;
 	if (wrong)
@@ -114,9 +115,11 @@ static void tell(const struct sums *s)
 		printf("#   %lu: %s\n", s->why[i].nr, s->why[i].why);
 	if (s->runs.runs)
 		printf("# %lu functions executed, %lu runs, %lu events compared, %lu misses, "
-		       "%lu stores denied, %lu stopped elsewhere, %lu differ\n",
+		       "%lu calls of gates, %lu stores denied, %lu left out, "
+		       "%lu stopped elsewhere, %lu differ\n",
 		       s->runs.functions, s->runs.runs, s->runs.events, s->runs.misses,
-		       s->runs.denied, s->runs.passed, s->runs.different);
+		       s->runs.gates, s->runs.denied, s->runs.skipped, s->runs.passed,
+		       s->runs.different);
 }
 
 /* ---- made-up functions ---------------------------------------------------------- */
@@ -242,7 +245,9 @@ static void test_row(int i, bool compiled)
 	       (compiled || f->spilled <= f->checks);
 	good = good && !inline_verify(&old, x);
 	if (good && !rows[i].why)
-		good = !inline_run(&old, x, i, 2, 12, &runs) && !runs.passed && !runs.different;
+		good = !inline_run(&old, x, i, false, 2, 12, &runs) &&
+		       !inline_run(&old, x, i, true, 2, 12, &runs) &&
+		       !runs.passed && !runs.different;
 	tap_ok(good, "%s%s: %u checks, %u to the frame, %u to its data (%s)",
 	       rows[i].what, compiled ? ", compiled" : "", f->checks, f->frame, f->own,
 	       f->why ?: "instrumented");

@@ -2,8 +2,8 @@
 /*
  * Functions of a module and their instrumented selves, executed by Unicorn on the same
  * random state.  Kernel functions are made up: they return anything, and lose what a
- * function may lose.  This plays the runtime, too: it grants lines as they are asked for,
- * and loses what the runtime may lose.
+ * function may lose.  This plays the runtime, too, or the host that it asks: it grants
+ * lines as they are asked for, and loses what the runtime may lose.
  */
 #include <Zydis/Zydis.h>
 #include <chariot-inline.h>
@@ -29,6 +29,7 @@
 #define ENTRY_RSP	(STACK + 0x10008)
 #define INSNS_MAX	3000
 #define EVENTS_MAX	(1 << 17)
+#define PREEMPT_COUNT	0x7100
 #define LAZY_MAX	4096
 #define DENY_MAX	10		/* of one run */
 #define STOP_AFTER	400000		/* instructions of Unicorn's, with stubs */
@@ -49,6 +50,7 @@ struct info {
 	uint32_t use, def;
 	uint8_t len;
 	bool call, ret, trap, percpu;
+	bool plain;		/* it does nothing but to store */
 	uint32_t check;		/* number + 1 */
 };
 
@@ -75,8 +77,10 @@ struct machine {
 	size_t nr_checks;
 	uc_engine *uc;
 	uint64_t *base, *new_base;	/* by section */
-	uint64_t cache, runtime;
+	const struct chariot_inline_layout *l;
+	uint64_t cache, runtime, data, hypercall;
 	uint32_t cache_lines;
+	bool real;			/* the runtime is the image's */
 	const char **imports;
 	uint32_t nr_imports;
 	struct info *info;		/* by address of the original */
@@ -94,6 +98,8 @@ struct machine {
 	uint32_t current_event;
 	uint64_t deny, deny_len, granted, granted_len;
 	uint32_t denied_check;
+	bool leave_out;		/* what is denied, and go on */
+	int64_t left_out;	/* of the original: the event that its instruction would be */
 	struct inline_runs *r;
 };
 
@@ -172,13 +178,12 @@ static int lay_out(struct machine *m)
 			m->new_base[i] = place(s, &new_at);
 		else
 			m->new_base[i] = m->base[i];
-		if (!strcmp(s->name, ".chariot.cache")) {
-			m->cache = m->new_base[i];
-			m->cache_lines = s->size / 8;
-		} else if (!strcmp(s->name, ".text.chariot")) {
-			m->runtime = m->new_base[i];
-		}
 	}
+	m->cache = m->new_base[m->l->cache];
+	m->cache_lines = m->l->cache_lines;
+	m->runtime = m->new_base[m->l->runtime];
+	m->data = m->new_base[m->l->data];
+	m->hypercall = m->runtime + m->l->hypercall;
 	m->lens[0] = (at - IMAGE + 8191) & ~4095ULL;
 	m->lens[1] = (new_at - NEW + 8191) & ~4095ULL;
 	return m->lens[0] > IMAGE_MAX || m->lens[1] > 2 * IMAGE_MAX ? -1 : 0;
@@ -258,6 +263,7 @@ static void read_function(struct machine *m, const ZydisDecoder *d,
 		i->trap = z.mnemonic == ZYDIS_MNEMONIC_UD2 || z.mnemonic == ZYDIS_MNEMONIC_UD1 ||
 			  z.mnemonic == ZYDIS_MNEMONIC_INT3;
 		note_operands(i, &z, o);
+		i->plain = !i->def && (!z.cpu_flags || !z.cpu_flags->modified);
 		if (!chariot_inline__to_new(m->x, f->sec, off, true, &sec, &pos))
 			m->back[m->new_base[sec] + pos - NEW] = at + 1;
 	}
@@ -348,43 +354,94 @@ static bool overlaps(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
 	return a < b + blen && b < a + alen;
 }
 
+/* Who has called the runtime and returns to @back. */
+static const struct chariot_inline_check *check_of(struct machine *m, uint64_t back)
+{
+	const struct chariot_inline_check *c;
+	uint32_t op = 0, number = 0;
+
+	uc_mem_read(m->uc, back, &op, 3);
+	uc_mem_read(m->uc, back + 3, &number, 4);
+	c = &m->checks[number >> 8];
+	if (op == CHARIOT_INLINE_NOP && number >> 8 < m->nr_checks &&
+	    back == m->new_base[c->new_sec] + c->slow)
+		return c;
+	stop(m, "a call of the runtime from elsewhere");
+	return NULL;
+}
+
+/* May it store?  Its line then goes to the cache. */
+static bool grant(struct machine *m, const struct chariot_inline_check *c, uint64_t addr,
+		  uint64_t len)
+{
+	uint64_t line = addr & ~63ULL;
+
+	if (m->deny_len && overlaps(addr, len, m->deny, m->deny_len)) {
+		m->denied_check = c - m->checks;
+		if (!m->leave_out)
+			stop(m, "denied");
+		return false;
+	}
+	m->granted = addr;
+	m->granted_len = len;
+	if (c->kind == CHARIOT_INLINE_STRING ||
+	    (m->deny_len && overlaps(line, 64, m->deny, m->deny_len)))
+		return true;
+	line |= 63;
+	uc_mem_write(m->uc, m->cache + (addr >> 6) % m->cache_lines * 8, &line, 8);
+	return true;
+}
+
 /* A check asks; the runtime may lose the address and flags. */
 static void miss(struct machine *m, uint64_t at)
 {
-	uint32_t slot = (at - m->runtime) / CHARIOT_INLINE_SLOT, op = 0, number = 0;
-	uint64_t back = 0, addr, len, line, flags = 2 | (mix(at ^ m->insns) & 0x8d5);
+	uint32_t slot = (at - m->runtime) / CHARIOT_INLINE_SLOT;
+	uint64_t back = 0, addr, len, flags = 2 | (mix(at ^ m->insns) & 0x8d5);
 	const struct chariot_inline_check *c;
 
 	m->r->misses++;
 	uc_mem_read(m->uc, get(m, RSP), &back, 8);
-	uc_mem_read(m->uc, back, &op, 3);
-	uc_mem_read(m->uc, back + 3, &number, 4);
-	c = &m->checks[number >> 8];
-	if (op != CHARIOT_INLINE_NOP || number >> 8 >= m->nr_checks ||
-	    back != m->new_base[c->new_sec] + c->slow) {
-		stop(m, "a call of the runtime from elsewhere");
+	c = check_of(m, back);
+	if (!c)
 		return;
-	}
 	addr = get(m, slot == CHARIOT_INLINE_RANGE ? RDI : (int)slot);
-	len = number & 255;
-	if (slot == CHARIOT_INLINE_RANGE)
-		len *= get(m, RCX);
-	if (m->deny_len && overlaps(addr, len, m->deny, m->deny_len)) {
-		m->denied_check = number >> 8;
-		stop(m, "denied");
+	len = slot == CHARIOT_INLINE_RANGE ? c->size * get(m, RCX) : c->size;
+	if (!grant(m, c, addr, len) || slot == CHARIOT_INLINE_RANGE)
 		return;
-	}
-	m->granted = addr;
-	m->granted_len = len;
-	if (slot == CHARIOT_INLINE_RANGE)
-		return;
-	line = addr & ~63ULL;
-	if (!m->deny_len || !overlaps(line, 64, m->deny, m->deny_len)) {
-		line |= 63;
-		uc_mem_write(m->uc, m->cache + (addr >> 6) % m->cache_lines * 8, &line, 8);
-	}
 	set(m, slot, mix(addr));
 	uc_reg_write(m->uc, UC_X86_REG_RFLAGS, &flags);
+}
+
+/* The runtime asks the host. */
+static void host(struct machine *m)
+{
+	const struct chariot_inline_check *c;
+	struct chariot_inline_frame f;
+	uint64_t result = 0;
+
+	if (uc_mem_read(m->uc, get(m, RSP), &f, sizeof(f)))
+		return;
+	switch ((uint32_t)get(m, RAX) - CHARIOT_HC) {
+	case CHARIOT_HC_MISS:
+	case CHARIOT_HC_RANGE:
+		m->r->misses++;
+		c = check_of(m, f.ret);
+		if (!c || grant(m, c, f.what, c->kind == CHARIOT_INLINE_STRING ?
+				c->size * f.r[RCX] : c->size))
+			break;
+		result = m->new_base[c->new_sec] + c->skip;
+		m->deny_len = 0;
+		break;
+	case CHARIOT_HC_PRE:
+	case CHARIOT_HC_POST:
+		m->r->gates++;
+		break;
+	case CHARIOT_HC_ENTER:
+		break;
+	default:
+		stop(m, "a hypercall");
+	}
+	set(m, RAX, result);
 }
 
 static void on_code(uc_engine *uc, uint64_t at, uint32_t size, void *ctx)
@@ -400,7 +457,9 @@ static void on_code(uc_engine *uc, uint64_t at, uint32_t size, void *ctx)
 		stop(m, "returned");
 	} else if (at >= IMPORTS && at < POINTERS) {
 		kernel_function(m, at);
-	} else if (m->instrumented && at >= m->runtime && at < m->runtime + 256) {
+	} else if (m->instrumented && m->real && at == m->hypercall) {
+		host(m);
+	} else if (m->instrumented && !m->real && at >= m->runtime && at < m->runtime + 256) {
 		miss(m, at);
 	} else if (at >= IMAGE && at < IMAGE + m->lens[0]) {
 		old = at - IMAGE;
@@ -412,6 +471,13 @@ static void on_code(uc_engine *uc, uint64_t at, uint32_t size, void *ctx)
 	if (old < 0 || m->stop || !m->info[old].len)
 		return;
 	i = &m->info[old];
+	if (!m->instrumented && m->left_out == m->log->nr) {
+		uint64_t next = at + i->len;
+
+		m->left_out = -1;
+		uc_reg_write(uc, UC_X86_REG_RIP, &next);
+		return;
+	}
 	m->current = old;
 	m->current_event = m->log->nr;
 	note(m, INSN, old, 0, 0, false);
@@ -429,12 +495,15 @@ static void on_code(uc_engine *uc, uint64_t at, uint32_t size, void *ctx)
 
 static bool in_cache(const struct machine *m, uint64_t at, unsigned int size)
 {
-	uint64_t line = at | 63, entry = 0;
+	for (uint64_t line = at | 63; line < at + size + 63; line += 64) {
+		uint64_t entry = 0;
 
-	if ((at & 63) + size > 64)
-		return false;
-	uc_mem_read(m->uc, m->cache + (at >> 6) % m->cache_lines * 8, &entry, 8);
-	return entry == line;
+		uc_mem_read(m->uc, m->cache + (line >> 6) % m->cache_lines * 8, &entry, 8);
+		if (entry != line)
+			return false;
+	}
+	/* The runtime knows of neighbours, too. */
+	return m->real || (at & 63) + size <= 64;
 }
 
 static void on_write(uc_engine *uc, uc_mem_type type, uint64_t at, int size, int64_t value,
@@ -447,7 +516,8 @@ static void on_write(uc_engine *uc, uc_mem_type type, uint64_t at, int size, int
 	if (m->stop)
 		return;
 	if (m->current < 0) {		/* a check saves registers, nothing else */
-		if (!stack)
+		if (!stack && !(m->real && at >= m->data && at < m->data +
+				sizeof(struct chariot_inline_data)))
 			stop(m, "a check has written");
 		return;
 	}
@@ -627,6 +697,32 @@ static void deny(struct machine *m, const struct chariot_inline_function *f, uin
 	       m->logs[1].end, m->logs[1].nr, at);
 }
 
+/* The same, but both leave that store out and go on. */
+static void leave_out(struct machine *m, const struct chariot_inline_function *f, uint32_t n)
+{
+	const struct event *v = m->logs[0].v;
+	uint64_t at = v[n].at, len = v[n].size;
+	uint32_t first = v[n].insn;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (v[i].what == STORE && v[i].checked && overlaps(v[i].at, v[i].size, at, len))
+			return;
+	if (!m->info[v[first].at].plain)
+		return;
+	m->left_out = first;
+	run(m, f, false, m->seed);
+	m->left_out = -1;
+	m->deny = at;
+	m->deny_len = len;
+	m->leave_out = true;
+	run(m, f, true, m->seed);
+	m->leave_out = false;
+	m->deny_len = 0;
+	m->r->skipped++;
+	compare(m, f);
+	run(m, f, false, m->seed);
+}
+
 /* Each checked store of a run by its instruction, the first time. */
 static void deny_all(struct machine *m, const struct chariot_inline_function *f)
 {
@@ -645,6 +741,8 @@ static void deny_all(struct machine *m, const struct chariot_inline_function *f)
 			continue;
 		done[nr++] = m->logs[0].v[e->insn].at;
 		deny(m, f, i);
+		if (m->real)
+			leave_out(m, f, i);
 	}
 }
 
@@ -702,6 +800,35 @@ static void close_machine(struct machine *m)
 	ko_file_free(&m->new);
 }
 
+static uint8_t *at_new(struct machine *m, uint64_t at)
+{
+	return m->image[1] + m->lens[0] + (at - NEW);
+}
+
+/* Gates of all kinds; what the hypercall is has no meaning here. */
+static void fill_runtime(struct machine *m)
+{
+	uint8_t *arms = calloc(m->l->nr_gates + 1, 1);
+	struct chariot_inline_fill f = {
+		.sz = sizeof(f), .runtime = m->runtime, .arms = arms, .params = {
+			.text = NEW, .text_len = m->lens[1], .stack_mask = ~(STACK_LEN - 1),
+			.preempt_count = PREEMPT_COUNT,
+		},
+	};
+	struct chariot_inline_write *w;
+	size_t nr = 0;
+
+	for (size_t i = 0; arms && i < m->l->nr_gates; i++)
+		arms[i] = mix(i) % CHARIOT_INLINE_NR_ARMS;
+	if (!arms || chariot_inline__fill(m->x, &f, &w, &nr))
+		abort();
+	for (size_t i = 0; i < nr; i++)
+		memcpy(at_new(m, w[i].gva), w[i].bytes, w[i].len);
+	memcpy(at_new(m, m->hypercall), "\x0f\x1f\x00", 3);
+	free(w);
+	free(arms);
+}
+
 static void load_all(struct machine *m, const struct chariot_inline_function *f, size_t nr)
 {
 	ZydisDecoder d;
@@ -710,15 +837,20 @@ static void load_all(struct machine *m, const struct chariot_inline_function *f,
 	load(m, m->old, m->base, m->image[0], IMAGE, m->lens[0]);
 	load(m, &m->new, m->new_base, m->image[1], IMAGE, m->lens[0]);
 	load(m, &m->new, m->new_base, m->image[1] + m->lens[0], NEW, m->lens[1]);
-	memset(m->image[1] + m->lens[0] + (m->runtime - NEW), 0xc3, CHARIOT_INLINE_PARAMS);
+	if (m->real)
+		fill_runtime(m);
+	else
+		memset(at_new(m, m->runtime), 0xc3, CHARIOT_INLINE_PARAMS);
 	for (size_t i = 0; i < nr; i++)
 		read_function(m, &d, &f[i]);
 }
 
 int inline_run(const struct ko_file *old, const struct chariot_inline *x, uint64_t seed,
-	       unsigned int functions, unsigned int states, struct inline_runs *r)
+	       bool real, unsigned int functions, unsigned int states,
+	       struct inline_runs *r)
 {
-	struct machine m = { .old = old, .x = x, .r = r };
+	struct machine m = { .old = old, .x = x, .r = r, .real = real, .left_out = -1,
+			     .l = chariot_inline__layout(x) };
 	const struct chariot_inline_function *f;
 	size_t len, nr;
 	const void *image = chariot_inline__image(x, &len);
