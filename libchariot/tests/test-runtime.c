@@ -422,6 +422,15 @@ static void test_random(struct rt *rt, int rounds)
 	       calls, deepest, told);
 }
 
+static int places(struct rt *rt, uint64_t base)
+{
+	int nr = 0;
+
+	for (int i = 0; i < CHARIOT_INLINE_STACKS; i++)
+		nr += rt->data->s[i].base == base;
+	return nr;
+}
+
 /* An interrupt that calls the driver, at each instruction of "enter". */
 static void test_interrupts(struct rt *rt, int before, bool dead)
 {
@@ -457,7 +466,8 @@ static void test_interrupts(struct rt *rt, int before, bool dead)
 		uc_context_free(saved);
 		rt->asked = asked;
 		good = good && rt_go(rt, rt_behind(c.fn), 0) && call_end(rt, &c) &&
-		       (c.told || is_record(newest(rt, c.r.r[RSP]), &c));
+		       (c.told || is_record(newest(rt, c.r.r[RSP]), &c)) &&
+		       places(rt, s.base) == 1;
 		s.live[s.nr++] = c;
 		s.rsp = c.r.r[RSP] + 8 + 72;
 	}
@@ -596,6 +606,37 @@ static void test_evict_race(struct rt *rt)
 	}
 	tap_ok(good && n > 50 && taken > 5 && taken < n - 5,
 	       "the host takes its place at each of %lu instructions: %lu times it gets it", n, taken);
+}
+
+/* A store is looked up while another stack gets the place; what that has is not mapped. */
+static void test_lookup_race(struct rt *rt)
+{
+	unsigned long n = 1;
+	bool good = true;
+	struct call c;
+
+	for (; good; n++) {
+		struct chariot_inline_stack *s;
+		struct rt_regs r, after;
+		uint64_t rip;
+
+		clear(rt);
+		good = make_call(rt, &c, MAIN_RSP);
+		s = place_of(rt, RT_STACKS);
+		rt_random_regs(&r, MAIN_RSP - 128);
+		r.r[RDI] = MAIN_RSP - 64;
+		rt_set(rt, &r);
+		good = good && s && rt_run(rt, rt_check(rt, RDI, 8), rt_check_behind(RDI), n);
+		uc_reg_read(rt->uc, UC_X86_REG_RIP, &rip);
+		if (!good || rip == rt_check_behind(RDI))
+			break;
+		s->base = 0x90000000ULL;
+		s->r[0].rsp = 0x90001000ULL;
+		good = rt_go(rt, rt_check_behind(RDI), 0);
+		rt_get(rt, &after);
+		good = good && same_regs(&r, &after, false);
+	}
+	tap_ok(good && n > 30, "its place goes to another at each of %lu instructions", n);
 }
 
 /* ---- the driver calls ------------------------------------------------------------------------- */
@@ -799,6 +840,7 @@ int main(void)
 	test_many(&rt);
 	test_evict(&rt);
 	test_evict_race(&rt);
+	test_lookup_race(&rt);
 	test_gates(&rt);
 	test_off(&rt);
 	test_left(&rt);

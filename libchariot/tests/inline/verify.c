@@ -23,6 +23,7 @@ struct verify {
 	ZydisDecoder d;
 	const struct chariot_inline_layout *l;
 	uint8_t **starts;	/* by new section: an instruction begins there */
+	uint8_t **replaced;	/* by section of the old one */
 	unsigned int bad;
 };
 
@@ -161,8 +162,11 @@ static bool same_rels(const struct verify *v, const struct code *a, const struct
 	return true;
 }
 
-/* Does the kernel replace it?  How much from there on is not in every table. */
-static bool is_replaced(const struct verify *v, uint32_t sec, uint32_t off, bool perhaps)
+#define REPLACED	1
+#define PERHAPS		2	/* how much is not in every table */
+
+/* What the kernel replaces. */
+static void find_replaced(struct verify *v)
 {
 	static const struct { const char *name; uint32_t len, row; } all[] = {
 		{ ".altinstructions", 16, 1 }, { ".parainstructions", 16, 1 },
@@ -170,15 +174,24 @@ static bool is_replaced(const struct verify *v, uint32_t sec, uint32_t off, bool
 		{ "__mcount_loc", 1, 1 },
 	};
 
+	v->replaced = calloc(v->old->nr_secs, sizeof(*v->replaced));
+	for (uint32_t i = 0; i < v->old->nr_secs; i++)
+		v->replaced[i] = calloc(v->old->secs[i].size + 17, 1);
 	for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++) {
 		const struct ko_section *s = ko_file_section(v->old, all[k].name);
 
-		for (uint32_t i = 0; s && i < s->nr_rels; i++)
-			if (!s->rels[i].import && s->rels[i].sec == sec &&
-			    s->rels[i].off % all[k].row == 0 && off >= s->rels[i].target && off < s->rels[i].target + (perhaps ? all[k].len : 1))
-				return true;
+		for (uint32_t i = 0; s && i < s->nr_rels; i++) {
+			const struct ko_rel *r = &s->rels[i];
+			uint8_t *at = r->import ? NULL : v->replaced[r->sec] + r->target;
+
+			if (!at || r->off % all[k].row || r->target < 0 ||
+			    r->target > v->old->secs[r->sec].size)
+				continue;
+			for (uint32_t n = 0; n < all[k].len; n++)
+				at[n] |= PERHAPS;
+			*at |= REPLACED;
+		}
 	}
-	return false;
 }
 
 /* Functions of the kernel's are called by way of gates. */
@@ -189,7 +202,7 @@ static bool to_gate(const struct verify *v, const struct code *a, const struct k
 
 	return v->l->nr_gates && to.sec == v->l->runtime && n < v->l->nr_gates &&
 	       v->l->gates[n].slot == to.off && !strcmp(v->l->gates[n].name, r->import) &&
-	       r->target == -4 && a->end - r->off == 4 && !is_replaced(v, a->sec, a->off, false);
+	       r->target == -4 && a->end - r->off == 4 && !(v->replaced[a->sec][a->off] & REPLACED);
 }
 
 static bool needs_gate(const struct verify *v, const struct code *a, const char *name)
@@ -210,7 +223,7 @@ static bool needs_gate(const struct verify *v, const struct code *a, const char 
 			return false;
 	}
 	return a->o[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
-	       !is_replaced(v, a->sec, a->off, true);
+	       !v->replaced[a->sec][a->off];
 }
 
 /* A function that calls "enter" first of all may begin with a loop. */
@@ -604,6 +617,7 @@ unsigned int inline_verify(const struct ko_file *old, const struct chariot_inlin
 	v.starts = calloc(v.new.nr_secs, sizeof(*v.starts));
 	for (uint32_t i = 0; i < v.new.nr_secs; i++)
 		v.starts[i] = calloc(v.new.secs[i].size + 1, 1);
+	find_replaced(&v);
 	for (size_t i = 0; i < nr; i++)
 		find_starts(&v, &f[i]);
 	for (size_t i = 0; i < nr; i++) {
@@ -621,6 +635,9 @@ unsigned int inline_verify(const struct ko_file *old, const struct chariot_inlin
 	for (uint32_t i = 0; i < v.new.nr_secs; i++)
 		free(v.starts[i]);
 	free(v.starts);
+	for (uint32_t i = 0; i < old->nr_secs; i++)
+		free(v.replaced[i]);
+	free(v.replaced);
 	ko_file_free(&v.new);
 	return v.bad;
 }
