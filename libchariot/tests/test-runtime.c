@@ -790,31 +790,57 @@ static void test_fill(struct rt *rt)
 	tap_ok(chariot_inline__fill(rt->x, &bad, &w, &nr) == -EINVAL, "no size");
 }
 
-static void tell_figures(struct rt *rt)
+static unsigned long insns_of_call(struct rt *rt, uint64_t ret)
 {
-	struct call c = { .fn = 9 };
-	unsigned long first, again, inner, own;
+	struct call c = { .fn = 9, .ret = ret };
+
+	rt->insns = 0;
+	call_begin(rt, &c, MAIN_RSP, 0);
+	return rt->insns;
+}
+
+static unsigned long insns_of_store(struct rt *rt, uint64_t at, unsigned int size)
+{
 	struct rt_regs r;
 
-	clear(rt);
-	c.ret = some_ret();
-	rt->insns = 0;
-	call_begin(rt, &c, MAIN_RSP, 0);
-	first = rt->insns;
-	rt->insns = 0;
-	call_begin(rt, &c, MAIN_RSP, 0);
-	again = rt->insns;
-	c.ret = RT_DRIVER;
-	rt->insns = 0;
-	call_begin(rt, &c, MAIN_RSP - 64, 0);
-	inner = rt->insns;
 	rt_random_regs(&r, MAIN_RSP - 128);
-	r.r[RDI] = MAIN_RSP - 100;
+	r.r[RDI] = at;
 	rt->insns = 0;
-	check(rt, RDI, 8, &r, false);
-	own = rt->insns;
-	printf("# instructions: of a call by the kernel %lu (of a stack that is not known %lu), by "
-	       "the driver %lu; of a store to its own stack %lu\n", again, first, inner, own);
+	check(rt, RDI, size, &r, false);
+	return rt->insns;
+}
+
+/* Without the function itself. */
+static unsigned long insns_of_gate(struct rt *rt, enum chariot_inline_arm arm)
+{
+	uint64_t ret = RT_DRIVER + 0x800;
+	struct rt_regs r;
+
+	rt_fill(rt, arm);
+	rt->insns = 0;
+	call_gate(rt, &r, ret, ret);
+	rt_fill(rt, CHARIOT_INLINE_DIRECT);
+	return rt->insns - 1;
+}
+
+static void tell_figures(struct rt *rt)
+{
+	unsigned long first, again;
+
+	clear(rt);
+	first = insns_of_call(rt, some_ret());
+	again = insns_of_call(rt, some_ret());
+	printf("# instructions of a call by the kernel: %lu, the first on a stack %lu; by the "
+	       "driver: %lu\n", again, first, insns_of_call(rt, RT_DRIVER));
+	insns_of_call(rt, some_ret());
+	let(rt, RT_HEAP);
+	let(rt, RT_HEAP + 64);
+	printf("# of a miss: own stack %lu, two lines %lu, the host %lu\n",
+	       insns_of_store(rt, MAIN_RSP - 100, 8), insns_of_store(rt, RT_HEAP + 60, 8),
+	       insns_of_store(rt, RT_HEAP + 0x1000, 8));
+	printf("# of a gate: not armed %lu, PRE %lu, BOTH %lu\n",
+	       insns_of_gate(rt, CHARIOT_INLINE_DIRECT), insns_of_gate(rt, CHARIOT_INLINE_PRE),
+	       insns_of_gate(rt, CHARIOT_INLINE_BOTH));
 }
 
 int main(void)

@@ -236,11 +236,13 @@ void rt_fill(struct rt *rt, enum chariot_inline_arm arm)
 	uint8_t arms[1] = { arm };
 	struct chariot_inline_fill f = { .sz = sizeof(f), .runtime = rt->runtime, .arms = arms,
 					 .params = rt_usual(rt) };
+	int32_t direct = RT_KERNEL - (rt->runtime + rt->l->gates[0].slot + 5);
 	struct chariot_inline_write *w;
 	size_t nr;
 
 	if (chariot_inline__fill(rt->x, &f, &w, &nr))
 		return;
+	uc_mem_write(rt->uc, rt->runtime + rt->l->gates[0].slot + 1, &direct, 4);
 	for (size_t i = 0; i < nr; i++)
 		uc_mem_write(rt->uc, w[i].gva, w[i].bytes, w[i].len);
 	uc_mem_write(rt->uc, rt->runtime + rt->l->hypercall, "\x0f\x1f\x00", 3);
