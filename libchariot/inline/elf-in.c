@@ -339,6 +339,7 @@ void inl_release(struct module *m)
 	free(m->label_target);
 	free(m->gate_of);
 	free(m->gates);
+	free(m->returns.v);
 	elf_end(m->elf);
 	m->secs = NULL;
 	m->syms = NULL;
@@ -347,5 +348,6 @@ void inl_release(struct module *m)
 	m->label_target = NULL;
 	m->gate_of = NULL;
 	m->gates = NULL;
+	m->returns.v = NULL;
 	m->elf = NULL;
 }

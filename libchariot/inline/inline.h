@@ -219,6 +219,9 @@ struct module {
 	uint32_t *gate_of;	/* by symbol: its gate + 1, 0: none */
 	struct gate *gates;
 	uint32_t nr_gates;
+	uint32_t thunk;		/* symbol of the kernel's that the module returns by, 0 */
+	uint32_t return_sites;	/* section: the kernel's table of these */
+	struct rels returns;	/* of the runtime's */
 	struct chariot_inline_layout layout;
 	struct chariot_inline_check *checks;
 	uint32_t nr_checks;
@@ -316,6 +319,7 @@ uint32_t inl_gate(const struct module *m, const struct insn *i);
 #define ENTER_LEN	5
 void enter_emit(struct emit *e, const struct piece *p);
 int inl_runtime(struct module *m);
+int inl_returns(struct module *m);
 int inl_told(struct module *m);
 void inl_forget(struct module *m);
 void emit_call(struct emit *e, uint32_t off);

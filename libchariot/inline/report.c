@@ -225,6 +225,8 @@ static int rewrite(struct module *m)
 	if (!err)
 		err = inl_refs(m);
 	if (!err)
+		err = inl_returns(m);
+	if (!err)
 		err = inl_write(m);
 	if (!err)
 		err = make_map(m);

@@ -75,6 +75,13 @@
 	.hidden	\name, \name\()_end
 	.endm
 
+	/* Or a jump to the kernel's return thunk, where the module returns by that. */
+	.macro	ret_
+	ret
+	.fill	4, 1, 0xcc
+	fix	RT_RETURN
+	.endm
+
 	table	inl_rt
 	table	inl_rt_body
 	table	inl_rt_rows
@@ -94,20 +101,25 @@ inl_rt:
 
 /* ---- where checks call, by the register that has the address ------------------- */
 
-	.macro	slot reg, where = miss
+	.macro	slot reg
 	.balign	16, 0xcc
 	at	8
 	push_	\reg
-	call	\where
-	drop	8
-	ret
+	call	miss
+	pop_	\reg
+	ret_
 	.endm
 
 	slot	%rax
 	slot	%rcx
 	slot	%rdx
 	slot	%rbx
-	slot	%rdi, range
+	.balign	16, 0xcc
+	at	8
+	push_	%rdi
+	call	range
+	drop	8			/* the host may have changed it */
+	ret_
 	slot	%rbp
 	slot	%rsi
 	slot	%rdi
@@ -189,7 +201,7 @@ inl_rt_hypercall:
 	.endr
 	popfq
 	at	8
-	ret
+	ret_
 
 /*
  * The host has taken over what was in (RDX) as its state was R8D.  Whoever looks for its
@@ -299,7 +311,7 @@ yes:	stc
 1:	pop_	%r10
 	pop_	%r9
 	pop_	%r8
-	ret
+	ret_
 
 /* ---- a store that the cache does not know ------------------------------------------------ */
 
@@ -323,7 +335,7 @@ yes:	stc
 	call	host
 	drop	16
 	pop_	16(%rsp)
-	ret
+	ret_
 	.endm
 
 miss:
@@ -336,7 +348,7 @@ miss:
 	call	known
 	jnc	1f
 	restore_five
-	ret
+	ret_
 1:	at	48
 	restore_five
 	ask_host MISS
@@ -369,7 +381,7 @@ range:
 	restore_five
 	popfq
 	at	8
-	ret
+	ret_
 
 /* ---- the driver is called -------------------------------------------------------------------- */
 
@@ -388,7 +400,7 @@ enter:
 	jae	2f
 1:	pop_	%rcx
 	pop_	%rax
-	ret
+	ret_
 
 2:	at	24
 	push_	%rdx
@@ -481,7 +493,7 @@ enter_store:
 enter_out:
 	drop	16
 	restore_five
-	ret
+	ret_
 
 /* What was saved stays there, for another try. */
 	.macro	call_host reason
@@ -498,7 +510,7 @@ enter_out:
 	drop	24
 	je	enter_again
 	drop	56
-	ret
+	ret_
 	.endm
 
 spill:
@@ -547,10 +559,10 @@ pre:
 	pop_	%rcx
 	pop_	%rdi
 	pop_	%rsi
-	ret
+	ret_
 2:	leaq	8 + AREA + 8(%rsp), %rsp
 	at	8
-	ret
+	ret_
 
 post:
 	at	8
@@ -559,7 +571,7 @@ post:
 	ask_gate POST, AREA
 	drop	24
 1:	at	8
-	ret
+	ret_
 
 pre_only:
 	at	8
@@ -570,10 +582,10 @@ pre_only:
 	drop	24
 	je	2f
 1:	at	8
-	ret
+	ret_
 2:	leaq	16(%rsp), %rsp
 	at	8
-	ret
+	ret_
 
 /* Where init and exit return to, instead of to the kernel: the host goes on there. */
 	at	16
@@ -584,7 +596,7 @@ inl_rt_left:
 	push_	$(LEFT | 8 << 8)
 	call	host
 	drop	32
-	ret
+	ret_
 	.balign	16, 0xcc
 inl_rt_end:
 
@@ -613,7 +625,7 @@ inl_rt_body:
 	fix	RT_SYMBOL
 	far	0xe8, post
 	drop	AREA + 8
-	ret
+	ret_
 	.org	inl_rt_body + RT_BODY_PRE, 0xcc
 	at	8
 	number

@@ -122,6 +122,55 @@ int inl_gates(struct module *m)
 	return find_gates(m);
 }
 
+/* ---- how it returns ------------------------------------------------------------------ */
+
+/* As the module does. */
+static void find_thunk(struct module *m)
+{
+	for (uint32_t i = 1; i < m->old_secs; i++) {
+		const struct sec *s = &m->secs[i];
+
+		if (inl_name_is(s, ".return_sites") && s->data && s->rela && s->size % 4 == 0)
+			m->return_sites = i;
+	}
+	for (uint32_t i = 1; i < m->nr_syms && m->return_sites; i++)
+		if (m->syms[i].s.st_shndx == SHN_UNDEF &&
+		    !strcmp(m->syms[i].name, "__x86_return_thunk"))
+			m->thunk = i;
+}
+
+/* The kernel replaces them by what the processor needs. */
+int inl_returns(struct module *m)
+{
+	struct sec *s = &m->secs[m->return_sites];
+	int err = 0;
+
+	if (!m->returns.nr)
+		return 0;
+	err = bytes_put(&s->out, s->data, s->size);
+	s->changed = true;
+	for (uint32_t i = 0; i < m->returns.nr && !err; i++) {
+		err = rels_add(&s->rel_out, s->out.nr, R_X86_64_PC32,
+			       inl_section_symbol(m, m->runtime), m->returns.v[i].off);
+		if (!err)
+			err = bytes_fill(&s->out, 0, 4);
+	}
+	return err;
+}
+
+static int put_return(struct module *m, uint32_t at)
+{
+	struct sec *s = &m->secs[m->runtime];
+	int err;
+
+	if (!m->thunk)
+		return 0;
+	s->out.v[at - 1] = 0xe9;
+	memset(s->out.v + at, 0, 4);
+	err = rels_add(&m->returns, at - 1, 0, 0, 0);
+	return err ?: rels_add(&s->rel_out, at, R_X86_64_PLT32, m->syms[m->thunk].ndx, -4);
+}
+
 /* ---- the code ---------------------------------------------------------------------- */
 
 static int fill(struct module *m, const struct rt_fix *f, uint32_t at, uint32_t gate)
@@ -131,6 +180,8 @@ static int fill(struct module *m, const struct rt_fix *f, uint32_t at, uint32_t 
 	int err = 0;
 
 	switch (f->kind) {
+	case RT_RETURN:
+		return put_return(m, at);
 	case RT_DATA:
 		err = rels_add(&s->rel_out, at, R_X86_64_32S,
 			       inl_section_symbol(m, m->own_data), 0);
@@ -184,6 +235,7 @@ int inl_runtime(struct module *m)
 	uint32_t len = rt_len();
 	int err = bytes_put(b, inl_rt, len);
 
+	find_thunk(m);
 	if (!err)
 		err = fill_all(m, 0, len, 0, 0);
 	for (uint32_t n = 0; n < m->nr_gates && !err; n++)

@@ -12,6 +12,7 @@
 #define RT_RUNTIME	4	/* a distance to what is at @value of the runtime */
 #define RT_GATE		5	/* number of the gate */
 #define RT_SYMBOL	6	/* a distance to its function */
+#define RT_RETURN	7	/* behind a "ret", to which it belongs */
 
 #define RT_ENTER	0x100	/* slots: where the call stands, and whether it asks */
 #define RT_PARAMS	0x180

@@ -92,6 +92,7 @@ struct machine {
 	/* of a run */
 	struct log logs[2], *log;
 	bool instrumented, stop;
+	bool in_runtime;	/* the last instruction but for the kernel's */
 	uint64_t seed, calls;
 	uint32_t taint, insns;
 	int64_t current;		/* address in the original, -1: none of its */
@@ -326,6 +327,8 @@ static void kernel_function(struct machine *m, uint64_t at)
 	uint64_t h = 0;
 
 	if (!strcmp(name, "__x86_return_thunk")) {
+		if (m->in_runtime)
+			return;
 		m->taint |= CALLER & ~(REG(RAX) | REG(RDX));
 		return;
 	}
@@ -453,6 +456,10 @@ static void on_code(uc_engine *uc, uint64_t at, uint32_t size, void *ctx)
 	if (m->stop)
 		return;
 	m->current = -1;
+	if (at >= IMPORTS && at < POINTERS)
+		m->in_runtime &= m->instrumented;
+	else
+		m->in_runtime = at >= m->runtime && at < m->runtime + m->l->runtime_len;
 	if (at == RETURN) {
 		stop(m, "returned");
 	} else if (at >= IMPORTS && at < POINTERS) {

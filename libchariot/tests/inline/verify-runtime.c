@@ -15,6 +15,7 @@
 #define ENTER		0x100
 #define PARAMS		0x180
 #define BODY_PRE	40
+#define THUNK		"__x86_return_thunk"
 
 struct rt {
 	const struct ko_file *old, *new;
@@ -22,6 +23,8 @@ struct rt {
 	const struct ko_section *s;
 	ZydisDecoder d;
 	int32_t *depth;		/* by offset: of the stack, -1: nothing begins there */
+	unsigned int returns;	/* by the kernel's thunk */
+	unsigned int plain;	/* without it */
 	unsigned int bad;
 };
 
@@ -82,6 +85,10 @@ static void verify_relocations(struct rt *rt)
 		bool data = !r->import && r->type == R_X86_64_32S && !r->target &&
 			    (r->sec == rt->l->data || r->sec == rt->l->cache);
 
+		if (r->import && !strcmp(r->import, THUNK) && is_import(rt, r->off, THUNK)) {
+			rt->returns++;
+			continue;
+		}
 		imports += !!r->import;
 		if ((!data && !is_import(rt, r->off, NULL)) ||
 		    memcmp(rt->s->data + r->off, zeros, 4))
@@ -152,7 +159,9 @@ static void follow(struct rt *rt, uint32_t off, int depth)
 		off += c.z.length;
 		if (writes_rsp(&c) && c.z.mnemonic != ZYDIS_MNEMONIC_PUSH)
 			wrong(rt, "0x%x: takes its stack from elsewhere", off);
-		if (c.z.meta.category == ZYDIS_CATEGORY_RET) {
+		if (c.z.meta.category == ZYDIS_CATEGORY_RET ||
+		    (imported && is_import(rt, off - 4, THUNK))) {
+			rt->plain += c.z.meta.category == ZYDIS_CATEGORY_RET;
 			if (depth != 8)
 				wrong(rt, "0x%x: returns %d bytes deep", off, depth);
 			return;
@@ -212,6 +221,25 @@ static void verify_rows(struct rt *rt)
 			      rt->depth[off]);
 	}
 	free(at);
+}
+
+/* The kernel has a table of places that return by its thunk. */
+static void verify_returns(struct rt *rt)
+{
+	const struct ko_section *a = ko_file_section(rt->old, ".return_sites");
+	const struct ko_section *b = ko_file_section(rt->new, ".return_sites");
+	uint32_t more = b ? b->size / 4 - a->size / 4 : 0;
+
+	if (more != rt->returns || (more && (rt->plain || b->nr_rels != b->size / 4)) ||
+	    (!more && b && has_import(rt->old, THUNK)))
+		wrong(rt, "%u sites for %u returns, %u of them plain", more, rt->returns, rt->plain);
+	for (uint32_t i = 0; i < more; i++) {
+		const struct ko_rel *r = &b->rels[a->nr_rels + i];
+
+		if (r->import || r->sec != rt->l->runtime || r->type != R_X86_64_PC32 ||
+		    rt->s->data[r->target] != 0xe9 || !is_import(rt, r->target + 1, THUNK))
+			wrong(rt, "the return at 0x%x", (int)r->target);
+	}
 }
 
 /* ---- who calls "enter" ------------------------------------------------------------------- */
@@ -309,6 +337,7 @@ unsigned int inline_verify_runtime(const struct ko_file *old, const struct ko_fi
 	verify_relocations(&rt);
 	follow_all(&rt);
 	verify_rows(&rt);
+	verify_returns(&rt);
 	f = chariot_inline__functions(x, &nr);
 	for (size_t i = 0; i < nr; i++)
 		verify_entry(&rt, &f[i]);
