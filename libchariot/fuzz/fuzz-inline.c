@@ -49,6 +49,34 @@ static void use_functions(const struct chariot_inline *x)
 	fuzz_assert(t.checks == checks && t.functions == nr);
 }
 
+static void use_layout(const struct chariot_inline *x)
+{
+	const struct chariot_inline_layout *l = chariot_inline__layout(x);
+	struct chariot_inline_fill f = { .sz = sizeof(f) };
+	struct chariot_inline_write *w;
+	uint32_t sec, off;
+	uint8_t *arms;
+	size_t nr;
+
+	arms = malloc(l->nr_gates + 1);
+	fuzz_assert(arms);
+	memset(arms, CHARIOT_INLINE_BOTH, l->nr_gates + 1);
+	f.arms = arms;
+	fuzz_assert(!chariot_inline__fill(x, &f, &w, &nr) && nr == l->nr_gates + 2);
+	for (size_t i = 0; i < nr; i++)
+		fuzz_assert(w[i].gva + w[i].len <= l->runtime_len && w[i].len <= sizeof(w->bytes));
+	for (size_t i = 0; i < l->nr_gates; i++) {
+		fuzz_touch_str(l->gates[i].name);
+		fuzz_assert(l->gates[i].slot < l->gates[i].body &&
+			    l->gates[i].body + 64 <= l->runtime_len);
+	}
+	for (size_t i = 0; i < l->nr_entries; i++)
+		fuzz_assert(!chariot_inline__to_old(x, l->entries[i].sec, l->entries[i].call, &sec,
+						    &off));
+	free(w);
+	free(arms);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct chariot_inline_opts opts = {
@@ -65,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	fuzz_touch(image, n);
 	use_checks(x);
 	use_functions(x);
+	use_layout(x);
 	again = chariot_inline__rewrite(image, n, &opts);
 	chariot_inline__free(again);
 	chariot_inline__free(x);
@@ -97,5 +126,6 @@ void fuzz_seeds(fuzz_emit emit)
 	made(emit, "jumps", "85 f6 74 02 89 07 e3 02 89 07 e8 00 00 00 00 eb f2", true);
 	made(emit, "refused", "89 07 eb 03 | fd 90 90 fc c3", true);
 	made(emit, "two", "89 07 e8 01 00 00 00 c3 | 89 07 ff e0", false);
+	made(emit, "calls", "48 83 ec 08 e8 K 48 83 c4 08 e9 K", true);
 	made(emit, "percpu", "65 89 07 64 89 07 0f ae 07 c3", true);
 }

@@ -56,7 +56,6 @@ static int collect_functions(struct module *m)
 		m->pieces[m->nr_pieces++] = (struct piece){
 			.name = y->name, .sec = y->s.st_shndx, .off = y->s.st_value,
 			.size = y->s.st_size, .cold = is_cold(y->name), .root = true,
-			.taken = GELF_ST_BIND(y->s.st_info) != STB_LOCAL,
 		};
 	}
 	if (m->nr_pieces)

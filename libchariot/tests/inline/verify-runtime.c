@@ -310,6 +310,49 @@ static void verify_entry(struct rt *rt, const struct chariot_inline_function *f)
 		wrong(rt, "%s: calls \"enter\" at 0x%x otherwise", f->name, off);
 }
 
+/* Does @s have pointers to functions, and not places in them? */
+static bool has_pointers(const struct ko_section *s)
+{
+	static const char *const tables[] = {
+		".orc_unwind", "__mcount_loc", "__bug_table", "__ex_table", "__jump_table",
+		".static_call", ".altinstr", ".para", ".retpoline", ".return_sites", ".call_sites",
+		".smp_locks", ".ibt_", ".cfi_", "_kprobe", "_error_inj", "__patchable",
+		".discard", ".init.orc",
+	};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (!strncmp(s->name, tables[i], strlen(tables[i])))
+			return false;
+	return s->sh->sh_flags & SHF_ALLOC && !(s->sh->sh_flags & SHF_EXECINSTR);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct chariot_inline_function *x = a, *y = b;
+
+	if (x->sec != y->sec)
+		return x->sec < y->sec ? -1 : 1;
+	return x->off < y->off ? -1 : x->off > y->off;
+}
+
+/* What data has the address of, or is exported, is an entry. */
+static void verify_pointers(struct rt *rt, const struct chariot_inline_function *f, size_t nr)
+{
+	for (uint32_t i = 1; i < rt->old->nr_secs; i++) {
+		const struct ko_section *s = &rt->old->secs[i];
+
+		for (uint32_t n = 0; has_pointers(s) && n < s->nr_rels; n++) {
+			struct chariot_inline_function key = { .sec = s->rels[n].sec,
+							       .off = s->rels[n].target }, *g;
+
+			g = s->rels[n].import ? NULL : bsearch(&key, f, nr, sizeof(*f), by_place);
+			if (g && !g->entry)
+				wrong(rt, "%s: section %s has its address, and it is no entry",
+				      g->name, s->name);
+		}
+	}
+}
+
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 unsigned int inline_verify_runtime(const struct ko_file *old, const struct ko_file *new,
@@ -341,6 +384,7 @@ unsigned int inline_verify_runtime(const struct ko_file *old, const struct ko_fi
 	f = chariot_inline__functions(x, &nr);
 	for (size_t i = 0; i < nr; i++)
 		verify_entry(&rt, &f[i]);
+	verify_pointers(&rt, f, nr);
 	free(rt.depth);
 	return rt.bad;
 }
