@@ -517,6 +517,25 @@ static void test_many(struct rt *rt)
 	       RT_NR_STACKS, kept, told);
 }
 
+/* A stack that is not aligned to its size: the host knows what the lower part does not. */
+static void test_two_bases(struct rt *rt)
+{
+	uint64_t middle = stack_of(3);
+	struct rt_regs r;
+	struct call c;
+
+	clear(rt);
+	rt_random_regs(&r, middle - 64);
+	r.r[RDI] = middle - 32;
+	tap_ok(make_call(rt, &c, middle + 32) && is_record(newest(rt, middle + 24), &c) &&
+	       check(rt, RDI, 8, &r, false) == 1 && rt->f.r[RSP] == middle - 64,
+	       "a stack of two bases: the host is asked");
+	r.r[RSP] = middle + 8;
+	r.r[RDI] = middle + 16;
+	tap_ok(check(rt, RDI, 8, &r, false) == 0 && check(rt, RDI, 9, &r, false) == 1,
+	       "and not in the part where it was called");
+}
+
 /* All places are others', which are nowhere. */
 static uint64_t fill_places(struct rt *rt)
 {
@@ -864,6 +883,7 @@ int main(void)
 	test_interrupts(&rt, CHARIOT_INLINE_RECORDS, false);
 	test_interrupts(&rt, CHARIOT_INLINE_RECORDS, true);
 	test_many(&rt);
+	test_two_bases(&rt);
 	test_evict(&rt);
 	test_evict_race(&rt);
 	test_lookup_race(&rt);
