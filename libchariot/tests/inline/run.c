@@ -175,6 +175,9 @@ static int lay_out(struct machine *m)
 
 		if (i < m->old->nr_secs)
 			m->base[i] = place(&m->old->secs[i], &at);
+		/* What is written does not share pages with code. */
+		if (i >= m->old->nr_secs)
+			new_at = (new_at + 4095) & ~4095ULL;
 		if (i >= m->old->nr_secs || s->code)
 			m->new_base[i] = place(s, &new_at);
 		else
