@@ -162,7 +162,7 @@ static const uint8_t *at_entry(const struct module *m, const struct rows *old)
 		const uint8_t *data = in_effect(old, p->sec, p->off);
 		int16_t offset;
 
-		if (!data || p->gap || p->cold || !p->compiled || (data[4] & 15) != REG_SP)
+		if (!data || p->gap || p->cold || !p->root || data[4] != REG_SP)
 			continue;
 		memcpy(&offset, data, 2);
 		if (offset == 8)
