@@ -127,5 +127,8 @@ void fuzz_seeds(fuzz_emit emit)
 	made(emit, "refused", "89 07 eb 03 | fd 90 90 fc c3", true);
 	made(emit, "two", "89 07 e8 01 00 00 00 c3 | 89 07 ff e0", false);
 	made(emit, "calls", "48 83 ec 08 e8 K 48 83 c4 08 e9 K", true);
+	made(emit, "aligned", "4c 8d 54 24 08 48 83 e4 f0 41 ff 72 f8 55 48 89 e5 41 52 "
+	     "48 83 ec 18 48 89 7d e8 4c 8b 55 f8 c9 49 8d 62 f8 c3", true);
+	made(emit, "labels", "85 f6 74 03 57 eb 02 BUG 57 58 58 48 8d 05 T 55 31 ed 5d e9 J", false);
 	made(emit, "percpu", "65 89 07 64 89 07 0f ae 07 c3", true);
 }

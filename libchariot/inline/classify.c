@@ -96,7 +96,7 @@ static enum cls by_segment(struct module *m, struct insn *i)
 {
 	if (i->base < 0 && i->index < 0)
 		return CLS_PERCPU;
-	if (m->opts.this_cpu_off == CHARIOT_INLINE_NO_PERCPU || i->index >= 0)
+	if (m->opts.this_cpu_off == CHARIOT_INLINE_NO_PERCPU)
 		return refuse(i, WHY_PERCPU);
 	return CLS_GS;
 }

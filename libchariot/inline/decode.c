@@ -7,6 +7,8 @@
 
 #include "inline.h"
 
+#define ALIGN_MAX	4096	/* that RSP is aligned to */
+
 /* ---- functions, and what lies between them ------------------------------- */
 
 static int by_place(const void *a, const void *b)
@@ -376,41 +378,85 @@ static void note_branch(struct insn *i, const ZydisDecodedInstruction *z,
 		i->why = WHY_ODD;
 }
 
+static int whole_register(const ZydisDecodedOperand *o)
+{
+	int r = o->type == ZYDIS_OPERAND_TYPE_REGISTER && o->size == 64 ? gpr(o->reg.value) : -1;
+
+	return r < 0 ? NO_REG : r;
+}
+
+/* A register, or something else that frame.c does not follow. */
+static void note_mov(struct insn *i, const ZydisDecodedOperand *o)
+{
+	const ZydisDecodedOperandMem *mem = &o[1].mem;
+
+	i->src = whole_register(&o[1]);
+	if (i->dst != NO_REG && i->src != NO_REG) {
+		i->effect = EFFECT_MOVE;
+	} else if (o[0].type == ZYDIS_OPERAND_TYPE_MEMORY && i->src != NO_REG) {
+		i->effect = EFFECT_STORE;
+	} else if (i->dst != NO_REG && o[1].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		   gpr(mem->base) >= 0 && mem->index == ZYDIS_REGISTER_NONE &&
+		   mem->segment != ZYDIS_REGISTER_GS && mem->segment != ZYDIS_REGISTER_FS) {
+		i->effect = EFFECT_LOAD;
+		i->src = gpr(mem->base);
+		i->imm = mem->disp.value;
+	} else if (o[0].type == ZYDIS_OPERAND_TYPE_REGISTER && o[0].size >= 32 &&
+		   gpr(o[0].reg.value) >= 0 && o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+		   o[1].imm.value.u <= INT32_MAX) {
+		i->effect = EFFECT_SET;
+		i->dst = gpr(o[0].reg.value);
+		i->imm = o[1].imm.value.u;
+	}
+}
+
+static void note_arithmetic(struct insn *i, const ZydisDecodedInstruction *z,
+			    const ZydisDecodedOperand *o)
+{
+	int64_t n = o[1].imm.value.s;
+
+	if (i->dst == NO_REG || o[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+		return;
+	if (z->mnemonic == ZYDIS_MNEMONIC_AND) {
+		if (n < 0 && n >= -ALIGN_MAX && !(-n & (-n - 1)))
+			i->effect = EFFECT_ALIGN;
+	} else if (n >= -INT32_MAX && n <= INT32_MAX) {
+		i->effect = EFFECT_ADD;
+		i->imm = z->mnemonic == ZYDIS_MNEMONIC_ADD ? n : -n;
+	}
+}
+
 /* What frame.c wants to know. */
 static void note_effect(struct insn *i, const ZydisDecodedInstruction *z,
 			const ZydisDecodedOperand *o)
 {
-	bool to = o[0].type == ZYDIS_OPERAND_TYPE_REGISTER && o[0].size == 64;
-	bool imm = o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-
-	i->dst = to && gpr(o[0].reg.value) >= 0 ? gpr(o[0].reg.value) : NO_REG;
+	i->dst = whole_register(&o[0]);
+	i->src = NO_REG;
 	if (z->operand_width != 64 && z->mnemonic != ZYDIS_MNEMONIC_MOV)
 		return;
 	switch (z->mnemonic) {
 	case ZYDIS_MNEMONIC_PUSH:
+		i->effect = EFFECT_PUSH;
+		i->src = i->dst;
+		break;
 	case ZYDIS_MNEMONIC_PUSHFQ:
 		i->effect = EFFECT_PUSH;
 		break;
 	case ZYDIS_MNEMONIC_POP:
+		i->effect = EFFECT_POP;
+		break;
 	case ZYDIS_MNEMONIC_POPFQ:
 		i->effect = EFFECT_POP;
+		i->dst = NO_REG;
 		break;
 	case ZYDIS_MNEMONIC_LEAVE:
 		i->effect = EFFECT_LEAVE;
 		break;
 	case ZYDIS_MNEMONIC_MOV:
-		if (to && o[1].type == ZYDIS_OPERAND_TYPE_REGISTER && gpr(o[1].reg.value) >= 0) {
-			i->effect = EFFECT_MOVE;
-			i->src = gpr(o[1].reg.value);
-		} else if (o[0].type == ZYDIS_OPERAND_TYPE_REGISTER && o[0].size >= 32 && imm &&
-			   o[1].imm.value.u <= INT32_MAX) {
-			i->effect = EFFECT_SET;
-			i->dst = gpr(o[0].reg.value);
-			i->imm = o[1].imm.value.u;
-		}
+		note_mov(i, o);
 		break;
 	case ZYDIS_MNEMONIC_LEA:
-		if (to && gpr(o[1].mem.base) >= 0 && gpr(o[1].mem.index) < 0) {
+		if (i->dst != NO_REG && gpr(o[1].mem.base) >= 0 && gpr(o[1].mem.index) < 0) {
 			i->effect = EFFECT_LEA;
 			i->src = gpr(o[1].mem.base);
 			i->imm = o[1].mem.disp.value;
@@ -419,18 +465,26 @@ static void note_effect(struct insn *i, const ZydisDecodedInstruction *z,
 	case ZYDIS_MNEMONIC_ADD:
 	case ZYDIS_MNEMONIC_SUB:
 	case ZYDIS_MNEMONIC_AND:
-		if (to && imm && z->mnemonic != ZYDIS_MNEMONIC_AND &&
-		    o[1].imm.value.s >= -INT32_MAX && o[1].imm.value.s <= INT32_MAX) {
-			i->effect = EFFECT_ADD;
-			i->imm = z->mnemonic == ZYDIS_MNEMONIC_ADD ? o[1].imm.value.s :
-				 -o[1].imm.value.s;
-		} else if (to && z->mnemonic != ZYDIS_MNEMONIC_ADD) {
-			i->effect = EFFECT_DOWN;
-		}
+		note_arithmetic(i, z, o);
 		break;
 	default:
 		break;
 	}
+}
+
+/* A number that is to be relocated is not the one that stands there. */
+static bool moves_by_symbol(const struct module *m, const struct insn *i)
+{
+	switch (i->effect) {
+	case EFFECT_LEA:
+	case EFFECT_LOAD:
+		return inl_disp_rel(m, i);
+	case EFFECT_SET:
+	case EFFECT_ADD:
+	case EFFECT_ALIGN:
+		return rel_between(&m->secs[i->sec], i->off, i->off + i->len);
+	}
+	return false;
 }
 
 static void note_all(struct module *m, struct insn *i, const ZydisDecodedInstruction *z,
@@ -455,6 +509,8 @@ static void note_all(struct module *m, struct insn *i, const ZydisDecodedInstruc
 	note_flags(i, z, o);
 	note_branch(i, z, o);
 	note_effect(i, z, o);
+	if (moves_by_symbol(m, i))
+		i->effect = EFFECT_OTHER;
 	note_special(i, z);
 	if (z->meta.category == ZYDIS_CATEGORY_NOP ||
 	    z->meta.category == ZYDIS_CATEGORY_WIDENOP)
@@ -649,7 +705,7 @@ static void own_branch(struct module *m, struct insn *i, struct place to)
 		if (m->pieces[t->piece].compiled)
 			i->def |= REGS_CALLER;
 		if (i->target != (int32_t)m->pieces[t->piece].first)
-			m->insns[i->target].mark |= MARK_TAKEN;
+			m->insns[i->target].flags |= F_CALLED;
 		return;
 	}
 	if (t->piece != i->piece && i->target == (int32_t)m->pieces[t->piece].first &&
@@ -716,7 +772,7 @@ static void mark_leaders(struct module *m)
 	for (uint32_t k = 0; k < m->nr_insns; k++) {
 		struct insn *i = &m->insns[k];
 
-		if (i->mark & (MARK_LEADER | MARK_TAKEN) ||
+		if (i->mark & (MARK_LEADER | MARK_TAKEN) || i->flags & F_CALLED ||
 		    k == m->pieces[i->piece].first)
 			i->flags |= F_LEADER;
 		if (k + 1 < m->nr_insns &&
@@ -741,6 +797,7 @@ static int check_places(const struct module *m)
 		if (!(i->flags & F_RAW))
 			continue;
 		if (rel_between(s, i->off, i->off + 1) ||
+		    i->flags & F_CALLED ||
 		    (i->flags & F_LEADER && i->mark & (MARK_LEADER | MARK_TAKEN))) {
 			log_err("section %s: code at 0x%x is of no function", s->name,
 				i->off);

@@ -135,13 +135,15 @@ enum insn_flag {
 	F_CHECK		= 1 << 13,
 	F_INTO		= 1 << 14,	/* a jump whose target is no instruction */
 	F_MERGED	= 1 << 15,	/* another check covers it */
+	F_CALLED	= 1 << 16,	/* called, and no function begins there */
 };
 
 /* What an instruction does to registers, for frame.c. */
 enum effect {
 	EFFECT_OTHER,	/* what it writes is not known */
 	EFFECT_PUSH, EFFECT_POP, EFFECT_MOVE, EFFECT_LEA, EFFECT_ADD, EFFECT_SET,
-	EFFECT_LEAVE, EFFECT_DOWN,	/* of RSP: by an amount that is not known */
+	EFFECT_LEAVE, EFFECT_LOAD, EFFECT_STORE,
+	EFFECT_ALIGN,	/* and with a small negative number: down by less than that */
 };
 
 struct insn {
@@ -173,6 +175,8 @@ struct piece {
 	bool enter_asks;	/*	and tells the host each time */
 	bool compiled;		/* by the rules of C: ftrace has it, or it is a .cold part */
 	uint32_t cluster;	/* pieces that jump into each other */
+	bool labels, jumps;	/* it has labels of which somebody has the address; jumps
+				 * that may be to such, or calls: as nobody knows */
 	uint32_t align;
 	uint32_t new_sec, start, body_end, end;
 	uint32_t spilled, merged;

@@ -139,19 +139,20 @@ static void join(struct module *m, uint32_t a, uint32_t b)
 	m->pieces[cluster(m, a)].cluster = cluster(m, b);
 }
 
-/* goto *label: nobody knows what is live there. */
-static bool jumps_to_labels(const struct module *m, const struct piece *p)
+/* goto *label: nobody knows what is live there.  Said of all that jumps into each other. */
+static void look_for_labels(struct module *m, uint32_t n)
 {
-	bool labels = false, jumps = false;
+	struct piece *p = &m->pieces[n], *all = &m->pieces[cluster(m, n)];
 
 	for (uint32_t k = p->first; k < p->first + p->nr; k++) {
 		const struct insn *i = &m->insns[k];
 		const struct rel *r = i->flags & F_TAIL ? inl_branch_rel(m, i) : NULL;
 
-		labels |= k != p->first && i->mark & MARK_TAKEN;
-		jumps |= r && inl_is_thunk(m->syms[r->sym].name);
+		all->labels |= k != p->first && (i->mark & MARK_TAKEN || i->flags & F_CALLED);
+		all->jumps |= r && inl_is_thunk(m->syms[r->sym].name);
 	}
-	return labels && jumps;
+	if (all->labels && all->jumps && !all->why)
+		all->why = WHY_TABLE;
 }
 
 /* What would follow it, when it does not end. */
@@ -193,8 +194,6 @@ static void look_at_piece(struct module *m, uint32_t n)
 		if (other >= 0)
 			join(m, n, m->insns[other].piece);
 	}
-	if (!p->why && jumps_to_labels(m, p))
-		p->why = WHY_TABLE;
 	look_at_end(m, n);
 }
 
@@ -208,6 +207,9 @@ void inl_refuse(struct module *m)
 	for (uint32_t n = 0; n < m->nr_pieces; n++)
 		if (!m->pieces[n].gap)
 			look_at_piece(m, n);
+	for (uint32_t n = 0; n < m->nr_pieces; n++)
+		if (!m->pieces[n].gap)
+			look_for_labels(m, n);
 	for (uint32_t n = 0; n < m->nr_pieces; n++)
 		if (m->pieces[n].why && !m->pieces[cluster(m, n)].why)
 			m->pieces[cluster(m, n)].why = WHY_LINKED;

@@ -2,6 +2,7 @@
 /*
  * The rewriter: the kernel's tables of places in a module's text.
  */
+#include <Zydis/Zydis.h>
 #include <stdlib.h>
 
 #include "inline.h"
@@ -183,6 +184,29 @@ static int read_labels(struct module *m, const struct sec *s, uint32_t row)
 	return 0;
 }
 
+/*
+ * struct bug_entry: two places, the line, flags.  Behind ud2 of WARN() it goes on, behind
+ * that of BUG() it does not.
+ */
+static void read_bugs(struct module *m, const struct sec *s)
+{
+	const uint32_t row = 12, flags = 10;
+
+	for (uint32_t i = 0; i < s->rel.nr && s->data && !(s->size % row); i++) {
+		const struct rel *r = &s->rel.v[i];
+		struct place p;
+		int64_t k;
+
+		if (r->off % row || s->data[r->off + flags] & 1 /* BUGFLAG_WARNING */ ||
+		    !inl_place(m, r, r->add, &p) || !m->secs[p.sec].code)
+			continue;
+		k = inl_insn_at(m, p);
+		if (k >= 0 && m->insns[k].off == p.off &&
+		    m->insns[k].mnemonic == ZYDIS_MNEMONIC_UD2)
+			m->insns[k].flags |= F_STOP;
+	}
+}
+
 int inl_labels(struct module *m)
 {
 	int err = 0;
@@ -197,6 +221,8 @@ int inl_labels(struct module *m)
 			err = read_labels(m, &m->secs[i], 16);
 		else if (inl_name_is(&m->secs[i], "__ex_table"))
 			err = read_labels(m, &m->secs[i], 12);
+		else if (inl_name_is(&m->secs[i], "__bug_table"))
+			read_bugs(m, &m->secs[i]);
 	}
 	return err;
 }

@@ -114,15 +114,27 @@ static void tell(const struct sums *s)
 	for (int i = 0; i < WHY_NR && s->why[i].why; i++)
 		printf("#   %lu: %s\n", s->why[i].nr, s->why[i].why);
 	if (s->runs.runs)
-		printf("# %lu functions executed, %lu runs, %lu events compared, %lu misses, "
+		printf("# %lu functions executed (%lu align their stack), %lu runs, "
+		       "%lu events compared, %lu misses, "
 		       "%lu calls of gates, %lu stores denied, %lu left out, "
 		       "%lu stopped elsewhere, %lu differ\n",
-		       s->runs.functions, s->runs.runs, s->runs.events, s->runs.misses,
-		       s->runs.gates, s->runs.denied, s->runs.skipped, s->runs.passed,
-		       s->runs.different);
+		       s->runs.functions, s->runs.aligned, s->runs.runs, s->runs.events,
+		       s->runs.misses, s->runs.gates, s->runs.denied, s->runs.skipped,
+		       s->runs.passed, s->runs.different);
 }
 
 /* ---- made-up functions ---------------------------------------------------------- */
+
+/*
+ * As GCC aligns a stack: where it was is in %r10, and in the frame.
+ *	lea 8(%rsp),%r10; and $-16,%rsp; push -8(%r10); push %rbp; mov %rsp,%rbp
+ *	push %r10; sub $24,%rsp
+ *	mov -8(%rbp),%r10; leave; lea -8(%r10),%rsp; ret
+ */
+#define ALIGNED	"4c 8d 54 24 08 48 83 e4 f0 41 ff 72 f8 55 48 89 e5 41 52 48 83 ec 18 "
+#define BACK	" 4c 8b 55 f8 c9 49 8d 62 f8 c3"
+/* push %rbp; mov %rsp,%rbp; call what follows leave; ret */
+#define CALLS	"55 48 89 e5 e8 02 00 00 00 c9 c3 | "
 
 static const struct {
 	const char *what, *hex;
@@ -163,6 +175,8 @@ static const struct {
 	{ "the same behind an unknown amount", "55 48 89 e5 48 83 ec 10 48 83 e4 f0 48 89 7d f8 c9 c3",
 	  .checks = 1 },
 	{ "its saved RBP's neighbour", "55 48 89 e5 48 89 7d 08 5d c3", .checks = 1 },
+	{ "the same with a frame below", "55 48 89 e5 48 83 ec 10 48 83 e4 f0 48 83 ec 20 48 89 7d f8 c9 c3",
+	  .checks = 1 },
 	{ "a pointer to its frame", "48 83 ec 10 48 89 e0 89 38 48 83 c4 10 c3", .frame = 1 },
 	{ "lea of its frame", "48 83 ec 10 48 8d 44 24 04 89 38 48 83 c4 10 c3", .frame = 1 },
 	{ "a pointer that a call loses", "48 83 ec 18 48 89 e0 e8 K 89 38 48 83 c4 18 c3",
@@ -178,6 +192,45 @@ static const struct {
 	  .checks = 1 },
 	{ "its frame, as often as somebody says",
 	  "48 83 ec 40 48 89 e7 89 f1 f3 48 ab 48 83 c4 40 c3", .checks = 1 },
+	{ "an aligned stack", ALIGNED "48 89 7d e8" BACK, .frame = 1 },
+	{ "an aligned stack, by a register that is saved twice",
+	  "41 55 4c 8d 6c 24 10 48 83 e4 e0 41 ff 75 f8 55 48 89 e5 41 55 53 48 83 ec 28 "
+	  "48 89 7d d8 48 8d 65 f0 5b 41 5d 5d 49 8d 65 f0 41 5d c3", .frame = 1 },
+	{ "above an aligned stack", ALIGNED "48 89 7d 10" BACK, .checks = 1 },
+	{ "below an aligned stack", ALIGNED "48 89 7c 24 f8" BACK, .checks = 1 },
+	{ "aligned twice: where it was the first time",
+	  "55 48 89 e5 48 83 e4 f0 48 89 e0 48 83 e4 c0 48 83 ec 10 48 89 78 f8 c9 c3",
+	  .checks = 1 },
+	{ "an aligned stack, from another word", ALIGNED "4c 8b 55 e8 c9 49 8d 62 f8 c3",
+	  .why = WHY_STACK },
+	{ "from a word that was written since", ALIGNED "48 89 7d f8" BACK, .why = WHY_STACK },
+	{ "half of it", ALIGNED "48 89 7d f4" BACK, .why = WHY_STACK },
+	{ "by a string instruction",
+	  ALIGNED "48 8d 7d f0 b9 02 00 00 00 f3 48 ab" BACK, .why = WHY_STACK },
+	{ "from what others may have pushed over",
+	  "48 89 e0 50 59 48 8b 64 24 f8 c3", .why = WHY_STACK },
+	{ "a pointer to its frame, read back from there",
+	  "48 83 ec 10 48 89 e0 50 59 89 39 48 83 c4 10 c3", .checks = 1 },
+	{ "aligned to 65536", "55 48 89 e5 48 81 e4 00 00 ff ff 57 c9 c3", .why = WHY_STACK },
+	{ "aligned to no power of two", "55 48 89 e5 48 83 e4 f5 57 c9 c3", .why = WHY_STACK },
+	{ "a stack of an unknown size", "55 48 89 e5 48 29 f4 57 c9 c3", .why = WHY_STACK },
+	{ "a stack of a symbol's size", "48 81 ec S c3", .why = WHY_STACK },
+	{ "its frame and a symbol", "48 83 ec 40 48 8d 84 24 S 89 38 48 83 c4 40 c3",
+	  .checks = 1 },
+	{ "a symbol's times of its frame",
+	  "48 83 ec 40 48 89 e7 b9 S 31 c0 f3 48 ab 48 83 c4 40 c3", .checks = 1 },
+	{ "push where its return address was", "58 57 50 c3", .why = WHY_STACK },
+	{ "a jump from there", "58 e9 K | c3", .why = WHY_STACK },
+	{ "push at one of two depths", "85 f6 74 01 57 57 58 c3", .why = WHY_STACK },
+	{ "the same, but for a WARN", "85 f6 74 03 57 eb 02 WARN 57 58 58 c3",
+	  .why = WHY_STACK },
+	{ "the same, but for a BUG", "85 f6 74 03 57 eb 02 BUG 57 58 58 c3", .checks = 0 },
+	{ "pushf and popf", "9c 9d c3", .checks = 0 },
+	{ "a function that keeps RBP", CALLS "55 31 ed 5d c3", .checks = 0 },
+	{ "one that does not", CALLS "31 ed c3", .why = WHY_STACK },
+	{ "one that saves RBP, and loses it", CALLS "55 48 89 3c 24 5d c3", .why = WHY_STACK },
+	{ "one that loses it on one way", CALLS "55 85 ff 74 02 5d c3 5d 31 ed c3", .why = WHY_STACK },
+	{ "one that jumps where nobody knows", CALLS "ff e0", .why = WHY_STACK },
 	{ "its own data", "89 05 D c3", .own = 1 },
 	{ "the last of it", "89 05 D+60 c3", .own = 1 },
 	{ "over its end", "89 05 D+61 c3", .checks = 1 },
@@ -185,7 +238,8 @@ static const struct {
 	{ "a variable of the kernel's", "89 05 K c3", .checks = 1 },
 	{ "per-CPU data", "65 ff 05 K c3", .percpu = 1 },
 	{ "per-CPU data through a pointer", "65 89 07 c3", .checks = 1 },
-	{ "the same through two", "65 89 04 37 c3", .why = WHY_PERCPU },
+	{ "the same through two", "65 89 04 37 c3", .checks = 1 },
+	{ "through one, times 8", "65 89 04 fd 10 00 00 00 c3", .checks = 1 },
 	{ "a loop", "e3 04 89 07 eb fa c3", .checks = 1 },
 	{ "a jump over a store", "85 f6 74 02 89 07 c3", .checks = 1 },
 	{ "two functions", "89 07 c3 | 89 07 c3", .checks = 1 },
@@ -275,6 +329,35 @@ static void test_registers(void)
 	       "without this_cpu_off per-CPU data is not stored to");
 	chariot_inline__free(x);
 	ko_file_free(&old);
+}
+
+/* lea of a place in the function itself. */
+static void test_labels(void)
+{
+	static const struct { const char *what, *hex; bool compiled; enum why why; } v[] = {
+		{ "in C, with no jump to it", "48 8d 05 T+7 57 58 c3", true, WHY_NOT },
+		{ "in assembler", "48 8d 05 T+7 57 58 c3", false, WHY_STACK },
+		{ "in C, with a jump that may be to it", "48 8d 05 T+7 57 58 e9 J", true, WHY_TABLE },
+		{ "with a jump in another part", "48 8d 05 T+7 57 58 eb 01 | c3 e9 J", true,
+		  WHY_LINKED },
+		{ "which is called", "e8 01 00 00 00 c3 57 58 c3", true, WHY_STACK },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		struct inline_runs runs = {};
+		struct ko_file old = {};
+		struct chariot_inline *x = make(v[i].hex, v[i].compiled, 0, &old);
+		const char *why = "no module";
+		size_t nr;
+
+		if (x)
+			why = chariot_inline__functions(x, &nr)->why ?: "";
+		tap_ok(x && !strcmp(why, why_text[v[i].why] ?: "") && !inline_verify(&old, x) &&
+		       !inline_run(&old, x, i, false, 2, 4, &runs) && !runs.different,
+		       "a label %s: %s", v[i].what, why);
+		chariot_inline__free(x);
+		ko_file_free(&old);
+	}
 }
 
 /* A jump forward, and one back, over @n stores: short ones become long. */
@@ -380,6 +463,7 @@ static void test_made_up(void)
 			test_row(i, false);
 	}
 	test_registers();
+	test_labels();
 	for (int n = 1; n < 62; n += 6)
 		test_distance(n);
 	test_map();
@@ -427,9 +511,10 @@ static void test_sample(const char *dir, const char *kernel)
 		return;
 	}
 	tell(&s);
-	tap_ok(s.modules >= 18 && s.runs.runs > 100 && s.runs.denied > 30,
-	       "%s: %lu modules, %lu runs, %lu stores denied", kernel, s.modules, s.runs.runs,
-	       s.runs.denied);
+	tap_ok(s.modules >= 18 && s.runs.runs > 100 && s.runs.denied > 30 &&
+	       s.runs.aligned >= 5, "%s: %lu modules, %lu runs, %lu stores denied, %lu functions "
+	       "that align their stack", kernel, s.modules, s.runs.runs, s.runs.denied,
+	       s.runs.aligned);
 }
 
 /* Every module of a list; @functions of them all executed, chosen by chance. */

@@ -64,13 +64,13 @@ unsigned int inline_verify_runtime(const struct ko_file *old, const struct ko_fi
 
 /* Executed beside the original (run.c). */
 struct inline_runs {
-	unsigned long functions, runs, events, checked, denied, skipped, misses, gates;
+	unsigned long functions, aligned, runs, events, checked, denied, skipped, misses, gates;
 	unsigned long different, passed;	/* must be 0 */
 };
 /*
- * Up to @functions of the module from the one that @seed picks, each on @states random
- * states: registers, flags that matter, stores, calls and memory are the same; and with
- * each checked store of the run denied, it is stopped exactly before that.
+ * Up to @functions of the module from the one that @seed picks, and as many behind them of
+ * those that align their stack, each on @states random states: registers, flags that
+ * matter, stores, calls and memory are the same; and with each checked store of the run denied, it is stopped exactly before that.
  *
  * @real: with the runtime in the image, and what is played is the host.  Stores that are
  * denied are then also left out, in both, and the rest is the same.

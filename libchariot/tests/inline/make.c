@@ -11,19 +11,25 @@
 #define DATA_LEN	64
 #define CODE_MAX	65536
 #define RELS_MAX	64
+#define BUGS_MAX	4
+#define BUG_LEN		12	/* struct bug_entry */
 
-enum { S_NULL, S_TEXT, S_RELA, S_DATA, S_MCOUNT, S_RELA_MCOUNT, S_SYMTAB, S_STRTAB,
-       S_SHSTRTAB, S_NR };
-enum { Y_NULL, Y_TEXT, Y_F, Y_G, Y_DATA, Y_KERNEL, Y_NR };
+enum { S_NULL, S_TEXT, S_RELA, S_DATA, S_MCOUNT, S_RELA_MCOUNT, S_BUG, S_RELA_BUG,
+       S_SYMTAB, S_STRTAB, S_SHSTRTAB, S_NR };
+enum { Y_NULL, Y_TEXT, Y_F, Y_G, Y_DATA, Y_KERNEL, Y_THUNK, Y_NR };
 
 static const char names[] = "\0.text\0.rela.text\0.data\0__mcount_loc\0.rela__mcount_loc\0"
-			    ".symtab\0.strtab\0.shstrtab";
-static const char strings[] = "\0f\0g\0data\0kernel";
+			    "__bug_table\0.rela__bug_table\0.symtab\0.strtab\0.shstrtab";
+static const char strings[] = "\0f\0g\0data\0kernel\0__x86_indirect_thunk_rax";
 
 struct making {
 	uint8_t code[CODE_MAX];
 	Elf64_Rela rels[RELS_MAX], mcount;
-	uint32_t len, nr_rels, g;	/* where g begins; 0: there is none */
+	uint32_t len, nr_rels;
+	uint32_t f, g;			/* where they begin; no g: 0 */
+	uint8_t bugs[BUGS_MAX * BUG_LEN];
+	Elf64_Rela bug_rels[BUGS_MAX];
+	uint32_t nr_bugs;
 	uint8_t *file;
 	uint64_t file_len;
 	Elf64_Shdr sh[S_NR];
@@ -38,7 +44,15 @@ static uint32_t offset_of(const char *text, uint32_t len, const char *name)
 	return at;
 }
 
-/* D+n of 4 bytes: data + n by RIP; K: the kernel's symbol; S: data as an address. */
+static uint32_t symbol_of(char what)
+{
+	return what == 'K' ? Y_KERNEL : what == 'J' ? Y_THUNK : what == 'T' ? Y_TEXT : Y_DATA;
+}
+
+/*
+ * D+n of 4 bytes: data + n by RIP; S: data as an address; T+n: f + n; K: the kernel's
+ * symbol; J: its thunk for jumps by RAX.
+ */
 static void relocation(struct making *k, const char **hex)
 {
 	char what = *(*hex)++;
@@ -46,18 +60,34 @@ static void relocation(struct making *k, const char **hex)
 	Elf64_Rela *r = &k->rels[k->nr_rels++];
 
 	r->r_offset = k->len;
-	r->r_info = ELF64_R_INFO(what == 'K' ? Y_KERNEL : Y_DATA,
+	r->r_info = ELF64_R_INFO(symbol_of(what),
 				 what == 'S' ? R_X86_64_32S : R_X86_64_PC32);
-	r->r_addend = what == 'S' ? n : n - 4;
+	r->r_addend = what == 'S' ? n : what == 'T' ? k->f + n - 4 : n - 4;
 	memset(k->code + k->len, 0, 4);
 	k->len += 4;
+}
+
+/* ud2 of BUG(), or of WARN() */
+static void bug(struct making *k, bool warns)
+{
+	k->bugs[k->nr_bugs * BUG_LEN + 10] = warns;
+	k->bug_rels[k->nr_bugs] = (Elf64_Rela){
+		.r_offset = k->nr_bugs * BUG_LEN,
+		.r_info = ELF64_R_INFO(Y_TEXT, R_X86_64_PC32), .r_addend = k->len,
+	};
+	k->nr_bugs++;
+	memcpy(k->code + k->len, "\x0f\x0b", 2);
+	k->len += 2;
 }
 
 static void read_hex(struct making *k, const char *hex)
 {
 	while (*hex) {
-		if (*hex == 'D' || *hex == 'K' || *hex == 'S') {
+		if (strchr("DSTKJ", *hex)) {
 			relocation(k, &hex);
+		} else if (!strncmp(hex, "BUG", 3) || *hex == 'W') {	/* BUG, WARN */
+			bug(k, *hex == 'W');
+			hex += *hex == 'W' ? 4 : 3;
 		} else if (*hex == '|') {
 			k->g = k->len;
 			hex++;
@@ -92,6 +122,7 @@ static void put_symbols(struct making *k)
 			  k->g, k->g ? k->len - k->g : 0 },
 		[Y_DATA] = { 5, ELF64_ST_INFO(STB_LOCAL, STT_OBJECT), 0, S_DATA, 0, DATA_LEN },
 		[Y_KERNEL] = { 10, ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE), 0, SHN_UNDEF, 0, 0 },
+		[Y_THUNK] = { 17, ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE), 0, SHN_UNDEF, 0, 0 },
 	};
 
 	put_section(k, S_SYMTAB, ".symtab", SHT_SYMTAB, 0, y, sizeof(y));
@@ -126,6 +157,7 @@ void *ko_make(const char *hex, bool compiled, uint64_t *len)
 	k->file_len = sizeof(eh);
 	if (compiled)
 		read_hex(k, "e8K");	/* __fentry__ is whoever __mcount_loc says */
+	k->f = k->len;
 	read_hex(k, hex);
 	k->mcount.r_info = ELF64_R_INFO(Y_F, R_X86_64_64);
 	put_section(k, S_TEXT, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, k->code,
@@ -137,11 +169,16 @@ void *ko_make(const char *hex, bool compiled, uint64_t *len)
 		    compiled ? 8 : 0);
 	put_section(k, S_RELA_MCOUNT, ".rela__mcount_loc", SHT_RELA, 0, &k->mcount,
 		    compiled ? sizeof(k->mcount) : 0);
+	put_section(k, S_BUG, "__bug_table", SHT_PROGBITS, SHF_ALLOC, k->bugs,
+		    k->nr_bugs * BUG_LEN);
+	put_section(k, S_RELA_BUG, ".rela__bug_table", SHT_RELA, 0, k->bug_rels,
+		    k->nr_bugs * sizeof(*k->bug_rels));
 	put_symbols(k);
 	put_section(k, S_STRTAB, ".strtab", SHT_STRTAB, 0, strings, sizeof(strings));
 	put_section(k, S_SHSTRTAB, ".shstrtab", SHT_STRTAB, 0, names, sizeof(names));
 	link_rela(k, S_RELA, S_TEXT);
 	link_rela(k, S_RELA_MCOUNT, S_MCOUNT);
+	link_rela(k, S_RELA_BUG, S_BUG);
 	eh.e_shoff = k->file_len;
 	memcpy(k->file, &eh, sizeof(eh));
 	memcpy(k->file + k->file_len, k->sh, sizeof(k->sh));

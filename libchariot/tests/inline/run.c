@@ -22,6 +22,7 @@
 #define STACK		0x60000000UL
 #define HEAP		0x61000000UL
 #define PERCPU		0x7a000000UL
+#define PERCPU_LEN	0x10000UL
 #define THIS_CPU_OFF	0x7000
 #define IMAGE_MAX	(32UL << 20)
 #define STACK_LEN	0x20000UL
@@ -49,7 +50,7 @@ static const int uc_regs[] = {
 struct info {
 	uint32_t use, def;
 	uint8_t len;
-	bool call, ret, trap, percpu;
+	bool call, ret, trap, percpu, push;
 	bool plain;		/* it does nothing but to store */
 	uint32_t check;		/* number + 1 */
 };
@@ -229,7 +230,10 @@ static void note_operands(struct info *i, const ZydisDecodedInstruction *z,
 			  o[k].reg.value : ZYDIS_REGISTER_NONE;
 		if (mem)
 			regs[1] = o[k].mem.index;
-		i->percpu |= mem && o[k].mem.segment == ZYDIS_REGISTER_GS;
+		i->percpu |= mem && o[k].mem.segment == ZYDIS_REGISTER_GS &&
+			     (o[k].mem.base == ZYDIS_REGISTER_NONE ||
+			      o[k].mem.base == ZYDIS_REGISTER_RIP) &&
+			     o[k].mem.index == ZYDIS_REGISTER_NONE;
 		for (int n = 0; n < 2; n++) {
 			int r = ZydisRegisterGetLargestEnclosing(
 				ZYDIS_MACHINE_MODE_LONG_64, regs[n]) - ZYDIS_REGISTER_RAX;
@@ -263,6 +267,8 @@ static void read_function(struct machine *m, const ZydisDecoder *d,
 			return;
 		i->len = z.length;
 		i->call = z.meta.category == ZYDIS_CATEGORY_CALL;
+		i->push = z.meta.category == ZYDIS_CATEGORY_PUSH ||
+			  z.mnemonic == ZYDIS_MNEMONIC_PUSHFQ;
 		i->ret = z.meta.category == ZYDIS_CATEGORY_RET;
 		i->trap = z.mnemonic == ZYDIS_MNEMONIC_UD2 || z.mnemonic == ZYDIS_MNEMONIC_UD1 ||
 			  z.mnemonic == ZYDIS_MNEMONIC_INT3;
@@ -321,6 +327,13 @@ static void set(const struct machine *m, int r, uint64_t v)
 	uc_reg_write(m->uc, uc_regs[r], &v);
 }
 
+static bool returns(const char *name)
+{
+	return !strstr(name, "panic") && strcmp(name, "__stack_chk_fail") &&
+	       strcmp(name, "usercopy_abort") && !strstr(name, "kthread_exit") &&
+	       !strstr(name, "complete_and_exit");
+}
+
 /* A kernel function: its arguments count, as far as somebody has set them. */
 static void kernel_function(struct machine *m, uint64_t at)
 {
@@ -341,6 +354,10 @@ static void kernel_function(struct machine *m, uint64_t at)
 		if (!(m->taint & REG(args[i])))
 			h = mix(h ^ canonical(m, get(m, args[i])) ^ (uint64_t)i << 56);
 	note(m, CALL, n, h, 0, false);
+	if (!returns(name)) {
+		stop(m, "no return");
+		return;
+	}
 	h = mix(m->seed ^ (uint64_t)n << 32 ^ m->calls++);
 	set(m, RAX, h % 4 == 0 ? 0 : h % 4 == 1 ? h >> 8 & 15 : aligned_pointer(h));
 	m->taint &= ~REG(RAX);
@@ -533,6 +550,8 @@ static void on_write(uc_engine *uc, uc_mem_type type, uint64_t at, int size, int
 	}
 	i = &m->info[m->current];
 	own = at >= IMAGE && at < IMAGE + m->lens[0];
+	if (!i->call && !i->push)	/* below RSP is nobody's frame */
+		stack &= at >= get(m, RSP);
 	checked = !stack && !own && !i->percpu && !i->call;
 	if (i->call)
 		value = m->current + i->len;
@@ -594,6 +613,8 @@ static void random_memory(struct machine *m)
 	uc_mem_write(m->uc, POINTERS, pointers, 4096);
 	free(pointers);
 	uc_reg_write(m->uc, UC_X86_REG_GS_BASE, &gs);
+	for (uint64_t at = PERCPU; at < PERCPU + PERCPU_LEN; at += sizeof(zeros))
+		uc_mem_write(m->uc, at, zeros, sizeof(zeros));
 	uc_mem_write(m->uc, PERCPU + THIS_CPU_OFF, &gs, 8);
 }
 
@@ -605,6 +626,13 @@ static void random_registers(struct machine *m)
 		uint64_t h = mix(m->seed + 77 * r);
 
 		set(m, r, h % 5 == 0 ? h >> 8 & 63 : h % 5 == 1 ? 0 : aligned_pointer(h));
+	}
+	for (int r = 0; r < 16; r++) {
+		uint64_t v[4];
+
+		for (int k = 0; k < 4; k++)
+			v[k] = mix(m->seed * 5 + 4 * r + k);
+		uc_reg_write(m->uc, UC_X86_REG_YMM0 + r, v);
 	}
 	set(m, RSP, ENTRY_RSP);
 	uc_mem_write(m->uc, ENTRY_RSP, &ret, 8);
@@ -779,7 +807,7 @@ static int open_machine(struct machine *m)
 		return -1;
 	return uc_mem_map(m->uc, RETURN, 4096, UC_PROT_READ | UC_PROT_EXEC) ||
 	       uc_mem_map(m->uc, POINTERS, 4096, UC_PROT_ALL) ||
-	       uc_mem_map(m->uc, PERCPU, 0x10000, UC_PROT_READ | UC_PROT_WRITE) ||
+	       uc_mem_map(m->uc, PERCPU, PERCPU_LEN, UC_PROT_READ | UC_PROT_WRITE) ||
 	       uc_mem_map(m->uc, NEW, m->lens[1], UC_PROT_ALL) ||
 	       uc_mem_map_ptr(m->uc, IMAGE, m->lens[0], UC_PROT_ALL, m->memory) ||
 	       uc_mem_map_ptr(m->uc, IMPORTS, imports, UC_PROT_ALL, m->import_code) ||
@@ -808,6 +836,14 @@ static void close_machine(struct machine *m)
 	free(m->base);
 	free(m->new_base);
 	ko_file_free(&m->new);
+}
+
+/* and $-N,%rsp: what it does with its stack is worth a run. */
+static bool aligns(const struct machine *m, const struct chariot_inline_function *f)
+{
+	static const uint8_t and[] = { 0x48, 0x83, 0xe4 };
+
+	return memmem(m->old->secs[f->sec].data + f->off, f->len, and, sizeof(and));
 }
 
 static uint8_t *at_new(struct machine *m, uint64_t at)
@@ -862,6 +898,7 @@ int inline_run(const struct ko_file *old, const struct chariot_inline *x, uint64
 	struct machine m = { .old = old, .x = x, .r = r, .real = real, .left_out = -1,
 			     .l = chariot_inline__layout(x) };
 	const struct chariot_inline_function *f;
+	unsigned int aligned = functions;
 	size_t len, nr;
 	const void *image = chariot_inline__image(x, &len);
 	int err = ko_file_read(&m.new, image, len);
@@ -876,13 +913,15 @@ int inline_run(const struct ko_file *old, const struct chariot_inline *x, uint64
 		err = open_machine(&m);
 	if (!err)
 		load_all(&m, f, nr);
-	for (size_t i = 0; i < nr && !err && functions; i++) {
+	for (size_t i = 0; i < nr && !err && functions + aligned; i++) {
 		const struct chariot_inline_function *g = &f[(seed + i) % nr];
+		unsigned int *left = functions ? &functions : &aligned;
 
-		if (g->why || strstr(g->name, ".cold"))
+		if (g->why || strstr(g->name, ".cold") || (!functions && !aligns(&m, g)))
 			continue;
-		functions--;
+		(*left)--;
 		r->functions++;
+		r->aligned += aligns(&m, g);
 		for (unsigned int s = 0; s < states; s++) {
 			uint64_t with = mix(seed + 1000003 * i + s);
 

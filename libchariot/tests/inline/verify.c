@@ -162,7 +162,7 @@ static bool same_rels(const struct verify *v, const struct code *a, const struct
 		}
 		if (r->import ? strcmp(r->import, q->import) || r->target != q->target :
 		    !moved(v, (struct at){ r->sec, r->target }, false, &to) ||
-		    to.sec != q->sec || to.off != q->target)
+		    to.sec != q->sec || to.off != (uint32_t)q->target)
 			return false;
 	}
 	return true;
