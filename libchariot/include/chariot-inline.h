@@ -23,6 +23,8 @@
  *			instruction with a count, whose registers have it all.  What only
  *			the host knows chariot_inline__fill() tells; it has to be written
  *			before the module's first instruction runs.
+ *			Behind gates is what most checks call to look at the cache; it
+ *			goes on at the register's place if that does not know.
  * .text.chariot.view, .init.text.chariot.view
  *			functions that were refused, on pages of their own
  *

@@ -6,8 +6,12 @@
  * the cache is asked is decided by the last byte, what has to be there by the first: a
  * store that crosses lines is never found, as a line's neighbour has another entry.
  */
+#include <stdlib.h>
+
 #include "inline.h"
 
+#define SCRATCH		(REGS_ALL & ~(REG(RSP) | REG(RBP)))
+#define LOOP_MAX	32	/* instructions; in longer ones a call counts for little */
 #define ARRAY_OF_SCRATCH { RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11, RBX, R12, R13, R14, R15 }
 
 /* ---- encoding ------------------------------------------------------------- */
@@ -135,6 +139,10 @@ void check_plan(const struct insn *i, struct plan *p)
 	if (i->cls == CLS_REP)
 		return;
 	p->save_flags = i->live & FLAGS_ALL;
+	if (i->a != i->b) {
+		p->a = i->a;
+		p->b = i->b;
+	}
 	/* Free ones first; then any that the store does not need. */
 	for (int save = 0; save < 2; save++) {
 		for (size_t k = 0; k < sizeof(order) && p->b < 0; k++) {
@@ -286,26 +294,182 @@ static unsigned int log2_of(uint32_t v)
 	return 31 - __builtin_clz(v);
 }
 
-static void put_lookup(struct emit *e, const struct plan *p, unsigned int size)
+/* The entry's number, by the last byte. */
+static void put_index(struct emit *e, const struct plan *p, unsigned int size)
 {
 	unsigned int bits = log2_of(e->m->opts.cache_lines);
 	struct operand last = { p->a, -1, 1, size - 1, false };
-	struct operand entry = { -1, p->b, 8, 0, true };
 
 	put_lea(e, false, p->b, &last);
 	put_shift(e, false, 4, p->b, 32 - 6 - bits);
 	put_shift(e, false, 5, p->b, 32 - bits);
-	put_rex(e, true, 0, 0, p->a);		/* or $63, A */
-	put1(e, 0x83);
-	put1(e, 0xc8 | (p->a & 7));
-	put1(e, CHARIOT_INLINE_LINE - 1);
-	put_rex(e, true, p->a, p->b, 0);	/* cmp cache(, B, 8), A */
-	put1(e, 0x3b);
-	put_operand(e, p->a, &entry);
+}
+
+/* cmp, or mov, cache(, B, 8), @reg */
+static void put_entry(struct emit *e, uint8_t op, int reg, const struct plan *p)
+{
+	struct operand entry = { -1, p->b, 8, 0, true };
+
+	put_rex(e, true, reg, p->b, 0);
+	put1(e, op);
+	put_operand(e, reg, &entry);
 	if (e->rel && !e->err)
 		e->err = rels_add(e->rel, emit_at(e) - 4, R_X86_64_32S,
 				  inl_section_symbol(e->m, e->m->cache), 0);
 }
+
+static void put_lookup(struct emit *e, const struct plan *p, unsigned int size)
+{
+	put_index(e, p, size);
+	put_rex(e, true, 0, 0, p->a);		/* or $63, A */
+	put1(e, 0x83);
+	put1(e, 0xc8 | (p->a & 7));
+	put1(e, CHARIOT_INLINE_LINE - 1);
+	put_entry(e, 0x3b, p->a, p);
+}
+
+/* ---- lookups that checks share -------------------------------------------------- */
+
+/* je, jne: 4, 5 */
+static void put_miss(struct emit *e, uint8_t condition, const struct plan *p)
+{
+	put1(e, 0x0f);
+	put1(e, 0x80 | condition);
+	put4(e, p->a * CHARIOT_INLINE_SLOT - (e->m->lookups_at + emit_at(e) + 4));
+}
+
+/*
+ * The same with A kept; as a function, which goes on at A's slot if it finds nothing.  An
+ * entry of 0 is none of line 0.
+ */
+static void put_shared(struct emit *e, const struct plan *p, unsigned int size)
+{
+	put_index(e, p, size);
+	put_entry(e, 0x8b, p->b, p);
+	put_rex(e, true, p->b, 0, p->b);	/* test B, B */
+	put1(e, 0x85);
+	put1(e, 0xc0 | (p->b & 7) << 3 | (p->b & 7));
+	put_miss(e, 4, p);
+	put_rex(e, true, p->a, 0, p->b);	/* xor A, B */
+	put1(e, 0x31);
+	put1(e, 0xc0 | (p->a & 7) << 3 | (p->b & 7));
+	put_shift(e, true, 5, p->b, log2_of(CHARIOT_INLINE_LINE));
+	put_miss(e, 5, p);
+	put(e, "\xc3\xcc\xcc\xcc\xcc", 5);	/* ret, or jmp: runtime.c */
+}
+
+static const struct lookup *find_lookup(const struct module *m, const struct plan *p,
+					unsigned int size)
+{
+	for (uint32_t n = 0; n < m->nr_lookups; n++) {
+		const struct lookup *l = &m->lookups[n];
+
+		if (l->a == p->a && l->b == p->b && l->size == size)
+			return l;
+	}
+	return NULL;
+}
+
+static int add_lookup(struct module *m, const struct plan *p, unsigned int size)
+{
+	struct emit e = { .m = m, .out = &m->lookup_code, .rel = &m->lookup_rels };
+	struct lookup *v;
+
+	if (find_lookup(m, p, size))
+		return 0;
+	v = reallocarray(m->lookups, m->nr_lookups + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	m->lookups = v;
+	v += m->nr_lookups++;
+	*v = (struct lookup){ .a = p->a, .b = p->b, .size = size, .off = emit_at(&e) };
+	put_shared(&e, p, size);
+	v->end = emit_at(&e);
+	return e.err;
+}
+
+static bool is_shared(const struct insn *i)
+{
+	return i->flags & F_CHECK && i->cls != CLS_REP && !(i->flags & F_LOOP);
+}
+
+/* Pairs of registers that are free at @i, of which either has the address. */
+static bool is_free(const struct insn *i, int a, int b)
+{
+	uint32_t pair = REG(a) | REG(b);
+
+	return a < b && (SCRATCH & ~(i->use | i->live) & pair) == pair;
+}
+
+/* Those that are free at most checks of that size, so that few lookups are needed. */
+static int pick_registers(struct module *m)
+{
+	uint32_t (*fit)[256] = calloc(256, sizeof(*fit));
+
+	if (!fit)
+		return -ENOMEM;
+	for (uint32_t k = 0; k < m->nr_insns; k++)
+		for (int n = 0; is_shared(&m->insns[k]) && n < 256; n++)
+			fit[m->insns[k].size][n] += is_free(&m->insns[k], n & 15, n >> 4);
+	for (uint32_t k = 0; k < m->nr_insns; k++) {
+		struct insn *i = &m->insns[k];
+		uint32_t best = 0;
+
+		for (int n = 0; is_shared(i) && n < 256; n++)
+			if (fit[i->size][n] > best && is_free(i, n & 15, n >> 4)) {
+				best = fit[i->size][n];
+				i->a = n & 15;
+				i->b = n >> 4;
+			}
+	}
+	free(fit);
+	return 0;
+}
+
+/* What is between a jump back and where it goes, if that is short and has no call. */
+static int mark_loops(struct module *m)
+{
+	uint32_t *calls = calloc(m->nr_insns + 2, sizeof(*calls));
+	int32_t *loops = calloc(m->nr_insns + 2, sizeof(*loops)), depth = 0;
+	int err = calls && loops ? 0 : -ENOMEM;
+
+	for (uint32_t k = 0; k < m->nr_insns && !err; k++) {
+		const struct insn *i = &m->insns[k];
+		uint32_t to = i->target;
+
+		calls[k + 1] = calls[k] + !!(i->flags & F_CALL);
+		if (i->target < 0 || to > k || k - to >= LOOP_MAX || i->flags & (F_CALL | F_TAIL) ||
+		    m->insns[to].piece != i->piece || calls[k] != calls[to])
+			continue;
+		loops[to]++;
+		loops[k + 1]--;
+	}
+	for (uint32_t k = 0; k < m->nr_insns && !err; k++) {
+		depth += loops[k];
+		m->insns[k].flags |= depth ? F_LOOP : 0;
+	}
+	free(calls);
+	free(loops);
+	return err;
+}
+
+int inl_lookups(struct module *m)
+{
+	int err = mark_loops(m) ?: pick_registers(m);
+
+	for (uint32_t k = 0; k < m->nr_insns && !err; k++) {
+		const struct insn *i = &m->insns[k];
+		struct plan p;
+
+		if (!is_shared(i))
+			continue;
+		check_plan(i, &p);
+		err = add_lookup(m, &p, i->size);
+	}
+	return err;
+}
+
+/* ---- one check --------------------------------------------------------------------- */
 
 void check_emit(struct emit *e, const struct insn *i)
 {
@@ -322,12 +486,21 @@ void check_emit(struct emit *e, const struct insn *i)
 	}
 	save(e, i, &p);
 	put_address(e, i, &p);
-	put_lookup(e, &p, i->size);
-	put1(e, 0x0f);				/* jne */
-	put1(e, 0x85);
-	put4(e, i->slow - (emit_at(e) + 4));
-	if (c)
+	if (is_shared(i)) {
+		emit_call(e, e->m->lookups_at + find_lookup(e->m, &p, i->size)->off);
+		if (c)
+			c->slow = emit_at(e);
+		put_number(e, i);
+	} else {
+		put_lookup(e, &p, i->size);
+		put1(e, 0x0f);			/* jne */
+		put1(e, 0x85);
+		put4(e, i->slow - (emit_at(e) + 4));
+	}
+	if (c) {
 		c->start = emit_at(e);		/* for now: where the slow part returns to */
+		c->pushed = p.pushed;
+	}
 	restore(e, i, &p);
 }
 
@@ -345,6 +518,16 @@ static void put_skip(struct emit *e, const struct insn *i, const struct plan *p,
 	put4(e, (last ? pc->body_end : i[1].stub) - (emit_at(e) + 4));
 }
 
+bool check_has_slow(const struct insn *i)
+{
+	struct plan p;
+
+	if (!(i->flags & F_CHECK) || i->cls == CLS_REP)
+		return false;
+	check_plan(i, &p);
+	return !is_shared(i) || p.pushed;
+}
+
 void check_emit_slow(struct emit *e, const struct insn *i)
 {
 	struct chariot_inline_check *c = e->rel ? &e->m->checks[i->check] : NULL;
@@ -352,15 +535,15 @@ void check_emit_slow(struct emit *e, const struct insn *i)
 
 	check_plan(i, &p);
 	row(e, i, p.pushed);
-	put_address(e, i, &p);
-	put_call(e, p.a);
-	if (c) {
-		c->slow = emit_at(e);
-		c->pushed = p.pushed;
+	if (!is_shared(i)) {
+		put_address(e, i, &p);
+		put_call(e, p.a);
+		if (c)
+			c->slow = emit_at(e);
+		put_number(e, i);
+		put1(e, 0xe9);
+		put4(e, c ? c->start - (emit_at(e) + 4) : 0);
 	}
-	put_number(e, i);
-	put1(e, 0xe9);
-	put4(e, c ? c->start - (emit_at(e) + 4) : 0);
 	if (p.pushed)
 		put_skip(e, i, &p, c);
 }

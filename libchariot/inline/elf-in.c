@@ -340,6 +340,9 @@ void inl_release(struct module *m)
 	free(m->gate_of);
 	free(m->gates);
 	free(m->returns.v);
+	free(m->lookups);
+	free(m->lookup_code.v);
+	free(m->lookup_rels.v);
 	elf_end(m->elf);
 	m->secs = NULL;
 	m->syms = NULL;
@@ -349,5 +352,8 @@ void inl_release(struct module *m)
 	m->gate_of = NULL;
 	m->gates = NULL;
 	m->returns.v = NULL;
+	m->lookups = NULL;
+	m->lookup_code.v = NULL;
+	m->lookup_rels.v = NULL;
 	m->elf = NULL;
 }

@@ -136,6 +136,7 @@ enum insn_flag {
 	F_INTO		= 1 << 14,	/* a jump whose target is no instruction */
 	F_MERGED	= 1 << 15,	/* another check covers it */
 	F_CALLED	= 1 << 16,	/* called, and no function begins there */
+	F_LOOP		= 1 << 17,	/* in a short loop that calls nobody */
 };
 
 /* What an instruction does to registers, for frame.c. */
@@ -153,6 +154,7 @@ struct insn {
 	int8_t base, index, bit_reg;	/* -1: none */
 	uint8_t scale, mark;
 	uint8_t effect, dst, src;
+	uint8_t a, b;			/* registers that its check has; the same: not picked */
 	int32_t disp, imm;
 	uint8_t disp_at, disp_len, imm_at, imm_len;
 	uint32_t flags;
@@ -193,6 +195,12 @@ struct gate {
 	uint32_t sym, slot, body;
 };
 
+/* Code of the runtime's that looks at the cache for checks of @size bytes. */
+struct lookup {
+	uint8_t a, b, size;
+	uint32_t off, end;	/* from the first one */
+};
+
 /* Offset by offset, where what was there has gone; what has not moved apart is one run. */
 struct run {
 	uint32_t sec, off, new_sec, stub, pos;
@@ -223,6 +231,10 @@ struct module {
 	uint32_t *gate_of;	/* by symbol: its gate + 1, 0: none */
 	struct gate *gates;
 	uint32_t nr_gates;
+	struct lookup *lookups;
+	uint32_t nr_lookups, lookups_at;	/* where they begin in the runtime */
+	struct bytes lookup_code;
+	struct rels lookup_rels;
 	uint32_t thunk;		/* symbol of the kernel's that the module returns by, 0 */
 	uint32_t return_sites;	/* section: the kernel's table of these */
 	struct rels returns;	/* of the runtime's */
@@ -307,8 +319,14 @@ struct plan {
 	unsigned int pushed;
 };
 void check_plan(const struct insn *i, struct plan *p);
-/* Before the store; what it jumps to when the cache does not know, behind the function. */
+/*
+ * Where the cache is looked at: in line in loops that call nobody, else by a call of code
+ * that checks with the same registers share.  Decided once, with the room that it needs.
+ */
+int inl_lookups(struct module *m);
+/* Before the store; and what it needs behind the function, if anything. */
 void check_emit(struct emit *e, const struct insn *i);
+bool check_has_slow(const struct insn *i);
 void check_emit_slow(struct emit *e, const struct insn *i);
 uint32_t emit_at(const struct emit *e);
 void emit_jump(struct emit *e, const struct insn *i, struct place to, bool wide);

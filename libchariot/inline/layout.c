@@ -273,7 +273,7 @@ static void put_piece(struct pass *p, uint32_t n)
 	for (uint32_t k = pc->first; k < pc->first + pc->nr && !p->e.err; k++) {
 		struct insn *i = &m->insns[k];
 
-		if (!(i->flags & F_CHECK) || i->cls == CLS_REP)
+		if (!check_has_slow(i))
 			continue;
 		set(p, &i->slow, emit_at(&p->e));
 		check_emit_slow(&p->e, i);

@@ -200,6 +200,8 @@ static int add_runtime(const struct module *m, const struct rows *old, struct ro
 	}
 	for (uint32_t n = 0; n < m->nr_gates && !err; n++)
 		err = add_runtime_row(m, rows, entry, m->gates[n].slot, 8);
+	if (!err && m->nr_lookups)
+		err = add_runtime_row(m, rows, entry, m->lookups_at, 8);
 	return err;
 }
 

@@ -37,7 +37,7 @@ static void add_slow_runs(struct module *m, const struct piece *p)
 	for (uint32_t k = p->first; k < p->first + p->nr; k++) {
 		const struct insn *i = &m->insns[k];
 
-		if (!(i->flags & F_CHECK) || i->cls == CLS_REP)
+		if (!check_has_slow(i))
 			continue;
 		if (last)
 			last->pos = i->slow;
@@ -191,6 +191,7 @@ static int make_report(struct module *m)
 		if (s->code || i == m->view || i == m->init_view)
 			m->totals.new_text += s->out.nr;
 	}
+	m->totals.new_text += m->lookup_code.nr;
 	m->totals.file = m->len;
 	m->totals.new_file = m->image.nr;
 	return 0;
@@ -218,6 +219,8 @@ static int rewrite(struct module *m)
 		inl_refuse(m);
 		err = inl_gates(m);
 	}
+	if (!err)
+		err = inl_lookups(m);
 	if (!err)
 		err = inl_layout(m, &orc);
 	if (!err)

@@ -64,6 +64,7 @@ static int find_gates(struct module *m)
 	if (!m->gates)
 		return -ENOMEM;
 	m->nr_gates = nr;
+	m->lookups_at = rt_len() + nr * (CHARIOT_INLINE_SLOT + RT_BODY);
 	for (uint32_t s = 0; s < m->nr_syms; s++) {
 		uint32_t n = m->gate_of[s] - 1;
 
@@ -229,6 +230,22 @@ static int put_slot(struct module *m, const struct gate *g)
 	return err ?: bytes_fill(&s->out, 0xcc, CHARIOT_INLINE_SLOT - 5);
 }
 
+/* What looks at the cache: check.c has made it. */
+static int put_lookups(struct module *m)
+{
+	struct sec *s = &m->secs[m->runtime];
+	int err = bytes_put(&s->out, m->lookup_code.v, m->lookup_code.nr);
+
+	for (uint32_t i = 0; i < m->lookup_rels.nr && !err; i++) {
+		const struct rel *r = &m->lookup_rels.v[i];
+
+		err = rels_add(&s->rel_out, m->lookups_at + r->off, r->type, r->sym, r->add);
+	}
+	for (uint32_t n = 0; n < m->nr_lookups && !err; n++)
+		err = put_return(m, m->lookups_at + m->lookups[n].end - 4);
+	return err;
+}
+
 int inl_runtime(struct module *m)
 {
 	struct bytes *b = &m->secs[m->runtime].out;
@@ -245,7 +262,7 @@ int inl_runtime(struct module *m)
 		if (!err)
 			err = fill_all(m, len, len + RT_BODY, m->gates[n].body, n);
 	}
-	return err;
+	return err ?: put_lookups(m);
 }
 
 /* ---- what is told of it ---------------------------------------------------------------- */

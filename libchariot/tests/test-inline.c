@@ -331,6 +331,81 @@ static void test_registers(void)
 	ko_file_free(&old);
 }
 
+/* In a short loop that calls nobody the cache is looked at in line, else by a call. */
+static void test_forms(void)
+{
+	static const struct { const char *what, *hex; bool in_line; } v[] = {
+		{ "no loop", "89 07 c3", false },
+		{ "a loop", "89 07 ff ce 75 fa c3", true },
+		{ "a long loop", "89 07 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
+		  "90 90 90 90 90 90 90 90 90 90 90 ff ce 75 db c3", false },
+		{ "behind a loop", "ff ce 75 fc 89 07 c3", false },
+		{ "a loop with a call", "53 48 89 fb 89 03 e8 K ff c8 75 f5 5b c3", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		const struct chariot_inline_check *c = NULL;
+		struct inline_runs runs = {};
+		struct ko_file old = {};
+		struct chariot_inline *x = make(v[i].hex, true, 0, &old);
+		size_t nr = 0;
+
+		if (x)
+			c = chariot_inline__checks(x, &nr);
+		tap_ok(nr == 1 && (c->slow > c->next) == v[i].in_line && !inline_verify(&old, x) &&
+		       !inline_run(&old, x, i, true, 1, 4, &runs) && !runs.different &&
+		       !runs.passed, "a check in %s is %s", v[i].what,
+		       v[i].in_line ? "in line" : "a call");
+		chariot_inline__free(x);
+		ko_file_free(&old);
+	}
+}
+
+/* Different places behind the slots that the text calls. */
+static uint32_t lookups_called(const struct ko_file *k, uint32_t runtime, int64_t *seen)
+{
+	const struct ko_section *s = ko_file_section(k, ".text");
+	uint32_t nr = 0, n;
+
+	for (uint32_t i = 0; i < s->nr_rels && nr < 16; i++) {
+		const struct ko_rel *r = &s->rels[i];
+
+		if (r->import || r->sec != runtime || r->target < 0x1c0)
+			continue;
+		for (n = 0; n < nr && seen[n] != r->target; n++)
+			;
+		if (n == nr)
+			seen[nr++] = r->target;
+	}
+	return nr;
+}
+
+/* Those that can have the same registers, of one size. */
+static void test_lookups(void)
+{
+	static const struct { const char *hex; uint32_t calls; } v[] = {
+		{ "89 07 89 77 04 c3", 1 }, { "89 07 88 0f c3", 2 },
+		{ "89 06 89 07 89 02 89 01 c3", 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		struct ko_file old = {}, new = {};
+		struct chariot_inline *x = make(v[i].hex, true, 0, &old);
+		const void *image;
+		int64_t seen[16];
+		uint32_t nr = 0;
+		size_t len;
+
+		image = x ? chariot_inline__image(x, &len) : NULL;
+		if (image && !ko_file_read(&new, image, len))
+			nr = lookups_called(&new, chariot_inline__layout(x)->runtime, seen);
+		tap_ok(nr == v[i].calls, "%s: checks call %u lookups", v[i].hex, nr);
+		chariot_inline__free(x);
+		ko_file_free(&old);
+		ko_file_free(&new);
+	}
+}
+
 /* lea of a place in the function itself. */
 static void test_labels(void)
 {
@@ -464,6 +539,8 @@ static void test_made_up(void)
 	}
 	test_registers();
 	test_labels();
+	test_forms();
+	test_lookups();
 	for (int n = 1; n < 62; n += 6)
 		test_distance(n);
 	test_map();

@@ -177,6 +177,21 @@ static void follow(struct rt *rt, uint32_t off, int depth)
 	}
 }
 
+/* Gates again, and what checks call to look at the cache. */
+static void follow_lookups(struct rt *rt)
+{
+	for (uint32_t n = 1; n < rt->new->nr_secs; n++) {
+		const struct ko_section *s = &rt->new->secs[n];
+
+		for (uint32_t i = 0; i < s->nr_rels && s->code; i++) {
+			const struct ko_rel *r = &s->rels[i];
+
+			if (!r->import && r->sec == rt->l->runtime && r->target + 4 >= PARAMS + 64)
+				follow(rt, r->target + 4, 8);
+		}
+	}
+}
+
 static void follow_all(struct rt *rt)
 {
 	for (uint32_t r = 0; r < 16; r++)
@@ -190,6 +205,7 @@ static void follow_all(struct rt *rt)
 		follow(rt, rt->l->gates[i].body, 8);
 		follow(rt, rt->l->gates[i].body + BODY_PRE, 8);
 	}
+	follow_lookups(rt);
 }
 
 /* ---- what the unwinder would find -------------------------------------------------------- */

@@ -384,6 +384,62 @@ static bool good_skip(struct verify *v, const struct chariot_inline_check *c)
 	       i.z.mnemonic == ZYDIS_MNEMONIC_JMP && i.end + i.o[0].imm.value.s == c->next;
 }
 
+/*
+ * What several checks call to look at the cache: by the last byte's line, whose entry has
+ * to be the first one's, in a register that it is told (@address), which it keeps.
+ */
+static bool good_lookup(struct verify *v, struct at p, ZydisRegister address, unsigned int size)
+{
+	static const ZydisMnemonic order[] = {
+		ZYDIS_MNEMONIC_LEA, ZYDIS_MNEMONIC_SHL, ZYDIS_MNEMONIC_SHR, ZYDIS_MNEMONIC_MOV,
+		ZYDIS_MNEMONIC_TEST, ZYDIS_MNEMONIC_JZ, ZYDIS_MNEMONIC_XOR, ZYDIS_MNEMONIC_SHR,
+		ZYDIS_MNEMONIC_JNZ,
+	};
+	const uint32_t n = sizeof(order) / sizeof(order[0]);
+	struct code i[sizeof(order) / sizeof(order[0]) + 1];
+	uint32_t slot = (address - ZYDIS_REGISTER_RAX) * CHARIOT_INLINE_SLOT;
+	const struct ko_rel *cache;
+	ZydisRegister b;
+
+	for (uint32_t k = 0; k <= n; k++, p.off = i[k - 1].end)
+		if (!decode(v, &v->new, p, &i[k]) || (k < n && i[k].z.mnemonic != order[k]))
+			return false;
+	b = i[4].o[1].reg.value;
+	for (uint32_t k = 0; k < n - 1; k++)
+		if (k != 5 && ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
+						     i[k].o[0].reg.value) != b)
+			return false;
+	cache = ko_rel_in(i[3].s, i[3].off, i[3].end);
+	if (!cache || cache->sec != chariot_inline__layout(v->x)->cache || cache->target ||
+	    i[3].o[1].mem.base != ZYDIS_REGISTER_NONE || i[3].o[1].mem.scale != 8)
+		return false;
+	return b != address && i[0].o[1].mem.base == address &&
+	       i[0].o[1].mem.disp.value == size - 1 && i[3].o[1].mem.index == b &&
+	       i[6].o[1].reg.value == address && i[7].o[1].imm.value.u == 6 &&
+	       i[5].end + i[5].o[0].imm.value.s == slot &&
+	       i[8].end + i[8].o[0].imm.value.s == slot &&
+	       (i[n].z.mnemonic == ZYDIS_MNEMONIC_RET ||
+		(i[n].z.mnemonic == ZYDIS_MNEMONIC_JMP && ko_rel_in(i[n].s, i[n].off, i[n].end)));
+}
+
+/* A call of that, with the address made by the instruction before. */
+static bool good_call(struct verify *v, const struct chariot_inline_check *c)
+{
+	const struct ko_rel *r = ko_rel_in(&v->new.secs[c->new_sec], c->slow - 4, c->slow);
+	uint32_t off = c->start;
+	struct code last = {}, i = {};
+
+	for (; off < c->slow; off = i.end) {
+		last = i;
+		if (!decode(v, &v->new, (struct at){ c->new_sec, off }, &i))
+			return false;
+	}
+	return off == c->slow && i.z.mnemonic == ZYDIS_MNEMONIC_CALL && r && !r->import &&
+	       last.o[0].type == ZYDIS_OPERAND_TYPE_REGISTER && last.o[0].size == 64 &&
+	       good_lookup(v, (struct at){ r->sec, r->target + 4 }, last.o[0].reg.value, c->size) &&
+	       good_skip(v, c);
+}
+
 /* Is there a jne before the store, to what calls, is told the number, and returns? */
 static bool good_check(struct verify *v, const struct chariot_inline_check *c, uint32_t nr)
 {
@@ -407,6 +463,8 @@ static bool good_check(struct verify *v, const struct chariot_inline_check *c, u
 		return false;
 	if (c->kind == CHARIOT_INLINE_STRING)
 		return c->slow > c->start && c->slow < c->store && c->skip == c->next;
+	if (c->slow < c->store)
+		return !jne && good_call(v, c);
 	if (!jne || jne >= c->slow || !v->starts[c->new_sec][jne])
 		return false;
 	if (!decode(v, &v->new, (struct at){ c->new_sec, c->slow + 7 }, &i))
