@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The judge: may a driver write there?  Called by emulate, fault, gate and spte. */
+/* The judge: may a driver write there?  Called by all above it. */
 #include "access.h"
 #include "ask.h"
 #include "frame.h"

@@ -241,8 +241,8 @@ static void obj_clear(struct chariot_act *act, struct chariot_obj *obj,
 			page_clear_whole(act, obj->gfns[i]);
 		else
 			page_clear_part(act, gva, obj->gfns[i], offset, len);
-		if (was && !chariot_act_full(act, obj->gfns[i]))
-			lost(ctx, obj->gfns[i]);
+		if (!chariot_act_full(act, obj->gfns[i]))
+			lost(ctx, obj->gfns[i], was);
 	}
 }
 

@@ -37,8 +37,9 @@ struct chariot_act {
 	u64 clock;			/* of the last grant */
 };
 
-/* Called for each page that was writable as a whole and no longer is. */
-typedef void (*chariot_act_lost_fn)(void *ctx, u64 gfn);
+/* Called for each page of which something is lost; @whole: it was writable as a
+ * whole, and no longer is. */
+typedef void (*chariot_act_lost_fn)(void *ctx, u64 gfn, bool whole);
 
 void chariot_act_init(struct chariot_act *act);
 /* No reader may be left. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Is it a violation?  Asked of who knows the guest's bookkeeping.
- * Called by access, cross, dev and emulate.
+ * Called by all above it.
  */
 #include "ask.h"
 #include "event.h"
@@ -63,7 +63,7 @@ enum chariot_answer chariot_ask(struct chariot_domain *dom,
 				struct chariot_violation *v)
 {
 	struct chariot_event ev = { .type = CHARIOT_EV_ASK };
-	u64 rip = kvm_call(kvm_get_linear_rip)(vcpu);
+	u64 rip = chariot_vcpu_rip(vs);
 
 	lockdep_assert_held(&dom->vm->lock);
 	if (!(dom->vm->watch & CHARIOT_WATCH_ASK) || v->no_pause || !v->gva)
@@ -159,7 +159,7 @@ int chariot_ask_given(struct chariot_vm *vm, u64 seq, struct chariot_value *row,
 		      u32 max)
 {
 	struct chariot_vcpu *vs = chariot_waiting(vm, seq);
-	struct chariot_domain *dom = vs ? chariot_domain_in(vm, vs->view) : NULL;
+	struct chariot_domain *dom = vs ? chariot_domain_on(vs) : NULL;
 	struct rows r = { dom, row, 0, max };
 	struct chariot_entry *e;
 	struct chariot_frame *f;

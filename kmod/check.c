@@ -4,6 +4,8 @@
  * Called by part and recover.
  */
 #include "check.h"
+#include "domain.h"
+#include "cache.h"
 
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -143,16 +145,97 @@ void *chariot_copy_table(struct chariot_part *p, u64 ptr, u32 nr,
 	return table;
 }
 
-#define COPY_TABLE(p, args, what, max)				\
+#define COPY_TABLE2(p, to, args, what, max)				\
 ({									\
 	void *t = chariot_copy_table(p, (args)->what, (args)->nr_##what, \
-				     sizeof(*(p)->what), max);	\
+				     sizeof(*(to)->what), max);	\
 	if (!IS_ERR(t)) {						\
-		(p)->what = t;					\
-		(p)->nr_##what = (args)->nr_##what;			\
+		(to)->what = t;						\
+		(to)->nr_##what = (args)->nr_##what;			\
 	}								\
 	PTR_ERR_OR_ZERO(t);						\
 })
+#define COPY_TABLE(p, args, what, max) COPY_TABLE2(p, p, args, what, max)
+
+/* ---- mode inline ----------------------------------------------------------- */
+
+static bool overlaps(const struct chariot_range *r, u64 gva, u64 len)
+{
+	return r->gva < gva + len && gva < r->gva + r->len;
+}
+
+/* The driver may write none of it, nor be checked elsewhere than by its own code. */
+static int check_ranges(const struct chariot_part *p, const struct chariot_cache *img)
+{
+	const struct chariot_range *r;
+	bool runs = false;
+
+	for (r = p->ranges; r < p->ranges + p->nr_ranges; r++) {
+		switch (r->kind) {
+		case CHARIOT_RANGE_TEXT:
+			runs |= chariot_within(r->gva, r->len, img->runtime,
+					       img->runtime_len);
+			break;
+		case CHARIOT_RANGE_INHERIT:
+		case CHARIOT_RANGE_LIBRARY:
+			return -EINVAL;
+		case CHARIOT_RANGE_DATA:
+		case CHARIOT_RANGE_INIT_DATA:
+		case CHARIOT_RANGE_RULE:
+			if (overlaps(r, img->cache, img->cache_lines * sizeof(u64)) ||
+			    overlaps(r, img->data, sizeof(struct chariot_inline_data)) ||
+			    overlaps(r, img->runtime, img->runtime_len))
+				return -EINVAL;
+		}
+	}
+	return runs ? 0 : -EINVAL;
+}
+
+static int check_stores(const struct chariot_cache *img)
+{
+	const struct chariot_store *s = img->stores;
+	u32 i;
+
+	for (i = 0; i < img->nr_stores; i++)
+		if (!s[i].len || s[i].len > CHARIOT_LINE || s[i].pushed > 16 ||
+		    (i && s[i].ret <= s[i - 1].ret))
+			return -EINVAL;
+	return 0;
+}
+
+static bool image_ok(const struct chariot_domain_create *a)
+{
+	return a->cache_lines >= 64 && a->cache_lines <= 65536 &&
+	       is_power_of_2(a->cache_lines) && !(a->runtime % sizeof(u64)) &&
+	       a->runtime_len >= CHARIOT_INLINE_PARAMS +
+				 sizeof(struct chariot_inline_params) &&
+	       chariot_within(a->runtime, a->runtime_len, a->left, 1) &&
+	       a->runtime + a->runtime_len > a->runtime &&
+	       !(a->cache % sizeof(u64)) && !(a->data % sizeof(u64)) &&
+	       a->cache + a->cache_lines * sizeof(u64) > a->cache &&
+	       a->data + sizeof(struct chariot_inline_data) > a->data &&
+	       !(a->inline_flags & ~CHARIOT_INLINE_COMPARE) && !a->reserved2;
+}
+
+static int check_image(struct chariot_part *p, const struct chariot_domain_create *a)
+{
+	struct chariot_cache *img;
+	int err;
+
+	if (a->mode != CHARIOT_MODE_INLINE)
+		return memchr_inv(&a->cache, 0, offsetofend(typeof(*a), reserved2) -
+						offsetof(typeof(*a), cache)) ?
+		       -EINVAL : 0;
+	if (!image_ok(a))
+		return -EINVAL;
+	img = p->cache = chariot_cache_alloc(a);
+	if (!img)
+		return -ENOMEM;
+	p->tables += sizeof(*img) + img->cache_lines * sizeof(*img->fills);
+	err = COPY_TABLE2(p, img, a, stores, CHARIOT_MAX_STORES) ?:
+	      COPY_TABLE2(p, img, a, functions, CHARIOT_MAX_GATES);
+	return err ?: check_ranges(p, img) ?: check_stores(img);
+}
 
 int chariot_check_tables(struct chariot_part *p,
 		       const struct chariot_domain_create *a)
@@ -181,7 +264,8 @@ int chariot_check_tables(struct chariot_part *p,
 		return err;
 	sort(p->ranges, p->nr_ranges, sizeof(*p->ranges), range_cmp,
 	     NULL);
-	return check_gates(p, p->gates, p->nr_gates, CHARIOT_GATE_LIBRARY) ?:
+	return check_image(p, a) ?:
+	       check_gates(p, p->gates, p->nr_gates, CHARIOT_GATE_LIBRARY) ?:
 	       check_gates(p, p->entries, p->nr_entries,
 			   CHARIOT_GATE_INIT | CHARIOT_GATE_EXIT |
 			   CHARIOT_GATE_BALANCED | CHARIOT_GATE_REMOVE |

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Every way of a driver into and out of isolation.  Called by fault and interrupt. */
+/* Every way of a driver into and out of isolation.  Called by fault, inline and interrupt. */
 #include "cross.h"
 #include "access.h"
 #include "ask.h"
@@ -10,6 +10,7 @@
 #include "held.h"
 #include "life.h"
 #include "open.h"
+#include "record.h"
 #include "recover.h"
 #include "ret.h"
 #include "stack.h"
@@ -27,6 +28,9 @@ enum chariot_action chariot_to_view(struct chariot_fault *f, unsigned int view,
 				    const char *why)
 {
 	trace_chariot_gate(f->vcpu->vcpu_idx, f->dom->nr, why, f->rip, f->rsp);
+	/* It has none. */
+	if (f->dom->mode == CHARIOT_MODE_INLINE)
+		return CHARIOT_RETRY;
 	if (view)
 		chariot_open_enter(f->dom, f->vs, chariot_vcpu_cr(f->vcpu).cr3);
 	else
@@ -103,7 +107,7 @@ static u32 violate(struct chariot_fault *f, u32 why, u64 gva, u32 len)
 /* ---- a driver that has failed -------------------------------------------- */
 
 /* Back to the kernel, as if the driver's function had told of an error. */
-static enum chariot_action give_up(struct chariot_fault *f)
+enum chariot_action chariot_give_up(struct chariot_fault *f)
 {
 	const struct chariot_gate *gate = f->vs->entry->gate;
 	int err = chariot_recover_return(f->dom, f->vcpu, f->vs->entry, true);
@@ -120,7 +124,7 @@ static enum chariot_action give_up(struct chariot_fault *f)
 enum chariot_action chariot_fail_driver(struct chariot_fault *f, u32 why)
 {
 	chariot_recover_fail(f->dom, f->vs, f->vcpu, why, f->rip);
-	return give_up(f);
+	return chariot_give_up(f);
 }
 
 /* For what no other verdict is about. */
@@ -134,8 +138,7 @@ static enum chariot_action stop_driver(struct chariot_fault *f, u32 why,
 /* ---- the kernel calls the driver, which returns -------------------------- */
 
 /* @gate NULL: at a bad place, or on a bad stack. */
-static enum chariot_action enter(struct chariot_fault *f,
-				 const struct chariot_gate *gate)
+enum chariot_action chariot_enter(struct chariot_fault *f, const struct chariot_gate *gate)
 {
 	struct chariot_entry *e;
 	struct chariot_values val;
@@ -195,7 +198,7 @@ static enum chariot_action bad_entry(struct chariot_fault *f)
 		return CHARIOT_WAIT;
 	}
 	/* Nothing to skip to: let it run, isolated, from here. */
-	return enter(f, NULL);
+	return chariot_enter(f, NULL);
 }
 
 static enum chariot_action leave(struct chariot_fault *f)
@@ -382,9 +385,8 @@ static enum chariot_action leave_library(struct chariot_fault *f, const char *wh
  * last act.  Then we make a call of it that returns to @ret, a "ret" in the
  * driver's text, so that the return is seen.
  */
-static enum chariot_action call(struct chariot_fault *f,
-				const struct chariot_gate *gate, u64 ret,
-				bool tail)
+enum chariot_action chariot_call(struct chariot_fault *f, const struct chariot_gate *gate,
+				u64 ret, bool tail)
 {
 	struct chariot_refusal refusal;
 	const struct chariot_lock *lock;
@@ -452,7 +454,7 @@ static enum chariot_action jump(struct chariot_fault *f,
 	    (!gate || gate->nr_ops || is_library(f, gate) || chariot_held_row(f->dom, f->rip) ||
 	     (e->gate && e->gate->flags & (CHARIOT_GATE_INIT |
 					   CHARIOT_GATE_EXIT))))
-		return call(f, gate, ret, true);
+		return chariot_call(f, gate, ret, true);
 	f->dom->stats.calls++;
 	return leave(f);
 }
@@ -520,13 +522,13 @@ enum chariot_action chariot_leave_for(struct chariot_fault *f)
 		return leave(f);
 	/* On another vCPU. */
 	if (!chariot_recover_runs(f->dom, e))
-		return give_up(f);
+		return chariot_give_up(f);
 	if (chariot_guest_read_va(f->vm->kvm, f->dom->cr, f->rsp, &top,
 				  sizeof(top)))
 		return chariot_bad_fetch(f);
 	gate = chariot_gate_of(f->dom, f->rip);
 	if (chariot_domain_text(f->dom, top))
-		return call(f, gate, top, false);
+		return chariot_call(f, gate, top, false);
 	if (f->rsp == e->slot && top == e->ret)
 		return jump(f, gate);
 	if (ends_guest(f))
@@ -566,8 +568,7 @@ static enum chariot_action run_on(struct chariot_fault *f)
 	return leave_library(f, "resume");
 }
 
-static enum chariot_action resume(struct chariot_fault *f,
-				  struct chariot_frame *frame)
+enum chariot_action chariot_resume(struct chariot_fault *f, struct chariot_frame *frame)
 {
 	struct chariot_domain *dom = f->dom;
 	bool tail = frame->tail, interrupt = frame->interrupt;
@@ -599,7 +600,7 @@ static enum chariot_action resume(struct chariot_fault *f,
 	if (err)
 		return chariot_end_isolation(f, err, "a gate action failed");
 	if (f->vs->entry && !chariot_recover_runs(dom, f->vs->entry))
-		return give_up(f);
+		return chariot_give_up(f);
 	/* Also when it cleans up. */
 	if (interrupt && f->vs->entry && loops(f->vs->entry))
 		return stop_driver(f, CHARIOT_WHY_LOOP, 0);
@@ -619,7 +620,7 @@ enum chariot_action chariot_library_fetch(struct chariot_fault *f)
 	frame = chariot_frame_library(f->dom, f->vs);
 	if (!frame)
 		return chariot_end_isolation(f, -ENOMEM, "a call of library code");
-	return resume(f, frame);
+	return chariot_resume(f, frame);
 }
 
 /*
@@ -649,7 +650,7 @@ static bool resume_callee(struct chariot_fault *f)
 	if (chariot_recover_runs(f->dom, f->vs->entry))
 		chariot_to_view(f, f->dom->nr, "callee");
 	else
-		give_up(f);
+		chariot_give_up(f);
 	return true;
 }
 
@@ -667,23 +668,23 @@ enum chariot_action chariot_kernel_fetch(struct chariot_fault *f)
 
 	frame = chariot_frame_pop(f->dom, f->rip, f->rsp);
 	if (frame)
-		return resume(f, frame);
+		return chariot_resume(f, frame);
 	if (resume_callee(f))
 		return CHARIOT_RETRY;
 	gate = chariot_entry_of(f->dom, f->rip);
 	if (gate && stack_is_mapped(f))
-		return enter(f, gate);
+		return chariot_enter(f, gate);
 	frame = chariot_frame_pop_left(f->dom, f->rip, f->rsp);
 	if (frame)
-		return resume(f, frame);
+		return chariot_resume(f, frame);
 	return bad_entry(f);
 }
 
 /* ---- the kernel oopses --------------------------------------------------- */
 
 /* Driver code that waits on this stack, the innermost. */
-static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
-				      struct chariot_domain **of)
+static struct chariot_frame *frame_on(struct chariot_vm *vm, struct chariot_vcpu *vs,
+				      u64 rsp, struct chariot_domain **of)
 {
 	struct chariot_frame *f, *best = NULL;
 	struct chariot_domain *dom;
@@ -694,6 +695,8 @@ static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
 		dom = chariot_domain_of(vm, nr);
 		if (!dom || !chariot_recovers(dom))
 			continue;
+		if (dom->mode == CHARIOT_MODE_INLINE)
+			chariot_record_rest_all(dom, vs, rsp);
 		end = rsp + chariot_stack_size(dom);
 		for_each_frame(f, dom, rsp + 1, end)
 			if (f->entry && f->entry->caller.known &&
@@ -708,7 +711,7 @@ static struct chariot_frame *frame_on(struct chariot_vm *vm, u64 rsp,
 
 enum chariot_action chariot_oops(struct chariot_fault *f)
 {
-	struct chariot_frame *frame = frame_on(f->vm, f->rsp, &f->dom);
+	struct chariot_frame *frame = frame_on(f->vm, f->vs, f->rsp, &f->dom);
 	struct chariot_entry *e;
 	u64 rip;
 

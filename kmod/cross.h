@@ -57,6 +57,15 @@ enum chariot_action chariot_oops(struct chariot_fault *f);
 bool chariot_has_returned(struct chariot_fault *f);
 
 /* The parts.  @why is for the trace point. */
+/* @gate NULL: at a bad place, or on a bad stack.  With vs->entry it may run. */
+enum chariot_action chariot_enter(struct chariot_fault *f, const struct chariot_gate *gate);
+/* At its first instruction; @ret is where it returns to. */
+enum chariot_action chariot_call(struct chariot_fault *f, const struct chariot_gate *gate,
+				 u64 ret, bool tail);
+/* What @frame, which was taken out, waits for has returned. */
+enum chariot_action chariot_resume(struct chariot_fault *f, struct chariot_frame *frame);
+/* Back to the kernel, as if the driver's function had told of an error. */
+enum chariot_action chariot_give_up(struct chariot_fault *f);
 enum chariot_action chariot_to_view(struct chariot_fault *f, unsigned int view,
 				    const char *why);
 /* Let driver code wait until the guest comes back to (rip, rsp).  NULL: then

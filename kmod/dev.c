@@ -632,11 +632,12 @@ static long do_dev_info(struct chariot_handle *unused, union args *a)
 	i->max_domains = CHARIOT_WATCH_VIEW - 1;
 	i->nr_vms = chariot_vms_count();
 	i->reserved = 0;
+	i->caps = CHARIOT_CAP_INLINE;
 	if (!*chariot_tdp_enabled)
-		i->caps = CHARIOT_CAP_SHADOW;
+		i->caps |= CHARIOT_CAP_SHADOW;
 	else
-		i->caps = chariot_kvm_is_amd() ? CHARIOT_CAP_NPT :
-						 CHARIOT_CAP_EPT;
+		i->caps |= chariot_kvm_is_amd() ? CHARIOT_CAP_NPT :
+						  CHARIOT_CAP_EPT;
 	return 0;
 }
 

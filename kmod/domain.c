@@ -4,6 +4,7 @@
  * Called by all above it.
  */
 #include "domain.h"
+#include "cache.h"
 #include "view.h"
 
 #include <linux/bsearch.h>
@@ -104,11 +105,16 @@ const struct chariot_gate *chariot_entry_of(const struct chariot_domain *dom, u6
 /* In one go: by the ops of a gate, or by one call of ours. */
 #define MAX_RUN_PAGES	(2 * CHARIOT_MAX_OBJECT >> PAGE_SHIFT)
 
-static void lost_page(void *ctx, u64 gfn)
+static void lost_page(void *ctx, u64 gfn, bool whole)
 {
 	struct chariot_domain *dom = ctx;
+	struct chariot_part *p;
 
-	chariot_view_zap(dom->vm, gfn);
+	for_each_part(p, dom)
+		if (p->cache)
+			chariot_cache_lost(dom, p->cache, gfn);
+	if (whole && dom->mode != CHARIOT_MODE_INLINE)
+		chariot_view_zap(dom->vm, gfn);
 }
 
 /* Of the host's memory, for this domain; frames are limited by their number. */
@@ -148,7 +154,8 @@ static int find_pages(struct chariot_domain *dom, struct chariot_obj *obj)
 			return -EFAULT;
 		obj->gfns[i] = w.gpa >> PAGE_SHIFT;
 		/* Before it can become writable as part of a larger page. */
-		err = chariot_view_split(dom->vm, obj->gfns[i]);
+		if (dom->mode != CHARIOT_MODE_INLINE)
+			err = chariot_view_split(dom->vm, obj->gfns[i]);
 		if (i % 256 == 255) {
 			cond_resched();
 			if (fatal_signal_pending(current))

@@ -157,16 +157,13 @@ static enum chariot_action in_watch_view(struct chariot_fault *f)
 
 static enum chariot_action in_kernel_view(struct chariot_fault *f)
 {
-	void *nr;
+	u64 gfn = f->gpa >> PAGE_SHIFT;
 
-	if (!(f->code & PFERR_FETCH_MASK))
+	if (!(f->code & PFERR_FETCH_MASK) || !chariot_view_traps(f->vm, gfn))
 		return CHARIOT_PASS;
-	nr = xa_load(&f->vm->text, f->gpa >> PAGE_SHIFT);
-	if (!nr)
-		return CHARIOT_PASS;
-	if (is_watched(f, f->gpa >> PAGE_SHIFT))
+	if (is_watched(f, gfn))
 		return watched_fetch(f);
-	f->dom = chariot_domain_of(f->vm, xa_to_value(nr));
+	f->dom = chariot_domain_of(f->vm, xa_to_value(xa_load(&f->vm->text, gfn)));
 	f->dom->stats.exits++;
 	return chariot_kernel_fetch(f);
 }

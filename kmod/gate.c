@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Gates: what a call between driver and kernel does to the ACT.  Called by cross. */
+/* Gates: what a call between driver and kernel does to the ACT.  Called by cross and record. */
 #include "gate.h"
 #include "access.h"
 

@@ -21,6 +21,9 @@ static int copy_hva(struct kvm *kvm, unsigned long hva, void *buf, size_t len,
 	int n;
 
 	if (current->mm == kvm->mm) {
+		/* A word in one go: the guest's CPUs read it meanwhile. */
+		if (write && len == sizeof(u64) && !(hva % sizeof(u64)))
+			return put_user(*(u64 *)buf, (u64 __user *)hva);
 		if (write)
 			return copy_to_user((void __user *)hva, buf, len) ?
 			       -EFAULT : 0;
@@ -180,4 +183,9 @@ int chariot_guest_write_va(struct kvm *kvm, struct chariot_cr cr, u64 gva,
 			   const void *buf, size_t len)
 {
 	return copy_va(kvm, cr, gva, (void *)buf, len, true);
+}
+
+int chariot_guest_write_u64(struct kvm *kvm, struct chariot_cr cr, u64 gva, u64 val)
+{
+	return copy_va(kvm, cr, gva, &val, sizeof(val), true);
 }

@@ -32,5 +32,7 @@ int chariot_guest_read_va(struct kvm *kvm, struct chariot_cr cr, u64 gva,
 			  void *buf, size_t len);
 int chariot_guest_write_va(struct kvm *kvm, struct chariot_cr cr, u64 gva,
 			   const void *buf, size_t len);
+/* At once; @gva is a multiple of 8. */
+int chariot_guest_write_u64(struct kvm *kvm, struct chariot_cr cr, u64 gva, u64 val);
 
 #endif

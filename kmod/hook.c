@@ -3,7 +3,7 @@
 #include "hook.h"
 #include "emulate.h"
 #include "fault.h"
-#include "recover.h"
+#include "inline.h"
 #include "spte.h"
 #include "view.h"
 

@@ -7,6 +7,7 @@
 #include "call.h"
 #include "event.h"
 #include "frame.h"
+#include "cache.h"
 #include "part.h"
 #include "recover.h"
 #include "view.h"
@@ -55,7 +56,7 @@ static void unmap_text(struct chariot_domain *dom)
 	void *nr;
 
 	xa_for_each(&vm->text, gfn, nr)
-		if (xa_to_value(nr) == dom->nr)
+		if ((xa_to_value(nr) & ~CHARIOT_RUNS_INLINE) == dom->nr)
 			xa_erase(&vm->text, gfn);
 }
 
@@ -297,6 +298,19 @@ void chariot_domain_unloaded(struct chariot_domain *dom, u64 gva)
 
 /* ---- and ends ------------------------------------------------------------ */
 
+/* In mode inline its checks are still there.  Who closes a handle looks at no memory of
+ * the guest: then what they ask is answered by KVM, which knows nothing of it. */
+static void let_go(struct chariot_domain *dom)
+{
+	struct chariot_part *p;
+
+	if (READ_ONCE(dom->vm->ended))
+		return;
+	for_each_part(p, dom)
+		if (p->cache)
+			chariot_cache_off(dom, p->cache, true);
+}
+
 void chariot_domain_drop(struct chariot_domain *dom)
 {
 	struct chariot_vm *vm = dom->vm;
@@ -313,9 +327,11 @@ void chariot_domain_drop(struct chariot_domain *dom)
 			continue;
 		/* The vCPU itself notices at its next fault. */
 		vs->view = 0;
+		vs->inlined.domain = 0;
 		kfree(vs->entry);
 		vs->entry = NULL;
 	}
+	let_go(dom);
 	unmap_text(dom);
 	chariot_frames_free(dom);
 	chariot_calls_dropped(dom);
@@ -412,6 +428,9 @@ static void finish(struct chariot_vm *vm)
 	if (dom)
 		chariot_domain_unloaded(dom, vm->drop_at);
 	vm->drop = 0;
+	if (vm->stuck)
+		chariot_vm_fail(vm, -EFAULT, "a permission cache cannot be written");
+	vm->stuck = false;
 	if (vm->reset)
 		chariot_vm_reset(vm);
 	vm->reset = false;

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "frame.h"
 #include "held.h"
+#include "cache.h"
 #include "recover.h"
 #include "ret.h"
 #include "view.h"
@@ -34,6 +35,7 @@ void chariot_part_free(struct chariot_part *p)
 	kvfree(p->gates);
 	kvfree(p->entries);
 	kvfree(p->ops);
+	chariot_cache_free(p->cache);
 	chariot_recover_free(p);
 	kfree(p);
 }
@@ -47,9 +49,16 @@ bool chariot_part_library(const struct chariot_part *p)
 
 /* ---- pages ---------------------------------------------------------------- */
 
-/* In dom->exec: text has its part's slot. */
+/* In dom->exec: text has its part's slot, and so has the rest of an image. */
 #define INHERITED	xa_mk_value(CHARIOT_MAX_MODULES)
 #define WANTED		XA_MARK_0	/* inherited by the part that comes, too */
+
+/* In vm->text. */
+static void *text_of(const struct chariot_domain *dom)
+{
+	return xa_mk_value(dom->nr | (dom->mode == CHARIOT_MODE_INLINE ?
+				      CHARIOT_RUNS_INLINE : 0));
+}
 
 /* Text of a module: fetched in the domain's view, trapped in the kernel view. */
 static int map_text(struct chariot_domain *dom, const struct chariot_part *p,
@@ -66,10 +75,10 @@ static int map_text(struct chariot_domain *dom, const struct chariot_part *p,
 		gfn = w.gpa >> PAGE_SHIFT;
 		if (xa_load(&vm->text, gfn))
 			return -EEXIST;
-		err = chariot_view_split(vm, gfn) ?:
+		err = (p->cache ? 0 : chariot_view_split(vm, gfn)) ?:
 		      xa_err(xa_store(&dom->exec, gfn, xa_mk_value(p->slot),
 				      GFP_KERNEL_ACCOUNT)) ?:
-		      xa_err(xa_store(&vm->text, gfn, xa_mk_value(dom->nr),
+		      xa_err(xa_store(&vm->text, gfn, text_of(dom),
 				      GFP_KERNEL_ACCOUNT));
 		if (err)
 			return err;
@@ -196,7 +205,7 @@ static void unmap(struct chariot_domain *dom, struct chariot_part *p, bool rules
 		if (what != xa_mk_value(p->slot))
 			continue;
 		xa_erase(&dom->exec, gfn);
-		if (xa_load(&dom->vm->text, gfn) == xa_mk_value(dom->nr))
+		if (xa_load(&dom->vm->text, gfn) == text_of(dom))
 			xa_erase(&dom->vm->text, gfn);
 	}
 	for (i = 0; i < p->nr_ranges; i++)
@@ -239,6 +248,8 @@ static int put_in(struct chariot_domain *dom, struct chariot_part *p)
 	struct chariot_part *other;
 	u64 len = p->len;
 
+	if (!p->cache != (dom->mode != CHARIOT_MODE_INLINE))
+		return -EINVAL;
 	for_each_part(other, dom)
 		len += other->len;
 	if (len > CHARIOT_MAX_OBJECT)
@@ -251,6 +262,17 @@ static int put_in(struct chariot_domain *dom, struct chariot_part *p)
 	dom->tables += p->tables;
 	chariot_domain_account(dom);
 	return 0;
+}
+
+/* Until its init has returned its entries ask. */
+static bool has_init(const struct chariot_part *p)
+{
+	u32 i;
+
+	for (i = 0; i < p->nr_entries; i++)
+		if (p->entries[i].flags & CHARIOT_GATE_INIT)
+			return true;
+	return false;
 }
 
 int chariot_part_join(struct chariot_domain *dom, struct chariot_part *p)
@@ -268,6 +290,8 @@ int chariot_part_join(struct chariot_domain *dom, struct chariot_part *p)
 	for (i = 0; i < p->nr_ranges && !err; i++)
 		err = map_range(dom, p, &p->ranges[i], first);
 	err = err ?: chariot_recover_arm(dom, p);
+	if (!err && p->cache)
+		err = chariot_cache_join(dom, p->cache, p->slot, has_init(p));
 	if (err) {
 		unmap(dom, p, true);
 		take_out(dom, p);
@@ -304,6 +328,8 @@ void chariot_part_loaded(struct chariot_domain *dom, struct chariot_part *p)
 {
 	struct chariot_range *r;
 
+	if (p->cache && !chariot_failed(dom))
+		chariot_cache_loaded(dom, p->cache);
 	for (r = p->ranges; r < p->ranges + p->nr_ranges; r++) {
 		if (r->kind == CHARIOT_RANGE_INIT_TEXT)
 			drop_init_text(dom, p, r);

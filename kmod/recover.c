@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Recovery of a driver that has failed.  Called by cross, hook, life and part. */
+/* Recovery of a driver that has failed.  Called by all above it. */
 #include "recover.h"
 #include "call.h"
 #include "check.h"
 #include "event.h"
 #include "held.h"
+#include "cache.h"
 #include "point.h"
 #include "stack.h"
 
@@ -154,7 +155,9 @@ void chariot_recover_enter(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 {
 	if (!chariot_recovers(dom))
 		return;
-	chariot_caller_save(dom, vcpu, &e->caller);
+	/* Mode inline: a record had it. */
+	if (!e->caller.known)
+		chariot_caller_save(dom, vcpu, &e->caller);
 	save_task(dom, vcpu, e);
 	e->stopping = chariot_stops(dom);
 }
@@ -423,6 +426,19 @@ static u64 result_of(const struct chariot_domain *dom,
 	return p ? p->recover.returns[CHARIOT_GATE_RETURN_OF(gate->flags)] : 0;
 }
 
+/* In mode inline nothing is known from now on, and no call of the driver is unseen. */
+static void ask_for_all(struct chariot_domain *dom)
+{
+	struct chariot_part *p;
+
+	for_each_part(p, dom) {
+		if (!p->cache)
+			continue;
+		chariot_cache_ask(dom, p->cache, true);
+		chariot_cache_clear(dom, p->cache);
+	}
+}
+
 static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 		   struct chariot_entry *e, bool ran, bool irq_exit)
 {
@@ -450,6 +466,7 @@ static int send_back(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 	if (dom->state == CHARIOT_RUNS) {
 		chariot_calls_push(c, &dom->recover.restart);
 		dom->state = CHARIOT_FAILED;
+		ask_for_all(dom);
 	}
 	if (chariot_broken(dom) && e->gate && e->gate->flags & CHARIOT_GATE_EXIT)
 		end_exit(dom, c, e, false);
@@ -563,29 +580,10 @@ int chariot_recover_oopsed(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 
 /* ---- hypercalls ---------------------------------------------------------- */
 
-static bool is_ours(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
+bool chariot_recover_trapped(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
 {
 	lockdep_assert_held(&vm->lock);
 	return vm->trap && kvm_call(kvm_get_linear_rip)(vcpu) == vm->trap &&
 	       !chariot_x86_ops->get_cpl(vcpu) &&
 	       chariot_calls_returned(vm, vcpu);
-}
-
-int chariot_hypercall(struct kvm_vcpu *vcpu)
-{
-	struct chariot_vm *vm = chariot_vm_get(vcpu->kvm);
-	bool done = false;
-	int r;
-
-	if (vm) {
-		r = chariot_vm_lock(vm);
-		if (!r) {
-			done = is_ours(vm, vcpu);
-			chariot_vm_unlock(vm);
-		}
-		chariot_vm_put(vm);
-		if (r || done)
-			return r ?: 1;
-	}
-	return kvm_call(kvm_emulate_hypercall)(vcpu);
 }

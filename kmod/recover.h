@@ -59,8 +59,8 @@ bool chariot_recover_returned(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 /* The init of the driver that the domain has its name from has returned. */
 void chariot_recover_loaded(struct chariot_domain *dom);
 
-/* In place of kvm_emulate_hypercall(). */
-int chariot_hypercall(struct kvm_vcpu *vcpu);
+/* A hypercall: is it the trap's?  Then it is done. */
+bool chariot_recover_trapped(struct chariot_vm *vm, struct kvm_vcpu *vcpu);
 void chariot_recover_forget(struct chariot_vm *vm);
 
 #endif

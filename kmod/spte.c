@@ -7,7 +7,7 @@
 static unsigned long in_kernel_view(struct chariot_vm *vm, gfn_t gfn,
 				    unsigned long access)
 {
-	if (xa_load(&vm->text, gfn))
+	if (chariot_view_traps(vm, gfn))
 		access &= ~CHARIOT_ACC_EXEC;
 	return access;
 }

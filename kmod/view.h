@@ -32,6 +32,13 @@ static inline bool chariot_view_watched(struct chariot_vm *vm, gfn_t gfn)
 {
 	return xa_load(&vm->text, gfn) == xa_mk_value(CHARIOT_WATCH_VIEW);
 }
+/* Is it a driver's text, and not to be executed in the kernel view? */
+static inline bool chariot_view_traps(struct chariot_vm *vm, gfn_t gfn)
+{
+	void *nr = xa_load(&vm->text, gfn);
+
+	return nr && !(xa_to_value(nr) & CHARIOT_RUNS_INLINE);
+}
 /* Under RCU: the vCPU will look for the tables to run with. */
 void chariot_view_keep(struct kvm_vcpu *vcpu);
 /* Permissions of @gfn shrank. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Violations: told, with the verdict on them.  Called by ask, cross and emulate. */
+/* Violations: told, with the verdict on them.  Called by ask, cross, emulate and inline. */
 #include "violation.h"
 #include "event.h"
 #include "stack.h"
@@ -23,8 +23,8 @@ static void fill_where(struct chariot_event *ev, struct chariot_domain *dom,
 
 	ev->vcpu = vcpu->vcpu_idx;
 	ev->domain = dom->nr;
-	ev->u.violation.rip = kvm_call(kvm_get_linear_rip)(vcpu);
-	ev->u.violation.rsp = chariot_reg_read(vcpu, VCPU_REGS_RSP);
+	ev->u.violation.rip = chariot_vcpu_rip(vs);
+	ev->u.violation.rsp = chariot_vcpu_rsp(vs);
 	ev->u.violation.cr3 = chariot_vcpu_cr(vcpu).cr3;
 	if (vs->entry)
 		ev->u.violation.entry = vs->entry->rip;

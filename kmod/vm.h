@@ -26,6 +26,7 @@
 #include "kvm.h"
 
 struct chariot_handle;
+struct chariot_cache;
 
 /* Where the kernel's addresses begin. */
 #define CHARIOT_KERNEL_HALF	0xffff800000000000ULL
@@ -55,6 +56,7 @@ struct chariot_entry {
 	u64 found, found_len;	/* what a WALK found last for a write */
 	struct chariot_caller caller;
 	bool stopping;		/* began while the driver was cleaning up */
+	bool kept;		/* mode inline: from ENTER or SPILL, else by its record */
 	bool in_task;		/* called by a task that is no thread of the kernel's */
 	u64 task;
 	u32 ticks;		/* of the guest's clock, since it has last called */
@@ -115,6 +117,7 @@ enum chariot_state {
 
 /* A module of a domain (part.c), with its own tables. */
 struct chariot_part {
+	struct chariot_cache *cache;	/* mode inline; else NULL */
 	char name[CHARIOT_NAME_LEN];
 	u32 slot;			/* in the domain's parts[] */
 	struct chariot_range *ranges;
@@ -214,6 +217,10 @@ struct chariot_vcpu {
 	u64 root;			/* gfn of the page tables' top, in a driver view */
 	u64 found, found_len;		/* what an argument granted last */
 	struct chariot_storm storm;
+	struct {		/* a hypercall of a driver in mode inline (inline.c) */
+		u32 domain;	/* 0: none */
+		u64 rip, rsp;	/* of the driver */
+	} inlined;
 
 	struct {
 		u64 rip, gva, when;
@@ -252,6 +259,7 @@ struct chariot_vm {
 
 	struct mutex lock;
 	bool reset;			/* left to do by who holds it: drop all, */
+	bool stuck;			/* or fail: a permission cache cannot be written, */
 	u32 drop;			/* or of this domain */
 	u64 drop_at;			/*	the module whose exit is there */
 	bool dead;
@@ -261,7 +269,8 @@ struct chariot_vm {
 	struct chariot_domain __rcu *domains[CHARIOT_NR_VIEWS];	/* by its views */
 	unsigned int nr_domains;
 	u32 nr_frames;			/* of all domains */
-	struct xarray text;		/* gfn -> domain number, or CHARIOT_WATCH_VIEW; RCU */
+	struct xarray text;		/* gfn -> domain number, CHARIOT_RUNS_INLINE or
+					 * CHARIOT_WATCH_VIEW; RCU */
 	struct xarray blocks;		/* 2M blocks that are mapped 4K (view.c) */
 	u32 nr_blind;			/* of these, those without memory */
 	u64 slots;			/* generation of KVM's slots that they are of */
@@ -298,6 +307,8 @@ struct chariot_vm {
 
 /* Where the watched functions run (watch.c); domains have those below. */
 #define CHARIOT_WATCH_VIEW	(CHARIOT_NR_VIEWS - 1)
+/* In vm->text, with the domain's number: mode inline, the kernel view has it. */
+#define CHARIOT_RUNS_INLINE	0x100
 
 unsigned int chariot_vms_count(void);
 
@@ -333,7 +344,27 @@ struct chariot_domain *chariot_domain_in(struct chariot_vm *vm, u32 view);
 static inline bool chariot_runs(const struct chariot_vcpu *vs,
 				const struct chariot_domain *dom)
 {
-	return vs->view == dom->nr || (vs->view && vs->view == dom->library);
+	return vs->view == dom->nr || (vs->view && vs->view == dom->library) ||
+	       vs->inlined.domain == dom->nr;
+}
+
+/* Whose code runs on it, or waits there. */
+static inline struct chariot_domain *chariot_domain_on(const struct chariot_vcpu *vs)
+{
+	return chariot_domain_in(vs->vm, vs->view ?: vs->inlined.domain);
+}
+
+/* Where that is, when something is told of it. */
+static inline u64 chariot_vcpu_rip(const struct chariot_vcpu *vs)
+{
+	return vs->inlined.domain ? vs->inlined.rip :
+				    kvm_call(kvm_get_linear_rip)(vs->vcpu);
+}
+
+static inline u64 chariot_vcpu_rsp(const struct chariot_vcpu *vs)
+{
+	return vs->inlined.domain ? vs->inlined.rsp :
+				    chariot_reg_read(vs->vcpu, VCPU_REGS_RSP);
 }
 
 /* In SMM or in a nested guest: KVM's business alone. */

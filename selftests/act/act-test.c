@@ -22,7 +22,8 @@ static struct {
 	u64 gva, len;		/* len 0: none */
 } twin[OBJECTS];
 static struct rnd_state rnd;
-static u64 lost_gfns;		/* bit n: gfn n was told to be lost */
+static u64 lost_gfns;		/* bit n: gfn n was told to be lost as a whole */
+static u64 some_gfns;		/* or in part */
 static int tests;
 
 static u64 gfn_of(u64 gva)
@@ -57,9 +58,11 @@ static bool twin_full(u64 gfn)
 	return true;
 }
 
-static void on_lost(void *ctx, u64 gfn)
+static void on_lost(void *ctx, u64 gfn, bool whole)
 {
-	lost_gfns |= BIT_ULL(gfn);
+	some_gfns |= BIT_ULL(gfn);
+	if (whole)
+		lost_gfns |= BIT_ULL(gfn);
 }
 
 static u32 below(u32 n)
@@ -210,12 +213,27 @@ static bool same(struct chariot_act *act)
 	       (prev ? prev->start : 0) == under;
 }
 
+/* A line of which bytes have gone is on a page that was told. */
+static bool lines_as_told(struct chariot_act *act, u64 gfn)
+{
+	static u64 were[ALIAS];
+	u64 now = 0, old = were[gfn];
+	u32 i;
+
+	for (i = 0; i < 64; i++)
+		if (chariot_act_covers(act, gfn, i * 64, 64))
+			now |= BIT_ULL(i);
+	were[gfn] = now;
+	return !(old & ~now) || some_gfns & BIT_ULL(gfn);
+}
+
 static bool full_as_told(struct chariot_act *act, u64 *full)
 {
 	u64 gfn, now = 0;
 
 	for (gfn = 0; gfn < ALIAS; gfn++) {
-		if (chariot_act_full(act, gfn) != twin_full(gfn))
+		if (chariot_act_full(act, gfn) != twin_full(gfn) ||
+		    !lines_as_told(act, gfn))
 			return false;
 		now |= (u64)twin_full(gfn) << gfn;
 	}
@@ -223,7 +241,7 @@ static bool full_as_told(struct chariot_act *act, u64 *full)
 	if (*full & ~now & ~lost_gfns)
 		return false;
 	*full = now;
-	lost_gfns = 0;
+	lost_gfns = some_gfns = 0;
 	return true;
 }
 

@@ -95,6 +95,25 @@ void test_ask_left(void);
 void test_ask_flood(void);
 void test_ask_free(void);
 
+/* inline.c */
+void test_inline_create(void);
+void test_inline_store(void);
+void test_inline_neighbour(void);
+void test_inline_string(void);
+void test_inline_stack(void);
+void test_inline_argument(void);
+void test_inline_ask(void);
+void test_inline_pause(void);
+void test_inline_gates(void);
+void test_inline_check(void);
+void test_inline_tail(void);
+void test_inline_spill(void);
+void test_inline_life(void);
+void test_inline_recover(void);
+void test_inline_lies(void);
+void test_inline_not_ours(void);
+void test_inline_cpus(void);
+
 /* size.c */
 void test_sizes(void);
 

@@ -79,6 +79,7 @@ struct chariot_info {
 #define CHARIOT_CAP_NPT		(1ULL << 0)	/* AMD nested paging */
 #define CHARIOT_CAP_EPT		(1ULL << 1)	/* Intel EPT */
 #define CHARIOT_CAP_SHADOW	(1ULL << 2)	/* shadow paging */
+#define CHARIOT_CAP_INLINE	(1ULL << 3)	/* CHARIOT_MODE_INLINE */
 
 /*
  * CHARIOT_ATTACH: a handle on a VM.  @vm_fd is a KVM VM descriptor
@@ -511,6 +512,31 @@ struct chariot_domain_create {
 	__u32 domain;			/* DOMAIN_ADD: which one; else 0 */
 	__u32 reserved;
 	char  module[CHARIOT_NAME_LEN];	/* of the module itself; "": it is called @name */
+	/* MODE_INLINE, else all 0: of the module's image, in guest memory where nothing is
+	 * granted (linux/chariot.h, "mode inline"). */
+	__u64 cache;			/* __u64[cache_lines], by 8: the permission cache */
+	__u64 data;			/* struct chariot_inline_data, by 8 */
+	__u64 runtime;			/* where its code begins, in a range of kind TEXT */
+	__u64 left;			/* in it: where init and exit return to */
+	__u64 stores;			/* struct chariot_store[], by @ret */
+	__u64 functions;		/* __u64[]: gva of the kernel's function with gate n */
+	__u32 cache_lines;		/* a power of 2, 64 to 65536 */
+	__u32 runtime_len;
+	__u32 nr_stores;
+	__u32 nr_functions;
+	__u32 inline_flags;		/* CHARIOT_INLINE_COMPARE or 0 */
+	__u32 reserved2;
+};
+/* At each miss compare the cache with the ACT, and count (lines_differ).  Slow. */
+#define CHARIOT_INLINE_COMPARE	(1U << 0)
+#define CHARIOT_MAX_STORES	262144
+/* A store that has a check before it. */
+struct chariot_store {
+	__u64 ret;			/* where the check has called the runtime from */
+	__u64 rip;			/* the store itself */
+	__u64 skip;			/* where to go on without it */
+	__u32 len;			/* 1 to 64 bytes; of a string instruction, each time */
+	__u32 pushed;			/* words on the stack, at @ret, that are the check's */
 };
 #define CHARIOT_MAX_DEFER	65536
 enum {
@@ -520,6 +546,9 @@ enum {
 					 * are open to it, and stay so for as long as they
 					 * are stacks: a write to a caller's frame is not
 					 * seen */
+	CHARIOT_MODE_INLINE,		/* it runs in the kernel view, and has checks before
+					 * its stores.  No ranges of kind INHERIT, LIBRARY;
+					 * CHARIOT_CAP_INLINE */
 	CHARIOT_NR_MODES
 };
 enum {
@@ -671,7 +700,8 @@ struct chariot_act_read {
  * those of its domains that are gone.
  *
  * This is the one list of the counters: X(name, exit, what it counts), where @exit
- * is 1 if each one has been an exit (a second-stage fault) of its own.  Their order
+ * is 1 if each one has been an exit (a second-stage fault, or a hypercall of mode
+ * inline) of its own.  Their order
  * is that of the structure: new ones come last.  The violations_* are the violations
  * by CHARIOT_WHY_*.
  *
@@ -698,7 +728,7 @@ struct chariot_act_read {
 	X(frees, 0, "objects revoked at gates")				\
 	X(unknown_frees, 0, "frees of what was not granted")		\
 	X(beside, 1, "kernel code on an inherited page went on")	\
-	X(exits, 0, "second-stage faults seen")				\
+	X(exits, 0, "second-stage faults and hypercalls seen")		\
 	X(exits_kvm, 1, "passed on to KVM")				\
 	X(ahead, 0, "writes and calls that needed no exit")		\
 	X(stack_grants, 1, "stack page opened (mode fast)")		\
@@ -717,7 +747,16 @@ struct chariot_act_read {
 	X(violations_panic, 0, "... by a call that ends the guest")	\
 	X(violations_atomic, 0, "... by sleep where none may be")	\
 	X(violations_free, 0, "... by giving back what it has not")	\
-	X(library_calls, 0, "calls of library code")
+	X(library_calls, 0, "calls of library code")			\
+	X(misses_filled, 1, "store that was granted, and its line is in the cache now") \
+	X(misses_partial, 1, "... of a line that is the driver's in part") \
+	X(misses_stack, 1, "... on a stack")				\
+	X(misses_argument, 1, "... for the call")			\
+	X(misses_other, 1, "... to a device or a process")		\
+	X(misses_range, 1, "... by a string instruction")		\
+	X(spills, 1, "entry that found no record")			\
+	X(lines_lost, 0, "lines taken out of the cache")		\
+	X(lines_differ, 0, "lines in the cache that are not in the ACT")
 
 struct chariot_stats {
 	__u32 argsz;
