@@ -202,7 +202,7 @@ int chariot_ask_lend(struct chariot_domain *dom, u64 seq, u64 gva, u64 len)
 	e->lent[i].len = len;
 	dom->stats.evidence++;
 	/* Then all that is written there needs no emulation. */
-	if (vs->asked.why == CHARIOT_WHY_WRITE &&
+	if (vs->asked.why == CHARIOT_WHY_WRITE && dom->mode != CHARIOT_MODE_INLINE &&
 	    chariot_within(gva, len, vs->asked.gva & PAGE_MASK, PAGE_SIZE))
 		chariot_open_call(dom, vs->asked.gva);
 	return 0;

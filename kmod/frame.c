@@ -214,7 +214,9 @@ bool chariot_frames_own(struct chariot_domain *dom, u64 gva, u64 len)
 
 	for_each_frame(f, dom, gva - chariot_stack_size(dom), gva + 1)
 		if (f->entry && gva < f->entry->slot &&
-		    len <= f->entry->slot - gva)
+		    len <= f->entry->slot - gva &&
+		    /* Nobody has seen it return. */
+		    (dom->mode != CHARIOT_MODE_INLINE || !is_dead(dom, f)))
 			return true;
 	return false;
 }

@@ -147,8 +147,7 @@ static bool fill(struct hypercall *c, const struct write *w)
 	bool all = true;
 	int i;
 
-	for (i = 0; i < MAX_FILLS && at - w->gva + CHARIOT_LINE <= w->len + CHARIOT_LINE - 1;
-	     i++, at += CHARIOT_LINE)
+	for (i = 0; i < MAX_FILLS && at < w->gva + w->len; i++, at += CHARIOT_LINE)
 		all &= chariot_cache_fill(c->f.dom, c->img, at);
 	return all;
 }
@@ -223,6 +222,11 @@ static enum outcome miss(struct hypercall *c, bool range)
 		if (must_not_run(c)) {
 			chariot_give_up(&c->f);
 			return LOADED;
+		}
+		/* Stopped, and there is nowhere to go back to. */
+		if (chariot_failed(c->f.dom) && !vs->entry) {
+			c->result = w.store->skip;
+			return GO_ON;
 		}
 		may = may_write(c, &w);
 	}

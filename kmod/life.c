@@ -298,20 +298,17 @@ void chariot_domain_unloaded(struct chariot_domain *dom, u64 gva)
 
 /* ---- and ends ------------------------------------------------------------ */
 
-/* In mode inline its checks are still there.  Who closes a handle looks at no memory of
- * the guest: then what they ask is answered by KVM, which knows nothing of it. */
+/* In mode inline its checks are still there. */
 static void let_go(struct chariot_domain *dom)
 {
 	struct chariot_part *p;
 
-	if (READ_ONCE(dom->vm->ended))
-		return;
 	for_each_part(p, dom)
 		if (p->cache)
 			chariot_cache_off(dom, p->cache, true);
 }
 
-void chariot_domain_drop(struct chariot_domain *dom)
+static void drop(struct chariot_domain *dom)
 {
 	struct chariot_vm *vm = dom->vm;
 	struct chariot_vcpu *vs;
@@ -331,7 +328,6 @@ void chariot_domain_drop(struct chariot_domain *dom)
 		kfree(vs->entry);
 		vs->entry = NULL;
 	}
-	let_go(dom);
 	unmap_text(dom);
 	chariot_frames_free(dom);
 	chariot_calls_dropped(dom);
@@ -344,6 +340,13 @@ void chariot_domain_drop(struct chariot_domain *dom)
 	/* Who called us may still use it. */
 	dom->gone = true;
 	list_add(&dom->gone_node, &vm->gone);
+}
+
+void chariot_domain_drop(struct chariot_domain *dom)
+{
+	if (!dom->gone)
+		let_go(dom);
+	drop(dom);
 }
 
 void chariot_domain_init_done(struct chariot_domain *dom, u64 gva, s64 result)
@@ -371,25 +374,38 @@ void chariot_domain_init_done(struct chariot_domain *dom, u64 gva, s64 result)
 
 /* ---- all of a VM --------------------------------------------------------- */
 
-static void drop_all(struct chariot_vm *vm)
+/*
+ * @there: the guest that they were of goes on.  Where it has begun anew its memory is
+ * something else by now; and who closes a handle looks at none of it (locking.rst): then
+ * KVM is asked in mode inline, which does not know what it is about.
+ */
+static void drop_all(struct chariot_vm *vm, bool there)
 {
 	struct chariot_domain *dom;
 	u32 i;
 
 	for (i = 1; i < CHARIOT_NR_VIEWS; i++) {
 		dom = chariot_domain_of(vm, i);
-		if (dom)
-			chariot_domain_drop(dom);
+		if (!dom)
+			continue;
+		if (there)
+			let_go(dom);
+		drop(dom);
 	}
+}
+
+static void reset(struct chariot_vm *vm, bool there)
+{
+	lockdep_assert_held(&vm->lock);
+	drop_all(vm, there);
+	chariot_recover_forget(vm);
+	chariot_watch_disarm(vm);
+	chariot_continue_all(vm);
 }
 
 void chariot_vm_reset(struct chariot_vm *vm)
 {
-	lockdep_assert_held(&vm->lock);
-	drop_all(vm);
-	chariot_recover_forget(vm);
-	chariot_watch_disarm(vm);
-	chariot_continue_all(vm);
+	reset(vm, false);
 }
 
 void chariot_vm_restarted(struct chariot_vm *vm, struct kvm_vcpu *vcpu)
@@ -432,7 +448,7 @@ static void finish(struct chariot_vm *vm)
 		chariot_vm_fail(vm, -EFAULT, "a permission cache cannot be written");
 	vm->stuck = false;
 	if (vm->reset)
-		chariot_vm_reset(vm);
+		reset(vm, true);
 	vm->reset = false;
 	list_for_each_entry_safe(dom, tmp, &vm->gone, gone_node) {
 		list_del(&dom->gone_node);

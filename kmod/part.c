@@ -397,6 +397,8 @@ static void forget(struct chariot_domain *dom, const struct chariot_part *gone)
 void chariot_part_leave(struct chariot_domain *dom, struct chariot_part *p)
 {
 	lockdep_assert_held(&dom->vm->lock);
+	if (p->cache)
+		chariot_cache_off(dom, p->cache, true);
 	unmap(dom, p, false);
 	take_out(dom, p);
 	forget(dom, p);

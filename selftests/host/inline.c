@@ -127,6 +127,12 @@ static void isolate(struct guest_inline *x)
 		die("attach, CREATE");
 }
 
+static void isolate_again(struct guest_inline *x)
+{
+	if (domain_create(x->h, &x->d) != 1)
+		die("CREATE");
+}
+
 static struct chariot_inline_stack *stack_of(struct guest_inline *x, uint64_t slot)
 {
 	uint64_t base = slot & ~(STACK_SIZE - 1ull);
@@ -287,6 +293,8 @@ void test_inline_string(void)
 	struct guest_inline x;
 
 	prepare(&x, 1, inline_string);
+	/* mov $x, %r8d; call *%r8 */
+	guest_code(&x.g, KERNEL, 0x41, 0xb8, LE32(AT(inline_string)), 0x41, 0xff, 0xd0, HLT);
 	ok(fills(&x, OBJECT, 300, false) && x.g.mem[OBJECT + 299] == 0xaa,
 	   "nobody isolates it: all is stored");
 	isolate(&x);
@@ -549,17 +557,20 @@ void test_inline_tail(void)
 
 void test_inline_spill(void)
 {
-	struct chariot_op op = { .op = CHARIOT_OP_GRANT, .len_add = 64 };
+	struct chariot_op op = {
+		.op = CHARIOT_OP_GRANT, .base = CHARIOT_ARG(1), .len_add = 64 };
 	struct guest_inline x;
 
 	prepare(&x, 1, inline_spilled);
 	x.d.create.ops = (uintptr_t)&op;
 	x.d.create.nr_ops = x.d.entry.nr_ops = 1;
 	isolate(&x);
-	ok(writes(&x, OBJECT), "the host has kept its arguments");
-	ok(writes(&x, SLOT - 512) && !writes(&x, STACK + 64), "and where its stack begins");
-	ok(stats(&x).spills == 4 || stats(&x).spills == 3, "%llu entries spilled",
-	   stats(&x).spills);
+	set_word(&x, OBJECT, 0);
+	ok(run_with(&x, (struct kvm_regs){ .rdi = OBJECT, .rsi = OBJECT, .rcx = VALUE }) ==
+	   KVM_EXIT_HLT && word(&x, OBJECT) == VALUE, "the host has kept its arguments");
+	ok(writes(&x, SLOT - 512) && !writes(&x, STACK + 64) && !writes(&x, OBJECT),
+	   "and where its stack begins; the next one has others");
+	ok(stats(&x).spills == 4, "%llu entries spilled", stats(&x).spills);
 	end(&x);
 }
 
@@ -589,6 +600,21 @@ void test_inline_life(void)
 	   event_find(x.h, CHARIOT_EV_DOMAIN_GONE, 1, &ev), "exit returns: the domain goes");
 	ok(word(&x, PARAMS + offsetof(struct chariot_inline_params, off)) == 1 &&
 	   vm_info(x.h).state == CHARIOT_VM_PLAIN, "its runtime is told");
+	end(&x);
+
+	/* What was its memory may be another guest's. */
+	prepare(&x, 1, inline_write);
+	isolate(&x);
+	ok(!writes(&x, OBJECT) &&
+	   !ioctl(x.h, CHARIOT_RESET, &(struct chariot_reset){ .argsz = 8 }) &&
+	   !word(&x, PARAMS + offsetof(struct chariot_inline_params, off)) &&
+	   writes(&x, OBJECT), "RESET writes nothing into the guest");
+	isolate_again(&x);
+	ok(!writes(&x, OBJECT) &&
+	   !ioctl(x.h, CHARIOT_DOMAIN_DROP, &(struct chariot_domain_op){
+			.argsz = sizeof(struct chariot_domain_op), .domain = 1 }) &&
+	   word(&x, PARAMS + offsetof(struct chariot_inline_params, off)) == 1 &&
+	   writes(&x, OBJECT), "DROP tells its runtime");
 	end(&x);
 }
 
@@ -776,7 +802,9 @@ void test_inline_cpus(void)
 	ok(halts(t) && halts(u), "both come to their end");
 	ok(stats(&x).lines_lost && !stats(&x).lines_differ, "%llu lines were taken back",
 	   stats(&x).lines_lost);
-	ok(!writes(&x, OBJECT), "and nothing is left");
+	set_word(&x, OBJECT, 0);
+	run_with(&x, (struct kvm_regs){ .rdi = OBJECT, .rcx = VALUE, .rbx = 1 });
+	ok(!word(&x, OBJECT), "and nothing is left");
 	end(&x);
 }
 
@@ -824,6 +852,6 @@ void test_inline_create(void)
 	REFUSED(EINVAL, "data in the cache", c->ranges = (uintptr_t)more; c->nr_ranges = 3);
 	x.stores[1].ret = x.stores[0].ret;
 	REFUSED(EINVAL, "stores out of order", );
-	ok(vm_info(h).state == CHARIOT_VM_PLAIN, "nothing has come of it");
+	ok(vm_info(h).state == CHARIOT_VM_PLAIN && writes(&x, OBJECT), "nothing has come of it");
 	end(&x);
 }
