@@ -17,6 +17,7 @@ static const char auto_name[] = "auto";		/* no verdict of the module's */
 static const char *const modes[CHARIOT_NR_MODES] = {
 	[CHARIOT_MODE_STRICT] = "strict",
 	[CHARIOT_MODE_FAST] = "fast",
+	[CHARIOT_MODE_INLINE] = "inline",
 };
 
 static const char *const sources[CHARIOT_NR_SRCS] = {

@@ -552,6 +552,8 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 		scan_fail(s, st->line, "%s takes %d name%s, not %zu", stmts[i].word,
 		     stmts[i].names, stmts[i].names > 1 ? "s" : "",
 		     st->names.nr);
+	if (!s->err && st->kind == STMT_MODE && !strcmp(st->names.v[0], "inline"))
+		scan_fail(s, st->line, "mode inline is not available in this version");
 	if (!s->err && st->kind == STMT_MODE &&
 	    chariot_mode_by_name(st->names.v[0]) < 0)
 		scan_fail(s, st->line, "mode is strict or fast, not %s",

@@ -83,6 +83,7 @@ static const struct {
 	{ "inherit a {\n grant ret 8\n}", "x:2: only check can stand in" },
 	{ "gate a { check arg0 arg0->t.a + arg0->t.b }", "x:1: check: a length of one member" },
 	{ "mode furious", "x:1: mode is strict or fast, not furious" },
+	{ "mode inline", "x:1: mode inline is not available in this version" },
 	{ "mode fast slow", "x:1: mode takes 1 name, not 2" },
 	{ "library maybe", "x:1: library is on or off, not maybe" },
 	{ "library", "x:1: expected a name" },

@@ -95,6 +95,8 @@ static const struct test {
 	{ "inline-life", "init and exit", test_inline_life },
 	{ "inline-recover", "a driver that is stopped", test_inline_recover },
 	{ "inline-lies", "records and frames of a hostile guest", test_inline_lies },
+	{ "inline-random", "the same by chance", test_inline_random },
+	{ "inline-scribble", "records change while they are read", test_inline_scribble },
 	{ "inline-not-ours", "hypercalls of others", test_inline_not_ours },
 	{ "inline-cpus", "two CPUs, and what is revoked beside them", test_inline_cpus },
 	{ "audit", "AUDIT beside a driver on two CPUs, views come and go",

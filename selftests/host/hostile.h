@@ -111,6 +111,8 @@ void test_inline_spill(void);
 void test_inline_life(void);
 void test_inline_recover(void);
 void test_inline_lies(void);
+void test_inline_random(void);
+void test_inline_scribble(void);
 void test_inline_not_ours(void);
 void test_inline_cpus(void);
 

@@ -10,6 +10,8 @@
 #include <cpuid.h>
 #include <sys/ioctl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define VALUE		0x1122334455667788ull
@@ -734,6 +736,87 @@ void test_inline_lies(void)
 	end(&x);
 }
 
+static uint64_t random_word(uint64_t *seed)
+{
+	const uint64_t places[] = {
+		0, 1, 8, ~0ull, 1ull << 63, OBJECT, OBJECT + 64, STACK, SLOT, SLOT - 8,
+		SLOT - 64, SLOT - 512, BEHIND, KERNEL, INLINE_FUNC, INLINE_CACHE, INLINE_DATA,
+		NOWHERE, AT(inline_ret0), AT(inline_ret2), AT(inline_entered),
+		AT(inline_entered) + 5, AT(inline_write), AT(inline_left), AT(inline_vmcall),
+		AT(inline_skip1), GUEST_MEM - 8, HIGH + TRAP,
+	};
+	uint64_t z = *seed += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z ^= z >> 27;
+	return z & 7 ? places[(z >> 8) % (sizeof(places) / sizeof(*places))] : z;
+}
+
+static void random_words(struct guest_inline *x, uint64_t at, unsigned int nr, uint64_t *seed)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		set_word(x, at + 8 * i, random_word(seed));
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Where it goes on may be without end. */
+static void run_for_ms(struct guest_inline *x, unsigned int ms, uint64_t reason, uint64_t rsp)
+{
+	struct itimerval on = { .it_value = { .tv_usec = ms * 1000 } }, off = {};
+
+	setitimer(ITIMER_REAL, &on, NULL);
+	hypercall(x, AT(inline_vmcall), reason, rsp);
+	setitimer(ITIMER_REAL, &off, NULL);
+}
+
+void test_inline_random(void)
+{
+	static const unsigned int verdicts[] = {
+		CHARIOT_VERDICT_REPORT, CHARIOT_VERDICT_SKIP, CHARIOT_VERDICT_OOPS,
+		CHARIOT_VERDICT_RECOVER,
+	};
+	struct sigaction act = { .sa_handler = on_alarm };
+	struct chariot_inline_stack *s;
+	struct guest_inline x;
+	uint64_t seed = 4711, rsp;
+	unsigned int i, made = 1;
+
+	sigaction(SIGALRM, &act, NULL);
+	prepare(&x, 1, inline_entered);
+	map_high(&x);
+	x.d.entry.flags = CHARIOT_GATE_INIT;
+	isolate(&x);
+	s = stack_of(&x, SLOT);
+	for (i = 0; i < 3000; i++) {
+		rsp = i & 1 ? OBJECT : SLOT - 512;
+		random_words(&x, rsp, sizeof(struct chariot_inline_frame) / 8, &seed);
+		random_words(&x, SLOT - 64, 16, &seed);
+		s->nr = i & 2 ? CHARIOT_INLINE_RECORDS : random_word(&seed);
+		random_words(&x, (unsigned char *)s->r - x.g.mem, sizeof(s->r) / 8, &seed);
+		run_for_ms(&x, 10, i % (CHARIOT_NR_HCS + 1), rsp);
+		if (vm_info(x.h).state == CHARIOT_VM_DEAD)
+			break;
+		if (!vm_info(x.h).domains) {
+			isolate_again(&x);
+			made++;
+		}
+		ioctl(x.h, CHARIOT_DOMAIN_SET, &(struct chariot_domain_op){
+			.argsz = sizeof(struct chariot_domain_op), .domain = 1,
+			.verdict = verdicts[i / 16 % 4] });
+		put_driver(&x);
+		guest_code(&x.g, KERNEL, CALL(AT(inline_entered)), HLT);
+		guest_tables(&x.g);
+		((uint64_t *)(x.g.mem + PML4))[511] = ((uint64_t *)(x.g.mem + PML4))[0];
+	}
+	ok(i == 3000, "random frames and records: %u; isolated anew %u times", i, made);
+	guest_sregs(&x.g, 0);
+	end(&x);
+}
+
 /* What is not the runtime of a domain, or no kernel code, is KVM's business. */
 void test_inline_not_ours(void)
 {
@@ -805,6 +888,33 @@ void test_inline_cpus(void)
 	set_word(&x, OBJECT, 0);
 	run_with(&x, (struct kvm_regs){ .rdi = OBJECT, .rcx = VALUE, .rbx = 1 });
 	ok(!word(&x, OBJECT), "and nothing is left");
+	end(&x);
+}
+
+/* Records change while they are read. */
+void test_inline_scribble(void)
+{
+	struct chariot_event ev;
+	struct guest_inline x;
+	struct task *t, *u;
+
+	prepare(&x, 2, inline_loop);
+	/* again: mov %rsi, %rdi; mov $104, %ecx; rep stosq; add $.., %rax; dec %rbx; jnz again */
+	guest_code(&x.g, DRIVER2 + 2 * PAGE, 0x48, 0x89, 0xf7, 0xb9, LE32(104), 0xf3, 0x48, 0xab,
+		   0x48, 0x05, LE32(0x204001), 0x48, 0xff, 0xcb, 0x75, 0xe7, HLT);
+	isolate(&x);
+	record(&x, inline_loop, SLOT, BEHIND, 0);
+	guest_regs(&x.g, 0, &(struct kvm_regs){
+		.rip = KERNEL, .rsp = STACK, .rdi = OBJECT, .rcx = VALUE, .rbx = 2000,
+		.rflags = 2 });
+	guest_regs(&x.g, 1, &(struct kvm_regs){
+		.rip = DRIVER2 + 2 * PAGE, .rsp = STACK - 0x10000, .rbx = 300000,
+		.rsi = (unsigned char *)stack_of(&x, SLOT) - x.g.mem, .rflags = 2 });
+	t = task_start(run_guest, &x.g);
+	u = task_start(run_other, &x.g);
+	ok(halts(t) && halts(u) && !word(&x, OBJECT), "both come to their end, and it is not done");
+	ok(event_find(x.h, CHARIOT_EV_VIOLATION, 1, &ev) && stats(&x).violations == 2000 &&
+	   vm_info(x.h).state == CHARIOT_VM_ISOLATING, "%llu violations", stats(&x).violations);
 	end(&x);
 }
 

@@ -304,6 +304,34 @@ static void fill_tables(struct world *w, struct rng *r,
 	c->ops = (uintptr_t)ops;
 }
 
+/* Mode inline; all of the driver's page is its runtime. */
+static void fill_image(struct world *w, struct rng *r, struct chariot_domain_create *c,
+		       uint64_t text)
+{
+	char *at = w->buf + below(r, 4) * (BUF_SIZE / 8) + 4 * PAGE;
+	struct chariot_store *stores = (void *)at;
+	uint64_t *functions = (void *)(at + PAGE);
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		stores[i] = (struct chariot_store){
+			.ret = text + i * 8, .rip = text + i, .skip = some_gva(r),
+			.len = 1 + below(r, 64), .pushed = below(r, 4) };
+	for (i = 0; i < 4; i++)
+		functions[i] = i ? FUNC : some_gva(r);
+	c->cache = one_in(r, 16) ? some_gva(r) : one_in(r, 4) ? LATE + 8 * PAGE :
+								OBJECT + 16 * PAGE;
+	c->cache_lines = one_in(r, 16) ? below(r, 1000) : 64;
+	c->data = one_in(r, 16) ? some_gva(r) : OBJECT + 32 * PAGE;
+	c->runtime = c->left = text;
+	c->runtime_len = PAGE;
+	c->stores = one_in(r, 16) ? some_pointer(w, r) : (uintptr_t)stores;
+	c->nr_stores = 8;
+	c->functions = (uintptr_t)functions;
+	c->nr_functions = 4;
+	c->inline_flags = below(r, 2);		/* CHARIOT_INLINE_COMPARE */
+}
+
 static void fill_module(struct world *w, struct rng *r, union any *a,
 			uint64_t text)
 {
@@ -311,11 +339,13 @@ static void fill_module(struct world *w, struct rng *r, union any *a,
 
 	a->flags = some_flags(r, 0);
 	c->mode = below(r, one_in(r, 16) ? CHARIOT_NR_MODES + 1 :
-					   CHARIOT_NR_MODES);
+					   CHARIOT_MODE_INLINE + one_in(r, 4));
 	strcpy(c->name, "stress");
 	c->verdict = one_in(r, 4) ? below(r, CHARIOT_NR_VERDICTS) :
 				    CHARIOT_VERDICT_SKIP;
 	fill_tables(w, r, c, text);
+	if (c->mode == CHARIOT_MODE_INLINE || one_in(r, 64))
+		fill_image(w, r, c, text);
 	if (one_in(r, 16))
 		c->ranges = some_pointer(w, r);
 	if (one_in(r, 16))

@@ -68,7 +68,7 @@ static void kernel_code(struct guest *g, struct rng *r)
 
 static void driver_code(struct guest *g, struct rng *r, unsigned int at)
 {
-	switch (below(r, 9)) {
+	switch (below(r, 11)) {
 	case 0:
 		guest_code(g, at, CALL(FUNC), RET);
 		break;
@@ -91,6 +91,16 @@ static void driver_code(struct guest *g, struct rng *r, unsigned int at)
 	case 6:	/* lock cmpxchg %rbx, (%rdi); xchg %rax, (%rdi); fxsave (%rdi) */
 		guest_code(g, at, 0xf0, 0x48, 0x0f, 0xb1, 0x1f, 0x48, 0x87,
 			   0x07, 0x0f, 0xae, 0x07, RET);
+		break;
+	case 8:	/* of mode inline: vmmcall, its frame is anywhere */
+		guest_code(g, at, SET_RSP(some_address(r)), 0xb8,
+			   LE32(CHARIOT_HC + below(r, CHARIOT_NR_HCS)), 0x0f, 0x01, 0xd9,
+			   RET);
+		break;
+	case 9:	/* or where it is */
+		guest_code(g, at, 0x48, 0x81, 0xec, LE32(256), 0xb8,
+			   LE32(CHARIOT_HC + below(r, CHARIOT_NR_HCS)), 0x0f, 0x01, 0xd9,
+			   0x48, 0x81, 0xc4, LE32(256), RET);
 		break;
 	case 7:	/* jmp *FUNC, as its last act */
 		guest_code(g, at, JUMP(FUNC));
