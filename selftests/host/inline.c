@@ -901,7 +901,7 @@ void test_inline_scribble(void)
 	prepare(&x, 2, inline_loop);
 	/* again: mov %rsi, %rdi; mov $104, %ecx; rep stosq; add $.., %rax; dec %rbx; jnz again */
 	guest_code(&x.g, DRIVER2 + 2 * PAGE, 0x48, 0x89, 0xf7, 0xb9, LE32(104), 0xf3, 0x48, 0xab,
-		   0x48, 0x05, LE32(0x204001), 0x48, 0xff, 0xcb, 0x75, 0xe7, HLT);
+		   0x48, 0x05, LE32(0x204001), 0x48, 0xff, 0xcb, 0x75, 0xea, HLT);
 	isolate(&x);
 	record(&x, inline_loop, SLOT, BEHIND, 0);
 	guest_regs(&x.g, 0, &(struct kvm_regs){
