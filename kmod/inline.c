@@ -17,6 +17,7 @@
 #include "record.h"
 #include "recover.h"
 #include "stack.h"
+#include "trace.h"
 #include "violation.h"
 
 #include <asm/trapnr.h>
@@ -158,6 +159,7 @@ static void allowed(struct hypercall *c, const struct write *w, enum chariot_may
 	struct chariot_stats *st = &dom->stats;
 	bool filled = may == CHARIOT_MAY_ACT && !chariot_failed(dom) && fill(c, w);
 
+	trace_chariot_write(dom->nr, c->f.rip, w->gva, w->len, may);
 	if (w->range)
 		st->misses_range++;
 	else if (may == CHARIOT_MAY_ACT)

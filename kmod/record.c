@@ -44,12 +44,25 @@ static bool canonical(const struct chariot_domain *dom, u64 gva)
 	return (u64)((s64)(gva << shift) >> shift) == gva;
 }
 
+/* Another one may be near, behind a page that is not mapped. */
+static bool same_stack(struct chariot_domain *dom, const struct span *s, u64 slot)
+{
+	struct chariot_walk w;
+	u64 at;
+
+	if (slot < s->rsp || slot - s->rsp >= s->size || slot % sizeof(u64))
+		return false;
+	for (at = (s->rsp & PAGE_MASK) + PAGE_SIZE; at < slot; at += PAGE_SIZE)
+		if (chariot_guest_walk(dom->vm->kvm, dom->cr, at, &w))
+			return false;
+	return true;
+}
+
 static bool is_alive(struct chariot_domain *dom, const struct span *s, u64 slot, u64 ret)
 {
 	u64 top;
 
-	return slot >= s->rsp && slot - s->rsp < s->size && !(slot % sizeof(u64)) &&
-	       canonical(dom, ret) &&
+	return same_stack(dom, s, slot) && canonical(dom, ret) &&
 	       !chariot_guest_read_va(dom->vm->kvm, dom->cr, slot, &top, sizeof(top)) &&
 	       top == ret;
 }
@@ -135,7 +148,7 @@ static struct chariot_entry *make_entry(struct chariot_domain *dom,
 	memcpy(e->caller.regs, r->saved, sizeof(e->caller.regs));
 	e->caller.preempt_count = r->count;
 	e->caller.rflags = (r->count >> 32 & FLAGS) | X86_EFLAGS_FIXED;
-	e->caller.known = true;
+	e->caller.known = chariot_recovers(dom);
 	chariot_recover_enter(dom, vs->vcpu, e);
 	/* It began before it could be told that it must not. */
 	e->stopping = false;

@@ -410,6 +410,16 @@ static bool answer(struct guest_inline *x, const struct chariot_event *ev, bool 
 	       !ioctl(x->h, CHARIOT_CONTINUE, &c);
 }
 
+static int evident(struct guest_inline *x, uint64_t gva)
+{
+	struct chariot_grant g = {
+		.argsz = sizeof(g), .domain = 1, .source = CHARIOT_SRC_EVIDENCE,
+		.gva = gva, .len = 8,
+	};
+
+	return ioctl(x->h, CHARIOT_GRANT, &g) ? -errno : 0;
+}
+
 static bool halts(struct task *t)
 {
 	return task_wait(t, patience) && t->result == KVM_EXIT_HLT;
@@ -441,7 +451,10 @@ void test_inline_ask(void)
 	/* The record of the next one. */
 	stack_of(&x, SLOT)->r[0].count = 0;
 	t = start(&x);
-	ok(asked(x.h, &ev) && answer(&x, &ev, false) && halts(t) && !word(&x, OBJECT),
+	ok(asked(x.h, &ev) && evident(&x, INLINE_CACHE) == -EPERM &&
+	   evident(&x, INLINE_DATA + PAGE) == -EPERM && evident(&x, INLINE_DRIVER) == -EPERM,
+	   "no evidence is for cache, records or text");
+	ok(answer(&x, &ev, false) && halts(t) && !word(&x, OBJECT),
 	   "in the next one it is; without an answer it is not done");
 	t = start(&x);
 	ok(asked(x.h, &ev), "asked");
@@ -625,12 +638,17 @@ void test_inline_life(void)
 #define HIGH	0xffffff8000000000ull
 #define TRAP	0x11f00
 
-static void map_high(struct guest_inline *x)
+static void put_trap(struct guest_inline *x)
 {
 	uint64_t *pml4 = (void *)(x->g.mem + PML4);
 
 	pml4[511] = pml4[0];
 	guest_code(&x->g, TRAP, 0x0f, 0x01, is_amd() ? 0xd9 : 0xc1, RET);
+}
+
+static void map_high(struct guest_inline *x)
+{
+	put_trap(x);
 	x->d.create.verdict = CHARIOT_VERDICT_RECOVER;
 	x->d.create.recover.trap = HIGH + TRAP;
 	x->d.create.recover.returns[0] = -5;
@@ -800,6 +818,11 @@ void test_inline_random(void)
 		run_for_ms(&x, 10, i % (CHARIOT_NR_HCS + 1), rsp);
 		if (vm_info(x.h).state == CHARIOT_VM_DEAD)
 			break;
+		/* What it ran may have written anywhere. */
+		guest_tables(&x.g);
+		put_driver(&x);
+		put_trap(&x);
+		guest_code(&x.g, KERNEL, CALL(AT(inline_entered)), HLT);
 		if (!vm_info(x.h).domains) {
 			isolate_again(&x);
 			made++;
@@ -807,10 +830,6 @@ void test_inline_random(void)
 		ioctl(x.h, CHARIOT_DOMAIN_SET, &(struct chariot_domain_op){
 			.argsz = sizeof(struct chariot_domain_op), .domain = 1,
 			.verdict = verdicts[i / 16 % 4] });
-		put_driver(&x);
-		guest_code(&x.g, KERNEL, CALL(AT(inline_entered)), HLT);
-		guest_tables(&x.g);
-		((uint64_t *)(x.g.mem + PML4))[511] = ((uint64_t *)(x.g.mem + PML4))[0];
 	}
 	ok(i == 3000, "random frames and records: %u; isolated anew %u times", i, made);
 	guest_sregs(&x.g, 0);
