@@ -93,6 +93,8 @@ void chariot_cache_clear(struct chariot_domain *dom, struct chariot_cache *img)
 	u32 i;
 
 	for (i = 0; i < img->cache_lines; i++) {
+		if (i % 64 == 0)
+			cond_resched();
 		if (!img->fills[i].last)
 			continue;
 		write_word(dom, img->cache + i * sizeof(u64), 0);
@@ -206,6 +208,8 @@ void chariot_cache_compare(struct chariot_domain *dom, struct chariot_cache *img
 	u32 i;
 
 	for (i = 0; i < img->cache_lines; i++) {
+		if (i % ARRAY_SIZE(words) == 0)
+			cond_resched();
 		if (i % ARRAY_SIZE(words) == 0 &&
 		    chariot_guest_read_va(dom->vm->kvm, dom->cr,
 					  img->cache + i * sizeof(u64), words,
@@ -215,5 +219,4 @@ void chariot_cache_compare(struct chariot_domain *dom, struct chariot_cache *img
 		    (img->fills[i].last && !in_act(dom, img->fills[i].last, &gfn)))
 			dom->stats.lines_differ++;
 	}
-	cond_resched();
 }
