@@ -86,6 +86,7 @@ static const struct test {
 	{ "inline-argument", "records of entries: arguments", test_inline_argument },
 	{ "inline-ask", "a store is asked for, also when the handle is closed",
 	  test_inline_ask },
+	{ "inline-verdicts", "verdicts report and oops", test_inline_verdicts },
 	{ "inline-pause", "verdict pause", test_inline_pause },
 	{ "inline-gates", "an allocation and a free", test_inline_gates },
 	{ "inline-check", "a function that would write what it must not",

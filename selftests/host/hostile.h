@@ -103,6 +103,7 @@ void test_inline_string(void);
 void test_inline_stack(void);
 void test_inline_argument(void);
 void test_inline_ask(void);
+void test_inline_verdicts(void);
 void test_inline_pause(void);
 void test_inline_gates(void);
 void test_inline_check(void);

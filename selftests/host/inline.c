@@ -443,8 +443,7 @@ void test_inline_ask(void)
 	   ev.u.violation.entry == AT(inline_write), "it is asked for the store");
 	q.seq = ev.seq;
 	ok(ioctl(x.h, CHARIOT_GIVEN, &q) >= 7 && rows[0].value == OBJECT + 512 &&
-	   rows[0].fn == AT(inline_write), "the call's arguments are told: %llx",
-	   rows[0].value);
+	   rows[0].fn == AT(inline_write), "the call's arguments are told");
 	ok(answer(&x, &ev, true) && halts(t) && word(&x, OBJECT) == VALUE &&
 	   !word(&x, entry_of(OBJECT)), "evidence for the call: it is done, and not cached");
 	ok(writes(&x, OBJECT), "in the same call it is not asked for again");
@@ -461,6 +460,28 @@ void test_inline_ask(void)
 	close(x.h);
 	ok(halts(t) && word(&x, OBJECT) == VALUE, "closed in the middle, the guest goes on");
 	guest_free(&x.g);
+}
+
+void test_inline_verdicts(void)
+{
+	struct chariot_domain_op set = {
+		.argsz = sizeof(set), .domain = 1, .verdict = CHARIOT_VERDICT_OOPS };
+	struct chariot_event ev = {};
+	struct guest_inline x;
+	struct kvm_regs r = {};
+
+	prepare(&x, 1, inline_write);
+	guest_idt(&x.g);
+	guest_gdt(&x.g);
+	guest_code(&x.g, INTR, HLT);
+	x.d.create.verdict = CHARIOT_VERDICT_REPORT;
+	isolate(&x);
+	ok(writes(&x, OBJECT) && violation(&x, &ev) && ev.verdict == CHARIOT_VERDICT_REPORT &&
+	   !word(&x, entry_of(OBJECT)), "report: it is done, told, and not cached");
+	ok(!ioctl(x.h, CHARIOT_DOMAIN_SET, &set) && !writes(&x, OBJECT) &&
+	   !ioctl(x.g.cpu[0].fd, KVM_GET_REGS, &r) && r.rip == INTR + 1,
+	   "oops: the guest has an exception");
+	end(&x);
 }
 
 void test_inline_pause(void)

@@ -512,8 +512,8 @@ struct chariot_domain_create {
 	__u32 domain;			/* DOMAIN_ADD: which one; else 0 */
 	__u32 reserved;
 	char  module[CHARIOT_NAME_LEN];	/* of the module itself; "": it is called @name */
-	/* MODE_INLINE, else all 0: of the module's image, in guest memory where nothing is
-	 * granted (linux/chariot.h, "mode inline"). */
+	/* MODE_INLINE, else all 0: of the module's image ("mode inline", below).  No range of
+	 * data may have any of cache, data or runtime. */
 	__u64 cache;			/* __u64[cache_lines], by 8: the permission cache */
 	__u64 data;			/* struct chariot_inline_data, by 8 */
 	__u64 runtime;			/* where its code begins, in a range of kind TEXT */
@@ -701,9 +701,8 @@ struct chariot_act_read {
  *
  * This is the one list of the counters: X(name, exit, what it counts), where @exit
  * is 1 if each one has been an exit (a second-stage fault, or a hypercall of mode
- * inline) of its own.  Their order
- * is that of the structure: new ones come last.  The violations_* are the violations
- * by CHARIOT_WHY_*.
+ * inline) of its own.  Their order is that of the structure: new ones come last.  The
+ * violations_* are the violations by CHARIOT_WHY_*.
  *
  * @beside also counts what an exception interrupts there.  The sum of what has an
  * exit of its own is at most @exits + @ahead: a fault can come again, or find that
