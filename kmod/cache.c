@@ -156,7 +156,8 @@ const struct chariot_store *chariot_cache_store(const struct chariot_cache *img,
 
 /* ---- the cache ------------------------------------------------------------ */
 
-static bool in_act(struct chariot_domain *dom, u64 last, u64 *gfn)
+/* May all of a line be written, whatever is called?  And where it is. */
+static bool is_right(struct chariot_domain *dom, u64 last, bool device, u64 *gfn)
 {
 	u64 line = last & ~(CHARIOT_LINE - 1);
 	struct chariot_walk w;
@@ -164,24 +165,35 @@ static bool in_act(struct chariot_domain *dom, u64 last, u64 *gfn)
 	if (chariot_guest_walk(dom->vm->kvm, dom->cr, line, &w))
 		return false;
 	*gfn = w.gpa >> PAGE_SHIFT;
-	return chariot_act_covers(&dom->act, *gfn, offset_in_page(line), CHARIOT_LINE);
+	return device ? !kvm_call(kvm_is_visible_gfn)(dom->vm->kvm, *gfn) :
+	       chariot_act_covers(&dom->act, *gfn, offset_in_page(line), CHARIOT_LINE);
 }
 
-bool chariot_cache_fill(struct chariot_domain *dom, struct chariot_cache *img, u64 gva)
+bool chariot_cache_fill(struct chariot_domain *dom, struct chariot_cache *img, u64 gva,
+			bool device)
 {
 	struct chariot_fill *f = &img->fills[gva / CHARIOT_LINE % img->cache_lines];
 	u64 last = gva | (CHARIOT_LINE - 1), gfn;
 
 	lockdep_assert_held(&dom->vm->lock);
-	if (!in_act(dom, last, &gfn))
+	if (!is_right(dom, last, device, &gfn))
 		return false;
 	forget(f);
 	if (write_word(dom, entry_at(img, f), last))
 		return true;
 	f->last = last;
 	f->gfn = gfn;
+	f->device = device;
 	hlist_add_head(&f->node, head_of(img, gfn));
 	return true;
+}
+
+static void take_out(struct chariot_domain *dom, struct chariot_cache *img,
+		     struct chariot_fill *f)
+{
+	write_word(dom, entry_at(img, f), 0);
+	forget(f);
+	dom->stats.lines_lost++;
 }
 
 void chariot_cache_lost(struct chariot_domain *dom, struct chariot_cache *img, u64 gfn)
@@ -191,15 +203,33 @@ void chariot_cache_lost(struct chariot_domain *dom, struct chariot_cache *img, u
 
 	lockdep_assert_held(&dom->vm->lock);
 	hlist_for_each_entry_safe(f, next, head_of(img, gfn), node) {
-		if (f->gfn != gfn ||
+		if (f->gfn != gfn || f->device ||
 		    chariot_act_covers(&dom->act, gfn,
 				       offset_in_page(f->last) & ~(CHARIOT_LINE - 1),
 				       CHARIOT_LINE))
 			continue;
-		write_word(dom, entry_at(img, f), 0);
-		forget(f);
-		dom->stats.lines_lost++;
+		take_out(dom, img, f);
 	}
+}
+
+#define MAX_LOOKS	1024	/* at a time: vCPUs wait */
+
+void chariot_cache_look(struct chariot_domain *dom, struct chariot_cache *img)
+{
+	struct kvm *kvm = dom->vm->kvm;
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct chariot_fill *f;
+	u64 gfn;
+	u32 i;
+
+	lockdep_assert_held(&dom->vm->lock);
+	for (i = 0; i < min_t(u32, MAX_LOOKS, img->cache_lines); i++) {
+		f = &img->fills[img->next];
+		img->next = (img->next + 1) % img->cache_lines;
+		if (f->last && (!is_right(dom, f->last, f->device, &gfn) || gfn != f->gfn))
+			take_out(dom, img, f);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
 }
 
 void chariot_cache_compare(struct chariot_domain *dom, struct chariot_cache *img)
@@ -216,7 +246,8 @@ void chariot_cache_compare(struct chariot_domain *dom, struct chariot_cache *img
 					  sizeof(words)))
 			return;
 		if (words[i % ARRAY_SIZE(words)] != img->fills[i].last ||
-		    (img->fills[i].last && !in_act(dom, img->fills[i].last, &gfn)))
+		    (img->fills[i].last &&
+		     !is_right(dom, img->fills[i].last, img->fills[i].device, &gfn)))
 			dom->stats.lines_differ++;
 	}
 }

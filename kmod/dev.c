@@ -8,6 +8,7 @@
 #include "dev.h"
 #include "ask.h"
 #include "audit.h"
+#include "cache.h"
 #include "event.h"
 #include "life.h"
 #include "watch.h"
@@ -400,6 +401,7 @@ static void fill_rows(struct chariot_domain *dom, struct rows *r, u32 max)
 static int next_rows(struct chariot_vm *vm, u32 nr, struct rows *r, u32 max)
 {
 	struct chariot_domain *dom;
+	struct chariot_part *p;
 
 	if (chariot_vm_lock(vm))
 		return -EINTR;
@@ -407,6 +409,10 @@ static int next_rows(struct chariot_vm *vm, u32 nr, struct rows *r, u32 max)
 	if (dom) {
 		r->clock = r->clock ?: dom->act.clock;
 		fill_rows(dom, r, max);
+		/* The guard looks at the clock now and then. */
+		for_each_part(p, dom)
+			if (!max && p->cache)
+				chariot_cache_look(dom, p->cache);
 	}
 	chariot_vm_unlock(vm);
 	return dom ? 0 : -ENOENT;

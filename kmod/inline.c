@@ -142,14 +142,14 @@ static enum chariot_may may_write(struct hypercall *c, const struct write *w)
 
 #define MAX_FILLS	64	/* by one string instruction */
 
-static bool fill(struct hypercall *c, const struct write *w)
+static bool fill(struct hypercall *c, const struct write *w, bool device)
 {
 	u64 at = w->gva & ~(CHARIOT_LINE - 1);
 	bool all = true;
 	int i;
 
 	for (i = 0; i < MAX_FILLS && at < w->gva + w->len; i++, at += CHARIOT_LINE)
-		all &= chariot_cache_fill(c->f.dom, c->img, at);
+		all &= chariot_cache_fill(c->f.dom, c->img, at, device);
 	return all;
 }
 
@@ -157,12 +157,14 @@ static void allowed(struct hypercall *c, const struct write *w, enum chariot_may
 {
 	struct chariot_domain *dom = c->f.dom;
 	struct chariot_stats *st = &dom->stats;
-	bool filled = may == CHARIOT_MAY_ACT && !chariot_failed(dom) && fill(c, w);
+	bool device = may == CHARIOT_MAY_DEVICE;
+	bool filled = (may == CHARIOT_MAY_ACT || device) && !chariot_failed(dom) &&
+		      fill(c, w, device);
 
 	trace_chariot_write(dom->nr, c->f.rip, w->gva, w->len, may);
 	if (w->range)
 		st->misses_range++;
-	else if (may == CHARIOT_MAY_ACT)
+	else if (may == CHARIOT_MAY_ACT || device)
 		filled ? st->misses_filled++ : st->misses_partial++;
 	else if (may == CHARIOT_MAY_STACK)
 		st->misses_stack++;

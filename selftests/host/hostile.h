@@ -98,6 +98,8 @@ void test_ask_free(void);
 /* inline.c */
 void test_inline_create(void);
 void test_inline_store(void);
+void test_inline_device(void);
+void test_inline_remapped(void);
 void test_inline_neighbour(void);
 void test_inline_string(void);
 void test_inline_stack(void);

@@ -254,6 +254,74 @@ void test_inline_store(void)
 	end(&x);
 }
 
+/* What the guard does each second. */
+static void look(struct guest_inline *x)
+{
+	struct chariot_act_read r = { .argsz = sizeof(r), .domain = 1 };
+
+	if (ioctl(x->h, CHARIOT_ACT_READ, &r))
+		die("ACT_READ");
+}
+
+#define DEVICE	0x20000000
+#define ALIAS	0x800000	/* what is mapped there changes */
+
+/* A device gets it, and nobody else. */
+static bool writes_device(struct guest_inline *x)
+{
+	int r = run_with(x, (struct kvm_regs){ .rdi = DEVICE, .rcx = VALUE });
+
+	return r == KVM_EXIT_MMIO && x->g.cpu[0].run->mmio.phys_addr == DEVICE &&
+	       guest_run(&x->g, 0) == KVM_EXIT_HLT;
+}
+
+void test_inline_device(void)
+{
+	static unsigned char mem[PAGE] __attribute__((aligned(4096)));
+	struct guest_inline x;
+	uint64_t exits;
+	bool ran;
+
+	prepare(&x, 1, inline_write);
+	ok(writes_device(&x), "nobody isolates it: the device is written to");
+	isolate(&x);
+	ok(writes_device(&x) && word(&x, entry_of(DEVICE)) == (DEVICE | 63),
+	   "isolated, too, and the cache has the line");
+	exits = stats(&x).exits;
+	ok(writes_device(&x) && stats(&x).exits == exits,
+	   "from then on there are no exits but the device's");
+	look(&x);
+	ok(word(&x, entry_of(DEVICE)) == (DEVICE | 63), "looked at, it stays");
+	if (guest_slot(&x.g, 1, DEVICE, mem, PAGE, 0))
+		die("memory slot");
+	look(&x);
+	ok(!word(&x, entry_of(DEVICE)), "memory comes there: the line goes");
+	ran = run_with(&x, (struct kvm_regs){ .rdi = DEVICE, .rcx = VALUE }) == KVM_EXIT_HLT;
+	ok(ran && !*(uint64_t *)mem && stats(&x).violations == 1,
+	   "and the driver may not write it: %llu violations", stats(&x).violations);
+	end(&x);
+}
+
+void test_inline_remapped(void)
+{
+	struct guest_inline x;
+
+	prepare(&x, 1, inline_write);
+	isolate(&x);
+	ok(!grant(x.h, ALIAS, PAGE) && writes(&x, ALIAS) &&
+	   word(&x, entry_of(ALIAS)) == (ALIAS | 63), "the cache has the line");
+	/* 2 MiB of the guest's own tables */
+	set_word(&x, PD + ALIAS / LARGE_PAGE * 8, (ALIAS + LARGE_PAGE) | 0x83);
+	look(&x);
+	ok(!word(&x, entry_of(ALIAS)), "the guest maps another page there: it goes");
+	set_word(&x, ALIAS + LARGE_PAGE, 0);
+	guest_sregs(&x.g, 0);
+	run_with(&x, (struct kvm_regs){ .rdi = ALIAS, .rcx = VALUE });
+	ok(!word(&x, ALIAS + LARGE_PAGE) && stats(&x).violations == 1,
+	   "and the driver may not write it: %llu violations", stats(&x).violations);
+	end(&x);
+}
+
 /* A neighbour on the same page keeps its lines. */
 void test_inline_neighbour(void)
 {
@@ -656,7 +724,7 @@ void test_inline_life(void)
 
 /* ---- recovery ----------------------------------------------------------------------- */
 
-#define HIGH	0xffffff8000000000ull
+#define KERNEL_HALF	0xffffff8000000000ull
 #define TRAP	0x11f00
 
 static void put_trap(struct guest_inline *x)
@@ -671,7 +739,7 @@ static void map_high(struct guest_inline *x)
 {
 	put_trap(x);
 	x->d.create.verdict = CHARIOT_VERDICT_RECOVER;
-	x->d.create.recover.trap = HIGH + TRAP;
+	x->d.create.recover.trap = KERNEL_HALF + TRAP;
 	x->d.create.recover.returns[0] = -5;
 }
 
@@ -782,7 +850,7 @@ static uint64_t random_word(uint64_t *seed)
 		SLOT - 64, SLOT - 512, BEHIND, KERNEL, INLINE_FUNC, INLINE_CACHE, INLINE_DATA,
 		NOWHERE, AT(inline_ret0), AT(inline_ret2), AT(inline_entered),
 		AT(inline_entered) + 5, AT(inline_write), AT(inline_left), AT(inline_vmcall),
-		AT(inline_skip1), GUEST_MEM - 8, HIGH + TRAP,
+		AT(inline_skip1), GUEST_MEM - 8, KERNEL_HALF + TRAP,
 	};
 	uint64_t z = *seed += 0x9e3779b97f4a7c15ull;
 

@@ -662,7 +662,9 @@ struct chariot_given {
 	__u64 buf;			/* struct chariot_value[] */
 };
 
-/* CHARIOT_ACT_READ: the ACT by address.  Returns the number of rows filled. */
+/* CHARIOT_ACT_READ: the ACT by address.  Returns the number of rows filled.  With no room
+ * for any it tells the clock, and in mode inline it looks at the next 1024 lines of the
+ * cache: what the guest has mapped to something else is taken out. */
 struct chariot_object {
 	__u64 gva;
 	__u64 len;
