@@ -10,6 +10,7 @@
 #include "audit.h"
 #include "cache.h"
 #include "event.h"
+#include "image.h"
 #include "life.h"
 #include "watch.h"
 
@@ -38,6 +39,7 @@ union args {
 	struct chariot_mem mem;
 	struct chariot_watch watch;
 	struct chariot_continue cont;
+	struct chariot_call_guest call;
 	struct chariot_reset reset;
 	struct chariot_post post;
 	struct chariot_audit audit;
@@ -176,7 +178,9 @@ static long do_watch(struct chariot_handle *h, union args *a)
 	struct chariot_watch *w = &a->watch;
 	long r;
 
-	if (w->reserved ||
+	if (w->reserved || (w->flags & CHARIOT_WATCH_IMAGE ?
+			    !(w->flags & CHARIOT_WATCH_LOAD) :
+			    w->image_gva || w->image_site) ||
 	    (w->flags && (!w->timeout_ms || w->timeout_ms > 600000)))
 		return -EINVAL;
 	if (chariot_vm_lock(h->vm))
@@ -189,12 +193,27 @@ static long do_watch(struct chariot_handle *h, union args *a)
 
 static long do_continue(struct chariot_handle *h, union args *a)
 {
+	const struct chariot_continue *c = &a->cont;
+	long r;
+
+	if (c->flags & CHARIOT_CONTINUE_RETURN ? c->flags & CHARIOT_CONTINUE_NEVER :
+						 c->value)
+		return -EINVAL;
+	if (chariot_vm_lock(h->vm))
+		return -EINTR;
+	r = chariot_image_continue(h->vm, c);
+	chariot_vm_unlock(h->vm);
+	return r;
+}
+
+static long do_call(struct chariot_handle *h, union args *a)
+{
+	const struct chariot_call_guest *c = &a->call;
 	long r;
 
 	if (chariot_vm_lock(h->vm))
 		return -EINTR;
-	r = chariot_continue(h->vm, a->cont.seq,
-			     a->cont.flags & CHARIOT_CONTINUE_NEVER);
+	r = chariot_image_call(h->vm, c->seq, &c->call, c->cookie);
 	chariot_vm_unlock(h->vm);
 	return r;
 }
@@ -517,10 +536,11 @@ static const struct call vm_calls[] = {
 	     do_vm_info),
 	CALL(CHARIOT_MEM, chariot_mem, buf, CALL_IN, CHARIOT_MEM_WRITE, do_mem),
 	CALL(CHARIOT_WATCH, chariot_watch, cr4, CALL_IN,
-	     CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD | CHARIOT_WATCH_ASK,
-	     do_watch),
+	     CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD | CHARIOT_WATCH_ASK |
+	     CHARIOT_WATCH_IMAGE, do_watch),
 	CALL(CHARIOT_CONTINUE, chariot_continue, seq, CALL_IN,
-	     CHARIOT_CONTINUE_NEVER, do_continue),
+	     CHARIOT_CONTINUE_NEVER | CHARIOT_CONTINUE_RETURN, do_continue),
+	CALL(CHARIOT_CALL, chariot_call_guest, cookie, CALL_IN, 0, do_call),
 	CALL(CHARIOT_RESET, chariot_reset, flags, CALL_IN, 0, do_reset),
 	CALL(CHARIOT_POST, chariot_post, name, CALL_IN, 0, do_post),
 	CALL(CHARIOT_AUDIT, chariot_audit, reserved, CALL_IN_OUT, 0, do_audit),

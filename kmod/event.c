@@ -35,6 +35,8 @@ void chariot_handle_uninit(struct chariot_handle *h)
 void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
 			const struct chariot_handle *except)
 {
+	bool for_watcher = ev->type == CHARIOT_EV_ASK ||
+			   ev->type == CHARIOT_EV_IMAGE;
 	struct chariot_handle *h;
 
 	lockdep_assert_held(&vm->lock);
@@ -43,8 +45,7 @@ void chariot_event_send(struct chariot_vm *vm, struct chariot_event *ev,
 	ev->time_ns = ktime_get_ns();
 	spin_lock(&vm->handles_lock);
 	list_for_each_entry(h, &vm->handles, node) {
-		if (h == except ||
-		    (ev->type == CHARIOT_EV_ASK && h->id != vm->watcher))
+		if (h == except || (for_watcher && h->id != vm->watcher))
 			continue;
 		spin_lock(&h->lock);
 		if ((!(ev->flags & CHARIOT_EV_WAITS) &&
@@ -146,11 +147,15 @@ struct chariot_vcpu *chariot_waiting(struct chariot_vm *vm, u64 seq)
 int chariot_continue(struct chariot_vm *vm, u64 seq, bool never)
 {
 	struct chariot_vcpu *vs = chariot_waiting(vm, seq);
+	unsigned long i;
 
 	if (!vs)
 		return -ENOENT;
 	vs->asked.never = never;
-	WRITE_ONCE(vs->wait_done, true);
+	/* A thread of the guest may have come on to another one meanwhile. */
+	xa_for_each(&vm->vcpus, i, vs)
+		if (vs->wait_seq == seq)
+			WRITE_ONCE(vs->wait_done, true);
 	wake_up_all(&vm->wait);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "cross.h"
 #include "emulate.h"
 #include "event.h"
+#include "image.h"
 #include "interrupt.h"
 #include "life.h"
 #include "open.h"
@@ -139,20 +140,31 @@ static bool straddles(struct chariot_fault *f)
 /* Kernel view, fetch on a watched page. */
 static enum chariot_action watched_fetch(struct chariot_fault *f)
 {
+	enum chariot_action a;
+
 	if (straddles(f))
 		return CHARIOT_STEP;
 	if (chariot_watch_load(f->vm, f->vs, f->vcpu, f->rip, f->rsp))
 		return CHARIOT_WAIT;
 	if (f->rip == f->vm->oops.gva && chariot_oops(f) == CHARIOT_RETRY)
 		return CHARIOT_RETRY;
+	a = chariot_image_fetch(f);
+	if (a != CHARIOT_PASS)
+		return a;
 	return to_watch(f, CHARIOT_WATCH_VIEW);
 }
 
 static enum chariot_action in_watch_view(struct chariot_fault *f)
 {
+	bool wait;
+
 	if (!(f->code & PFERR_FETCH_MASK) || is_watched(f, f->gpa >> PAGE_SHIFT))
 		return CHARIOT_PASS;
-	return straddles(f) ? CHARIOT_STEP : to_watch(f, 0);
+	if (straddles(f))
+		return CHARIOT_STEP;
+	wait = chariot_image_left(f);
+	to_watch(f, 0);
+	return wait ? CHARIOT_WAIT : CHARIOT_RETRY;
 }
 
 static enum chariot_action in_kernel_view(struct chariot_fault *f)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Points: instructions of the guest's kernel that are not passed unseen.
- * Called by recover and watch.
+ * Called by image, recover and watch.
  */
 #include "point.h"
 #include "view.h"
@@ -38,6 +38,11 @@ int chariot_point_arm(struct chariot_vm *vm, struct chariot_point *p,
 	return 0;
 }
 
+static bool is_on(const struct chariot_point *p, u64 gfn)
+{
+	return p->gva && p->gpa >> PAGE_SHIFT == gfn;
+}
+
 void chariot_point_disarm(struct chariot_vm *vm, struct chariot_point *p)
 {
 	u64 gfn = p->gpa >> PAGE_SHIFT;
@@ -46,8 +51,7 @@ void chariot_point_disarm(struct chariot_vm *vm, struct chariot_point *p)
 	if (!p->gva)
 		return;
 	p->gva = 0;
-	if ((vm->load.gva && vm->load.gpa >> PAGE_SHIFT == gfn) ||
-	    (vm->oops.gva && vm->oops.gpa >> PAGE_SHIFT == gfn))
+	if (is_on(&vm->load, gfn) || is_on(&vm->oops, gfn) || is_on(&vm->image, gfn))
 		return;
 	xa_erase(&vm->text, gfn);
 	chariot_view_zap(vm, gfn);

@@ -88,6 +88,7 @@ static struct chariot_vm *vm_alloc(struct kvm *kvm)
 	init_waitqueue_head(&vm->wait);
 	INIT_LIST_HEAD(&vm->handles);
 	INIT_LIST_HEAD(&vm->calls);
+	INIT_LIST_HEAD(&vm->images);
 	INIT_LIST_HEAD(&vm->gone);
 	xa_init_flags(&vm->text, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&vm->blocks, XA_FLAGS_ACCOUNT);

@@ -280,7 +280,9 @@ struct chariot_vm {
 	u64 watcher;			/* the handle that watches; 0: none */
 	u32 watch;			/* CHARIOT_WATCH_* */
 	u32 timeout_ms;
-	struct chariot_point load, oops;
+	struct chariot_point load, oops, image;
+	struct list_head images;	/* image.c */
+	u64 image_fn, image_ret;	/* what is called there; a "ret" on that page */
 	u32 nr_told;
 	struct {
 		u64 rsp, module;

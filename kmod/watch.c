@@ -6,6 +6,7 @@
 #include "watch.h"
 #include "domain.h"
 #include "event.h"
+#include "image.h"
 #include "point.h"
 #include "view.h"
 
@@ -32,18 +33,52 @@ static void load_disarm(struct chariot_vm *vm)
 	chariot_point_disarm(vm, &vm->load);
 }
 
+static void image_disarm(struct chariot_vm *vm)
+{
+	vm->watch &= ~CHARIOT_WATCH_IMAGE;
+	chariot_image_disarm(vm);
+}
+
+static int image_arm(struct chariot_vm *vm, const struct chariot_watch *w)
+{
+	int err = chariot_image_arm(vm, (struct chariot_cr){ w->cr3, w->cr4 },
+				    w->image_site, w->image_gva);
+
+	if (!err)
+		vm->watch |= CHARIOT_WATCH_IMAGE;
+	return err;
+}
+
 void chariot_watch_disarm(struct chariot_vm *vm)
 {
+	image_disarm(vm);
 	load_disarm(vm);
 	vm->watch = 0;
 	vm->watcher = 0;
 }
 
+/* The points that are asked for and not yet armed; all of them, or -errno. */
+static int arm(struct chariot_vm *vm, const struct chariot_watch *w)
+{
+	u32 new = w->flags & ~vm->watch, armed = w->flags & vm->watch;
+	int err;
+
+	if ((armed & CHARIOT_WATCH_LOAD && vm->load.gva != w->load_gva) ||
+	    (armed & CHARIOT_WATCH_IMAGE && (vm->image.gva != w->image_site ||
+					     vm->image_fn != w->image_gva)))
+		return -EBUSY;
+	err = new & CHARIOT_WATCH_LOAD ? load_arm(vm, w) : 0;
+	if (err || !(new & CHARIOT_WATCH_IMAGE))
+		return err;
+	err = image_arm(vm, w);
+	if (err && new & CHARIOT_WATCH_LOAD)
+		load_disarm(vm);
+	return err;
+}
+
 int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 		      const struct chariot_watch *w)
 {
-	bool same = vm->watch & CHARIOT_WATCH_LOAD &&
-		    vm->load.gva == w->load_gva;
 	int err;
 
 	lockdep_assert_held(&vm->lock);
@@ -51,15 +86,13 @@ int chariot_watch_set(struct chariot_vm *vm, struct chariot_handle *h,
 		return w->flags ? -EBUSY : 0;
 	if (w->flags && chariot_kvm_nx_huge_pages(vm->kvm))
 		return -EOPNOTSUPP;
-	if (w->flags & CHARIOT_WATCH_LOAD && !same) {
-		if (vm->watch & CHARIOT_WATCH_LOAD)
-			return -EBUSY;
-		err = load_arm(vm, w);
-		if (err)
-			return err;
-	} else if (!(w->flags & CHARIOT_WATCH_LOAD)) {
+	err = arm(vm, w);
+	if (err)
+		return err;
+	if (!(w->flags & CHARIOT_WATCH_IMAGE))
+		image_disarm(vm);
+	if (!(w->flags & CHARIOT_WATCH_LOAD))
 		load_disarm(vm);
-	}
 	vm->watch &= ~(CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_ASK);
 	vm->watch |= w->flags & (CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_ASK);
 	vm->watcher = vm->watch ? h->id : 0;

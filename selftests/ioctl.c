@@ -38,9 +38,12 @@ static struct call {
 #define C(name, flags, type) { #name, name, flags, sizeof(struct type) }
 	C(CHARIOT_VM_INFO, 0, chariot_vm_info),
 	C(CHARIOT_MEM, CHARIOT_MEM_WRITE, chariot_mem),
-	C(CHARIOT_WATCH, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD,
+	C(CHARIOT_WATCH, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD |
+	  CHARIOT_WATCH_ASK | CHARIOT_WATCH_IMAGE,
 	  chariot_watch),
-	C(CHARIOT_CONTINUE, CHARIOT_CONTINUE_NEVER, chariot_continue),
+	C(CHARIOT_CONTINUE, CHARIOT_CONTINUE_NEVER | CHARIOT_CONTINUE_RETURN,
+	  chariot_continue),
+	C(CHARIOT_CALL, 0, chariot_call_guest),
 	C(CHARIOT_RESET, 0, chariot_reset),
 	C(CHARIOT_POST, 0, chariot_post),
 	C(CHARIOT_DOMAIN_CREATE, 0, chariot_domain_create),
@@ -197,6 +200,7 @@ static const struct shape {
 	S(MEM, chariot_mem, 32, 0, fill_mem, false),
 	S(WATCH, chariot_watch, 40, 0, NULL, false),
 	S(CONTINUE, chariot_continue, 16, ENOENT, NULL, false),
+	S(CALL, chariot_call_guest, 80, ENOENT, NULL, false),
 	S(RESET, chariot_reset, 8, 0, NULL, false),
 	S(POST, chariot_post, 72, 0, fill_post, false),
 	S(AUDIT, chariot_audit, 48, 0, NULL, false),

@@ -118,6 +118,12 @@ void test_inline_random(void);
 void test_inline_scribble(void);
 void test_inline_not_ours(void);
 void test_inline_cpus(void);
+/* image.c */
+void test_image(void);
+void test_image_errors(void);
+void test_image_moves(void);
+void test_image_left(void);
+void test_image_flood(void);
 
 /* size.c */
 void test_sizes(void);

@@ -27,6 +27,7 @@ union any {
 	struct chariot_mem mem;
 	struct chariot_watch watch;
 	struct chariot_continue cont;
+	struct chariot_call_guest call;
 	struct chariot_reset reset;
 	struct chariot_post post;
 	struct chariot_domain_create create;
@@ -134,9 +135,11 @@ static void fill_watch(struct world *w, struct rng *r, union any *a)
 {
 	(void)w;
 	a->flags = some_flags(r, CHARIOT_WATCH_KERNEL | CHARIOT_WATCH_LOAD |
-				 CHARIOT_WATCH_ASK);
+				 CHARIOT_WATCH_ASK | CHARIOT_WATCH_IMAGE);
 	a->watch.timeout_ms = one_in(r, 8) ? rng64(r) : 1 + below(r, 100);
 	a->watch.load_gva = some_gva(r);
+	if (a->flags & CHARIOT_WATCH_IMAGE)
+		a->watch.image_gva = some_gva(r), a->watch.image_site = some_gva(r);
 	a->watch.cr3 = PML4;
 	a->watch.cr4 = 0x20;
 }
@@ -145,6 +148,17 @@ static void fill_continue(struct world *w, struct rng *r, union any *a)
 {
 	(void)w;
 	a->cont.seq = below(r, 300);
+	a->flags = one_in(r, 2) ? 0 : some_flags(r, CHARIOT_CONTINUE_RETURN);
+	if (a->flags & CHARIOT_CONTINUE_RETURN)
+		a->cont.value = some_gva(r);
+}
+
+static void fill_call(struct world *w, struct rng *r, union any *a)
+{
+	(void)w;
+	a->call.seq = below(r, 300);
+	a->call.call.fn = some_gva(r);
+	a->call.cookie = rng64(r);
 }
 
 static void fill_post(struct world *w, struct rng *r, union any *a)
@@ -487,6 +501,7 @@ static const struct call {
 	C(4, MEM, chariot_mem, fill_mem),
 	C(3, WATCH, chariot_watch, fill_watch),
 	C(3, CONTINUE, chariot_continue, fill_continue),
+	C(3, CALL, chariot_call_guest, fill_call),
 	C(1, RESET, chariot_reset, NULL),
 	C(1, AUDIT, chariot_audit, NULL),
 	C(2, POST, chariot_post, fill_post),

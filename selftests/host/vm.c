@@ -486,6 +486,11 @@ long run_guest(void *guest)
 	return guest_run(guest, 0);
 }
 
+long run_guest_1(void *guest)
+{
+	return guest_run(guest, 1);
+}
+
 bool wait_child(pid_t pid, unsigned int seconds, int *status)
 {
 	unsigned int i;

@@ -149,8 +149,9 @@ struct task {
 struct task *task_start(long (*fn)(void *arg), void *arg);
 /* false: not ended in @seconds */
 bool task_wait(struct task *t, unsigned int seconds);
-/* For guest_run() of CPU 0 in a task. */
+/* For guest_run() of CPU 0, or 1, in a task. */
 long run_guest(void *guest);
+long run_guest_1(void *guest);
 
 /* A process of ours; false: it has not ended in @seconds */
 bool wait_child(pid_t pid, unsigned int seconds, int *status);

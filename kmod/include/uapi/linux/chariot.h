@@ -158,6 +158,13 @@ struct chariot_mem {
  *   the guest: the page of @load_gva cannot be executed but in a view of its own.
  *   So a call from the same page is not seen.
  *
+ * IMAGE: only with LOAD.  A vCPU that has executed the instruction at @image_site, a call
+ *   of @image_gva, waits before that function begins, each time, and an IMAGE event is
+ *   sent: with the function with which the guest's loader begins (module_sig_check(), in
+ *   load_module()), what it is about to read can be exchanged.  The two are on different
+ *   pages; that of @image_site cannot be executed, as with LOAD.  CHARIOT_CALL and
+ *   CHARIOT_CONTINUE_RETURN are for this event.
+ *
  * ASK: before a driver's write to an address that nothing allows is a violation,
  *   and before a function is called that would give back what the driver does not
  *   have, the vCPU waits, and an ASK event is sent.  What CHARIOT_GRANT has added
@@ -165,7 +172,8 @@ struct chariot_mem {
  *
  * A waiting vCPU goes on after CHARIOT_CONTINUE, or after @timeout_ms (an
  * ERROR event tells).  EFAULT: @load_gva is not mapped, or not executable; EEXIST:
- * a driver's text is there.
+ * a driver's text is there; ENOEXEC: no "ret" is on the page of @image_site, or
+ * @image_gva is on a page that is watched.
  */
 struct chariot_watch {
 	__u32 argsz;
@@ -174,19 +182,24 @@ struct chariot_watch {
 	__u32 reserved;
 	__u64 load_gva;
 	__u64 cr3, cr4;
+	__u64 image_gva, image_site;	/* IMAGE; else 0 */
 };
 #define CHARIOT_WATCH_KERNEL	(1U << 0)
 #define CHARIOT_WATCH_LOAD	(1U << 1)
 #define CHARIOT_WATCH_ASK	(1U << 2)
+#define CHARIOT_WATCH_IMAGE	(1U << 3)
 
 /* CHARIOT_CONTINUE: let the vCPU go on that waits for event @seq. */
 struct chariot_continue {
 	__u32 argsz;
-	__u32 flags;			/* CHARIOT_CONTINUE_NEVER or 0 */
+	__u32 flags;			/* one of CHARIOT_CONTINUE_*, or 0 */
 	__u64 seq;
+	__u64 value;			/* RETURN; else 0 */
 };
 #define CHARIOT_CONTINUE_NEVER	(1U << 0)	/* ASK: no driver writes there: skip it, if the verdict
 						 * is report */
+#define CHARIOT_CONTINUE_RETURN	(1U << 1)	/* IMAGE: the function does not run, it returns
+						 * @value.  EINVAL: another event */
 
 /*
  * Guest constants that gate actions need; all found by the caller in the
@@ -389,6 +402,30 @@ struct chariot_call {
 	__u64 fn;			/* gva; 0: none */
 	__u64 arg[6];
 };
+/*
+ * CHARIOT_CALL: have the guest call @call.fn before the vCPU goes on that waits for IMAGE
+ * event @seq.  When that function has returned, a vCPU waits again, another one if the
+ * guest wants, and a further IMAGE event with CHARIOT_EV_RETURNED is sent: answer it with
+ * CALL or CONTINUE.  In between the guest runs: the function may sleep, take as long as it
+ * likes, or never return.  CONTINUE has the loader's function run, as if nothing had been
+ * called, or return.
+ *
+ * A call returns to a "ret" on the page of @image_site.  So if the watch ends before it has
+ * returned, the guest goes on without us: it is then as if the loader's function had
+ * returned what @call.fn does, or -EINTR when nothing was called yet.
+ *
+ * ENOENT  no vCPU waits for it, or it is no IMAGE event
+ * EFAULT  @call.fn is not mapped, or not executable
+ * EINVAL  it is on a page that is watched
+ */
+struct chariot_call_guest {
+	__u32 argsz;
+	__u32 flags;			/* 0 */
+	__u64 seq;
+	struct chariot_call call;
+	__u64 cookie;			/* is in the event */
+};
+
 struct chariot_stand_in {		/* call fn(arg, value) */
 	__u64 fn;
 	__u64 value;
@@ -817,6 +854,7 @@ struct chariot_audit {
 #define CHARIOT_RESET		_IO(CHARIOT_IOC, 0x14)	/* in: chariot_reset */
 #define CHARIOT_POST		_IO(CHARIOT_IOC, 0x15)	/* in: chariot_post */
 #define CHARIOT_AUDIT		_IO(CHARIOT_IOC, 0x16)	/* in, out: chariot_audit */
+#define CHARIOT_CALL		_IO(CHARIOT_IOC, 0x17)	/* in: chariot_call_guest */
 #define CHARIOT_DOMAIN_CREATE	_IO(CHARIOT_IOC, 0x20)	/* in: chariot_domain_create */
 #define CHARIOT_DOMAIN_DROP	_IO(CHARIOT_IOC, 0x21)	/* in: chariot_domain_op */
 #define CHARIOT_DOMAIN_SET	_IO(CHARIOT_IOC, 0x22)	/* in: chariot_domain_op */
@@ -978,11 +1016,14 @@ enum {
 					 * told that has asked for it (watch ASK) */
 	CHARIOT_EV_MODULE_NEW,		/* u.name: of a further module of the domain */
 	CHARIOT_EV_MODULE_GONE,		/* u.name: of one that is unloaded; others stay */
+	CHARIOT_EV_IMAGE,		/* u.image: watch IMAGE, waits; only the handle is told
+					 * that watches */
 	CHARIOT_NR_EVENTS
 };
 #define CHARIOT_EV_WAITS	(1U << 0)	/* a vCPU waits for CHARIOT_CONTINUE */
 #define CHARIOT_EV_GAVE_BACK	(1U << 1)	/* ASK: the driver has freed what is there (the last
 						 * 8192), and not got since */
+#define CHARIOT_EV_RETURNED	(1U << 2)	/* IMAGE: a CHARIOT_CALL has returned */
 
 enum {
 	CHARIOT_WHY_WRITE,		/* a write that no grant covers */
@@ -1029,6 +1070,12 @@ struct chariot_event {
 			__u64 module;	/* gva of struct module */
 			__u64 cr3, cr4;
 		} load;
+		struct {
+			__u64 arg[3];	/* of the loader's function */
+			__u64 cr3, cr4;
+			__u64 cookie;	/* RETURNED: of CHARIOT_CALL, and */
+			__u64 result;	/*	what its function has returned */
+		} image;
 		struct {
 			char  name[CHARIOT_NAME_LEN];
 		} name;
