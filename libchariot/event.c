@@ -49,6 +49,7 @@ static const char *const events[CHARIOT_NR_EVENTS] = {
 	[CHARIOT_EV_ASK] = "ask",
 	[CHARIOT_EV_MODULE_NEW] = "module-new",
 	[CHARIOT_EV_MODULE_GONE] = "module-gone",
+	[CHARIOT_EV_IMAGE] = "image",
 };
 
 static const char *const trust_states[CHARIOT_NR_TRUST_STATES] = {

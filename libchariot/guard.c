@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "deliver.h"
 #include "evidence.h"
 #include "object.h"
 #include "policy.h"
@@ -73,6 +74,7 @@ struct chariot_guard {
 		char why[128];
 	} no;
 	uint32_t armed;			/* CHARIOT_WATCH_* */
+	struct deliver *deliver;	/* NULL: images stay as they are */
 	bool dead;			/* the module gave this VM up */
 	struct probation *probation;
 	uint32_t applied;		/* verdict that the domains have */
@@ -318,8 +320,12 @@ static int arm(struct chariot_guard *g, uint32_t flags, uint64_t load_gva)
 {
 	bool ask = flags & CHARIOT_WATCH_LOAD &&
 		   policy_evidence(g->policy) != EVIDENCE_OFF;
-	int err = vm_watch(g->vm, flags | (ask ? CHARIOT_WATCH_ASK : 0),
-			   g->o.timeout_ms, load_gva);
+	bool image = flags & CHARIOT_WATCH_LOAD && g->deliver;
+	int err = vm_watch(g->vm, flags | (ask ? CHARIOT_WATCH_ASK : 0) |
+			   (image ? CHARIOT_WATCH_IMAGE : 0),
+			   g->o.timeout_ms, load_gva,
+			   image ? deliver_point(g->deliver) : 0,
+			   image ? deliver_site(g->deliver) : 0);
 
 	if (!err)
 		set_armed(g, flags);
@@ -336,14 +342,67 @@ static void watch_kernel(struct chariot_guard *g)
 		       "cannot watch for the guest's kernel");
 }
 
+/* ---- images ------------------------------------------------------------- */
+
+static bool image_wanted(void *ctx, const char *name)
+{
+	return find_module(ctx, name, NULL);
+}
+
+static void *make_image(void *ctx, const char *name, const void *image, size_t len,
+			size_t *new_len, char *why)
+{
+	return image_marked(image, len, new_len);
+}
+
+static void image_done(void *ctx, const char *name, size_t len, size_t new_len)
+{
+	log_info("%s: the guest has got an image of %zu bytes for one of %zu", name,
+		 new_len, len);
+}
+
+static void image_failed(void *ctx, const char *name, int err, const char *why)
+{
+	failed(ctx, err, "%s is loaded as it is, and isolated in mode strict: %s", name,
+	       why);
+}
+
+static void forget_images(struct chariot_guard *g)
+{
+	deliver_free(g->deliver);
+	g->deliver = NULL;
+}
+
+/* For tests: a driver runs from an image that we have delivered, and which is the same
+ * but for its mark. */
+static void prepare_images(struct chariot_guard *g)
+{
+	static const struct deliver_ops ops = {
+		.wanted = image_wanted, .make = make_image, .done = image_done,
+		.failed = image_failed,
+	};
+
+	if (g->deliver || !secure_getenv("CHARIOT_DELIVER"))
+		return;
+	g->deliver = deliver_new(g->vm, &ops, g);
+	if (!g->deliver)
+		failed(g, -errno, "drivers' images cannot be exchanged in this guest");
+}
+
 static void watch_load(struct chariot_guard *g)
 {
 	uint64_t at = chariot_profile__load_point(g->vm->profile,
 						  chariot_vm__space(g->vm));
 	int err = at ? 0 : -errno;
 
+	prepare_images(g);
 	if (!err)
 		err = arm(g, CHARIOT_WATCH_LOAD, at);
+	if (err && at && g->deliver) {
+		failed(g, err, "drivers' images cannot be exchanged on this host");
+		forget_images(g);
+		err = arm(g, CHARIOT_WATCH_LOAD, at);
+	}
 	if (err)
 		failed(g, err, "cannot watch the guest loading drivers");
 	else
@@ -390,6 +449,7 @@ static void forget_modules(struct chariot_guard *g)
 static void start_over(struct chariot_guard *g)
 {
 	forget_evidence(g);
+	forget_images(g);
 	forget_live(g, 0);
 	probation_end(g->probation);
 	forget_modules(g);
@@ -580,6 +640,7 @@ static void on_kernel(struct chariot_guard *g, const struct chariot_event *ev)
 	set_armed(g, g->armed & ~CHARIOT_WATCH_KERNEL);
 	log_info("reading the guest's kernel");
 	forget_evidence(g);
+	forget_images(g);
 	err = vm_make_profile(g->vm, ev->u.kernel.lstar);
 	if (err) {
 		failed(g, err, "cannot read the guest's kernel, nothing will be isolated");
@@ -952,6 +1013,13 @@ static void handle(struct chariot_guard *g, const struct chariot_event *ev)
 	case CHARIOT_EV_LOAD:
 		on_load(g, ev);
 		break;
+	case CHARIOT_EV_IMAGE:
+		/* Else from before a reset: nobody waits. */
+		if (g->deliver)
+			deliver_event(g->deliver, ev);
+		else
+			vm_continue(g->vm, ev->seq, 0);
+		return;
 	case CHARIOT_EV_REQUEST:
 		on_request(g, ev);
 		break;
@@ -992,7 +1060,8 @@ static void drop_stale(struct chariot_guard *g)
 	struct chariot_event ev;
 
 	while (chariot_vm__next_event(g->vm, &ev, 0) == 1)
-		if (ev.type != CHARIOT_EV_KERNEL && ev.type != CHARIOT_EV_LOAD)
+		if (ev.type != CHARIOT_EV_KERNEL && ev.type != CHARIOT_EV_LOAD &&
+		    ev.type != CHARIOT_EV_IMAGE)
 			handle(g, &ev);
 }
 
@@ -1105,6 +1174,7 @@ static void guard_free(struct chariot_guard *g)
 
 	forget_live(g, 0);
 	evidence_free(g->evidence);
+	deliver_free(g->deliver);
 	sweep_free(g->sweep);
 	while ((n = g->drivers)) {
 		g->drivers = n->next;
@@ -1205,7 +1275,7 @@ void chariot_guard__stop(struct chariot_guard *g)
 	pthread_mutex_unlock(&g->lock);
 	wake(g);
 	pthread_join(g->thread, NULL);
-	vm_watch(g->vm, 0, 0, 0);
+	vm_watch(g->vm, 0, 0, 0, 0, 0);
 	probation_check(g->probation, g->vm);	/* all that was counted */
 	if (!chariot_vm__info(g->vm, &i))
 		for (uint32_t nr = 1; nr < NR_DOMAINS; nr++)

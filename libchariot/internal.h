@@ -225,6 +225,8 @@ int profile_read(const struct chariot_profile *p, uint64_t gva, void *buf,
 uint64_t profile_symbol_any(const struct chariot_profile *p,
 			    const char *const *names);
 
+/* Does anything on the page at @page call or jump to @addr?  Sets *@err. */
+bool profile_called_on(const struct chariot_space *s, uint64_t page, uint64_t addr, int *err);
 /* Where the module can stop a guest that calls @function; 0 with errno: ENOENT,
  * EFAULT, ENOEXEC when it is called from its own page. */
 uint64_t profile_point(const struct chariot_profile *p,

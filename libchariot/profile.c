@@ -452,13 +452,8 @@ int chariot_profile__kernel(const struct chariot_profile *p,
 	return 0;
 }
 
-/*
- * The module sees who comes to a function from another page.  A direct call from the
- * same page would be missed: is there one?
- */
-static bool called_beside(const struct chariot_space *s, uint64_t addr, int *err)
+bool profile_called_on(const struct chariot_space *s, uint64_t page, uint64_t addr, int *err)
 {
-	uint64_t page = addr & PAGE_MASK;
 	uint8_t b[PAGE_SIZE];
 	int32_t rel;
 
@@ -471,6 +466,15 @@ static bool called_beside(const struct chariot_space *s, uint64_t addr, int *err
 			return true;
 	}
 	return false;
+}
+
+/*
+ * The module sees who comes to a function from another page.  A direct call from the
+ * same page would be missed: is there one?
+ */
+static bool called_beside(const struct chariot_space *s, uint64_t addr, int *err)
+{
+	return profile_called_on(s, addr & PAGE_MASK, addr, err);
 }
 
 uint64_t profile_point(const struct chariot_profile *p,

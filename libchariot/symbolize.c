@@ -406,6 +406,9 @@ const char *chariot_vm__describe(struct chariot_vm *vm,
 	case CHARIOT_EV_LOAD:
 		put(&t, "the guest loads a module");
 		break;
+	case CHARIOT_EV_IMAGE:
+		put(&t, "the guest is about to load a module");
+		break;
 	case CHARIOT_EV_DOMAIN_NEW:
 		put(&t, "%.*s: isolated as domain %u", CHARIOT_NAME_LEN,
 		    ev->u.name.name, ev->domain);

@@ -361,12 +361,13 @@ int chariot_vm__request(struct chariot_vm *vm, uint32_t what, const char *name)
 }
 
 int vm_watch(struct chariot_vm *vm, uint32_t flags, uint32_t timeout_ms,
-	     uint64_t load_gva)
+	     uint64_t load_gva, uint64_t image_gva, uint64_t image_site)
 {
 	struct chariot_watch w = {
 		.argsz = sizeof(w), .flags = flags, .timeout_ms = timeout_ms,
 		.load_gva = load_gva, .cr3 = vm->space.cr3,
-		.cr4 = vm->space.cr4,
+		.cr4 = vm->space.cr4, .image_gva = image_gva,
+		.image_site = image_site,
 	};
 
 	return device_supports(vm_call(vm->fd, CHARIOT_WATCH, &w));
@@ -379,6 +380,27 @@ int vm_continue(struct chariot_vm *vm, uint64_t seq, uint32_t flags)
 	};
 
 	return vm_call(vm->fd, CHARIOT_CONTINUE, &c);
+}
+
+int vm_return(struct chariot_vm *vm, uint64_t seq, uint64_t value)
+{
+	struct chariot_continue c = {
+		.argsz = sizeof(c), .flags = CHARIOT_CONTINUE_RETURN, .seq = seq,
+		.value = value,
+	};
+
+	return vm_call(vm->fd, CHARIOT_CONTINUE, &c);
+}
+
+int vm_call_guest(struct chariot_vm *vm, uint64_t seq, uint64_t fn,
+		  const uint64_t arg[6], uint64_t cookie)
+{
+	struct chariot_call_guest c = {
+		.argsz = sizeof(c), .seq = seq, .call.fn = fn, .cookie = cookie,
+	};
+
+	memcpy(c.call.arg, arg, sizeof(c.call.arg));
+	return vm_call(vm->fd, CHARIOT_CALL, &c);
 }
 
 /* ---- events ------------------------------------------------------------- */
@@ -625,13 +647,13 @@ static int find_kernel(struct chariot_vm *vm, int timeout_ms)
 		return err < 0 ? err : 0;
 	if (!timeout_ms)
 		return -EAGAIN;
-	err = vm_watch(vm, CHARIOT_WATCH_KERNEL, 60000, 0);
+	err = vm_watch(vm, CHARIOT_WATCH_KERNEL, 60000, 0, 0, 0);
 	if (err == -EBUSY)
 		return wait_for_other(vm, end);
 	if (err)
 		return err;
 	err = wait_for_kernel(vm, end);
-	vm_watch(vm, 0, 0, 0);
+	vm_watch(vm, 0, 0, 0, 0, 0);
 	return err;
 }
 

@@ -50,8 +50,12 @@ int vm_call(int fd, unsigned long cmd, void *arg);
 /* Takes @fd over, a handle. */
 struct chariot_vm *vm_new(int fd);
 int vm_watch(struct chariot_vm *vm, uint32_t flags, uint32_t timeout_ms,
-	     uint64_t load_gva);
+	     uint64_t load_gva, uint64_t image_gva, uint64_t image_site);
 int vm_continue(struct chariot_vm *vm, uint64_t seq, uint32_t flags);
+/* Answers to an IMAGE event: CHARIOT_CONTINUE_RETURN, CHARIOT_CALL. */
+int vm_return(struct chariot_vm *vm, uint64_t seq, uint64_t value);
+int vm_call_guest(struct chariot_vm *vm, uint64_t seq, uint64_t fn,
+		  const uint64_t arg[6], uint64_t cookie);
 /* From what the last KERNEL or LOAD event told; -EAGAIN: none yet. */
 int vm_make_profile(struct chariot_vm *vm, uint64_t lstar);
 /* The guest's kernel is another one now, or its modules are. */

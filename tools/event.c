@@ -478,7 +478,7 @@ const struct object event_object = {
 "  --timeout S      end after S seconds; an error if N events have not come\n"
 "  --type TYPE,...  only violation, unemulated, fault, recovered, error, domain-new,\n"
 "                   init-done, domain-gone, module-new, module-gone, request, reset,\n"
-"                   kernel, load or ask\n"
+"                   kernel, load, ask or image\n"
 "  --journal        into systemd's journal, too; a service does so without it\n",
 	.commands = commands,
 };

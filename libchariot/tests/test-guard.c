@@ -37,7 +37,7 @@ static struct {
 	uint64_t continued;
 	uint32_t domains, verdict, created_as;
 	uint64_t entries, reports;
-	bool no_recovery;
+	bool no_recovery, no_images;
 	const char *domain_name;
 	char posted[CHARIOT_NAME_LEN];
 	int watch_error;
@@ -138,6 +138,9 @@ static int mock_call(unsigned long cmd, void *arg)
 	case CHARIOT_WATCH:
 		if (m.watch_error)
 			return m.watch_error;
+		if (m.no_images &&
+		    ((struct chariot_watch *)arg)->flags & CHARIOT_WATCH_IMAGE)
+			return -EINVAL;
 		m.watch = *(struct chariot_watch *)arg;
 		m.nr_watch++;
 		return 0;
@@ -245,7 +248,8 @@ static uint64_t send_event(struct chariot_event ev)
 {
 	ev.size = sizeof(ev);
 	ev.seq = ++m.seq;
-	if (ev.type == CHARIOT_EV_KERNEL || ev.type == CHARIOT_EV_LOAD)
+	if (ev.type == CHARIOT_EV_KERNEL || ev.type == CHARIOT_EV_LOAD ||
+	    ev.type == CHARIOT_EV_IMAGE)
 		ev.flags = CHARIOT_EV_WAITS;
 	if (write(m.events, &ev, sizeof(ev)) != sizeof(ev))
 		exit(1);
@@ -1244,6 +1248,35 @@ static void test_depends(const struct chariot_profile *p, uint64_t load_at)
 	end_several(g);
 }
 
+/* Images are exchanged where somebody wants it, and the host can. */
+static void test_images(const struct chariot_profile *p, uint64_t load_at)
+{
+	struct chariot_event ev = { .type = CHARIOT_EV_IMAGE };
+	uint64_t cpus = chariot_profile__symbol(p, "nr_cpu_ids");
+	struct chariot_guard *g;
+	uint64_t seq;
+
+	list_init(chariot_profile__symbol(p, "modules"));
+	setenv("CHARIOT_DELIVER", "1", 1);
+	g = start_several("qxl", load_at, cpus);
+	tap_ok(WAIT_FOR(m.watch.flags & CHARIOT_WATCH_IMAGE) && m.watch.load_gva == load_at &&
+	       m.watch.image_gva == chariot_profile__symbol(p, "module_sig_check"),
+	       "images are waited for");
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq) && !m.errors, "one that cannot be read goes on");
+	end_several(g);
+	m.no_images = true;
+	g = start_several("qxl", load_at, cpus);
+	tap_ok(WAIT_FOR(m.watch.flags & CHARIOT_WATCH_LOAD) &&
+	       !(m.watch.flags & CHARIOT_WATCH_IMAGE) && !m.watch.image_gva &&
+	       WAIT_FOR(m.errors == 1), "an older module: %s", m.text);
+	seq = send_event(ev);
+	tap_ok(WAIT_FOR(m.continued == seq), "what waits nevertheless goes on");
+	end_several(g);
+	m.no_images = false;
+	unsetenv("CHARIOT_DELIVER");
+}
+
 static void test_kernel(const char *version)
 {
 	const char *dir = getenv("CHARIOT_KERNELS");
@@ -1272,6 +1305,7 @@ static void test_kernel(const char *version)
 	test_probation(p, at, version);
 	test_named(p, at);
 	test_depends(p, at);
+	test_images(p, at);
 	chariot_profile__free(p);
 	fake_free(&m.guest);
 }
