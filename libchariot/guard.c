@@ -6,6 +6,7 @@
  * need no lock.  g->lock is for what other threads change or read, and is never
  * held over an ioctl; the thread itself reads its own fields without.
  */
+#include <chariot-inline.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 
 #include "deliver.h"
 #include "evidence.h"
+#include "instrument.h"
 #include "object.h"
 #include "policy.h"
 #include "sweep.h"
@@ -75,6 +77,7 @@ struct chariot_guard {
 	} no;
 	uint32_t armed;			/* CHARIOT_WATCH_* */
 	struct deliver *deliver;	/* NULL: images stay as they are */
+	struct instruments *instruments;
 	bool dead;			/* the module gave this VM up */
 	struct probation *probation;
 	uint32_t applied;		/* verdict that the domains have */
@@ -352,7 +355,11 @@ static bool image_wanted(void *ctx, const char *name)
 static void *make_image(void *ctx, const char *name, const void *image, size_t len,
 			size_t *new_len, char *why)
 {
-	return image_marked(image, len, new_len);
+	struct chariot_guard *g = ctx;
+
+	return policy_mode(g->policy) == CHARIOT_MODE_INLINE ?
+	       instruments_make(g->instruments, g->vm->profile, name, image, len, new_len,
+				why) : image_marked(image, len, new_len);
 }
 
 static void image_done(void *ctx, const char *name, size_t len, size_t new_len)
@@ -363,18 +370,20 @@ static void image_done(void *ctx, const char *name, size_t len, size_t new_len)
 
 static void image_failed(void *ctx, const char *name, int err, const char *why)
 {
-	failed(ctx, err, "%s is loaded as it is, and isolated in mode strict: %s", name,
-	       why);
+	struct chariot_guard *g = ctx;
+
+	chariot_inline__free(instruments_take(g->instruments, name));
+	failed(g, err, "%s is loaded as it is, and isolated in mode strict: %s", name, why);
 }
 
 static void forget_images(struct chariot_guard *g)
 {
 	deliver_free(g->deliver);
 	g->deliver = NULL;
+	instruments_forget(g->instruments);
 }
 
-/* For tests: a driver runs from an image that we have delivered, and which is the same
- * but for its mark. */
+/* For mode inline; or for tests, where it is a copy with a mark. */
 static void prepare_images(struct chariot_guard *g)
 {
 	static const struct deliver_ops ops = {
@@ -382,7 +391,8 @@ static void prepare_images(struct chariot_guard *g)
 		.failed = image_failed,
 	};
 
-	if (g->deliver || !secure_getenv("CHARIOT_DELIVER"))
+	if (g->deliver || (policy_mode(g->policy) != CHARIOT_MODE_INLINE &&
+			   !secure_getenv("CHARIOT_DELIVER")))
 		return;
 	g->deliver = deliver_new(g->vm, &ops, g);
 	if (!g->deliver)
@@ -823,34 +833,69 @@ static bool has_evidence(struct chariot_guard *g)
 	return g->evidence;
 }
 
+/* With its checks, in mode inline, if @x; the domain's number, or -errno. */
+static int isolate_with(struct chariot_guard *g, struct name *n, struct module *m,
+			uint64_t module, bool live, const struct chariot_driver *d,
+			struct chariot_inline *x, const char **what)
+{
+	const struct chariot_space *s = chariot_vm__space(g->vm);
+	uint32_t mode = policy_mode(g->policy);
+	struct instrument in = {};
+	struct chariot_tables *t;
+	int err;
+
+	if (x || mode == CHARIOT_MODE_INLINE)
+		mode = x ? CHARIOT_MODE_INLINE : CHARIOT_MODE_STRICT;
+	*what = "cannot make its tables";
+	t = tables_build(g->policy, g->vm->profile, s, d, mode);
+	err = t ? 0 : -errno ?: -EIO;
+	if (!err && x) {
+		*what = "cannot prepare its checks";
+		err = instrument_load(&in, x, g->vm->profile, s, module, d, t);
+	}
+	if (!err) {
+		*what = "the module refused";
+		err = live ? create_domain(g, n, m, t, module, CHARIOT_VERDICT_REPORT) :
+			     create_by_build(g, n, m, t, module, d);
+	}
+	instrument_free(&in);
+	chariot_tables__free(t);
+	return err;
+}
+
+/* Its checks are there, and nobody will answer them. */
+static void silence(struct chariot_guard *g, const char *name, struct chariot_inline *x,
+		    uint64_t module, int err, const char *what)
+{
+	failed(g, err, "%s is isolated in mode strict: %s in mode inline", name, what);
+	err = instrument_off(x, g->vm->profile, chariot_vm__space(g->vm), module);
+	if (err)
+		failed(g, err, "%s: its checks cannot be switched off", name);
+}
+
 /* The domain's number, or -errno. */
 static int isolate(struct chariot_guard *g, struct name *n, struct module *m,
 		   uint64_t module, bool live, const char **what)
 {
-	const struct chariot_space *s = chariot_vm__space(g->vm);
+	struct chariot_inline *x = instruments_take(g->instruments, m->name);
 	struct chariot_driver *d;
-	struct chariot_tables *t;
 	bool more = domain_of(g, n);
 	int err;
 
 	*what = "cannot read the driver";
-	d = chariot_driver__from_guest(g->vm->profile, s, module);
-	if (!d)
-		return -errno ?: -EIO;
-	*what = "cannot make its tables";
-	t = chariot_tables__build(g->policy, g->vm->profile, s, d);
-	err = t ? 0 : -errno ?: -EIO;
-	if (t) {
-		*what = "the module refused";
-		err = live ? create_domain(g, n, m, t, module, CHARIOT_VERDICT_REPORT) :
-			     create_by_build(g, n, m, t, module, d);
-		if (err > 0 && !more)
-			sweep_forget(g->sweep, err);
-		if (err > 0 && policy_evidence(g->policy) != EVIDENCE_OFF &&
-		    has_evidence(g) && evidence_driver(g->evidence, err, d, more))
-			log_warn("%s: no memory for what it imports", m->name);
+	d = chariot_driver__from_guest(g->vm->profile, chariot_vm__space(g->vm), module);
+	err = d ? isolate_with(g, n, m, module, live, d, x, what) : -errno ?: -EIO;
+	if (err < 0 && x) {
+		silence(g, m->name, x, module, err, *what);
+		if (d)
+			err = isolate_with(g, n, m, module, live, d, NULL, what);
 	}
-	chariot_tables__free(t);
+	if (err > 0 && !more)
+		sweep_forget(g->sweep, err);
+	if (err > 0 && policy_evidence(g->policy) != EVIDENCE_OFF && has_evidence(g) &&
+	    evidence_driver(g->evidence, err, d, more))
+		log_warn("%s: no memory for what it imports", m->name);
+	chariot_inline__free(x);
 	chariot_driver__free(d);
 	return err;
 }
@@ -1175,6 +1220,7 @@ static void guard_free(struct chariot_guard *g)
 	forget_live(g, 0);
 	evidence_free(g->evidence);
 	deliver_free(g->deliver);
+	instruments_free(g->instruments);
 	sweep_free(g->sweep);
 	while ((n = g->drivers)) {
 		g->drivers = n->next;
@@ -1211,7 +1257,8 @@ static int guard_init(struct chariot_guard *g,
 		return -errno;
 	g->probation = probation_new(g->o.state_dir, g->policy);
 	g->sweep = sweep_new();
-	if (!g->probation || !g->sweep)
+	g->instruments = instruments_new();
+	if (!g->probation || !g->sweep || !g->instruments)
 		return -ENOMEM;
 	g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->wake < 0)

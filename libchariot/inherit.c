@@ -226,6 +226,17 @@ void inherit_drop(struct builder *b)
 	}
 }
 
+void inherit_drop_all(struct builder *b)
+{
+	struct shared *sh = b->shared.v;
+
+	for (size_t i = 0; i < b->shared.nr; i++) {
+		sh[i].dropped = true;
+		if (sh[i].st->kind == STMT_INHERIT && sh[i].st->actions)
+			tables_add_gate(b, sh[i].start, sh[i].name, sh[i].st);
+	}
+}
+
 /* Neighbours become one range: the module goes through them one by one. */
 static void add_ranges(struct builder *b, struct vec *code, uint32_t kind)
 {

@@ -552,11 +552,9 @@ static void parse_body(struct parser *s, struct stmt *st, size_t i)
 		scan_fail(s, st->line, "%s takes %d name%s, not %zu", stmts[i].word,
 		     stmts[i].names, stmts[i].names > 1 ? "s" : "",
 		     st->names.nr);
-	if (!s->err && st->kind == STMT_MODE && !strcmp(st->names.v[0], "inline"))
-		scan_fail(s, st->line, "mode inline is not available in this version");
 	if (!s->err && st->kind == STMT_MODE &&
 	    chariot_mode_by_name(st->names.v[0]) < 0)
-		scan_fail(s, st->line, "mode is strict or fast, not %s",
+		scan_fail(s, st->line, "mode is strict, fast or inline, not %s",
 			  st->names.v[0]);
 	if (!s->err && st->kind == STMT_EVIDENCE &&
 	    evidence_by_name(st->names.v[0]) < 0)
@@ -674,6 +672,13 @@ enum policy_evidence policy_evidence(const struct chariot_policy *p)
 	const struct stmt *st = last(p, STMT_EVIDENCE);
 
 	return st ? evidence_by_name(st->names.v[0]) : EVIDENCE_ON;
+}
+
+uint32_t policy_mode(const struct chariot_policy *p)
+{
+	const struct stmt *st = last(p, STMT_MODE);
+
+	return st ? chariot_mode_by_name(st->names.v[0]) : CHARIOT_MODE_STRICT;
 }
 
 void policy_restart(const struct chariot_policy *p, unsigned int *max,

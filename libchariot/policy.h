@@ -153,6 +153,8 @@ enum policy_evidence {
 	NR_EVIDENCE
 };
 enum policy_evidence policy_evidence(const struct chariot_policy *p);
+/* CHARIOT_MODE_*; INLINE only of a driver whose image is instrumented, else STRICT. */
+uint32_t policy_mode(const struct chariot_policy *p);
 bool rule_is_current(const struct expr *e);
 /* How often a driver is restarted, at most, in how long a time. */
 void policy_restart(const struct chariot_policy *p, unsigned int *max,

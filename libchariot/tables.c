@@ -328,16 +328,13 @@ static int add_kernel(struct builder *b)
 }
 
 /* The last one wins. */
-static void set_mode(struct builder *b)
+static void set_defer(struct builder *b)
 {
 	const struct stmt *st;
 
-	for (st = b->policy->first; st; st = st->next) {
-		if (st->kind == STMT_MODE)
-			b->t->create.mode = chariot_mode_by_name(st->names.v[0]);
-		else if (st->kind == STMT_DEFER)
+	for (st = b->policy->first; st; st = st->next)
+		if (st->kind == STMT_DEFER)
 			b->t->create.defer = st->num;
-	}
 }
 
 static void finish(struct builder *b)
@@ -369,6 +366,17 @@ chariot_tables__build(const struct chariot_policy *policy,
 		      const struct chariot_space *s,
 		      const struct chariot_driver *d)
 {
+	uint32_t mode = policy_mode(policy);
+
+	return tables_build(policy, p, s, d,
+			    mode == CHARIOT_MODE_INLINE ? CHARIOT_MODE_STRICT : mode);
+}
+
+struct chariot_tables *
+tables_build(const struct chariot_policy *policy, const struct chariot_profile *p,
+	     const struct chariot_space *s, const struct chariot_driver *d, uint32_t mode)
+{
+	bool views = mode != CHARIOT_MODE_INLINE;
 	struct builder b = {
 		.policy = policy, .p = p, .s = s, .d = d,
 		.btf = chariot_driver__btf(d),
@@ -378,7 +386,8 @@ chariot_tables__build(const struct chariot_policy *policy,
 	if (!b.t)
 		return NULL;
 	b.err = add_kernel(&b);
-	set_mode(&b);
+	b.t->create.mode = mode;
+	set_defer(&b);
 	recover_begin(&b.t->recover, policy, p);
 	add_current(&b);
 	add_sections(&b);
@@ -392,13 +401,18 @@ chariot_tables__build(const struct chariot_policy *policy,
 	b.imports[0] = b.t->gates.nr;
 	imports_add(&b, false);
 	b.imports[1] = b.t->gates.nr;
-	inherit_drop(&b);
-	inherit_libraries(&b);
-	inherit_add(&b);
-	inherit_forget_unseen(&b);
+	if (views) {
+		inherit_drop(&b);
+		inherit_libraries(&b);
+		inherit_add(&b);
+		inherit_forget_unseen(&b);
+	} else {
+		inherit_drop_all(&b);
+	}
 	add_rules(&b);
 	imports_add(&b, true);
-	inherit_mark(&b);
+	if (views)
+		inherit_mark(&b);
 	tables_sort_gates(&b.t->gates);
 	entries_add(&b);
 	handed_types(&b);

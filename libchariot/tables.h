@@ -51,6 +51,11 @@ struct builder {
 
 /* ---- tables.c ------------------------------------------------------------- */
 
+/* chariot_tables__build() of this mode, and not of the policy's. */
+struct chariot_tables *
+tables_build(const struct chariot_policy *policy, const struct chariot_profile *p,
+	     const struct chariot_space *s, const struct chariot_driver *d, uint32_t mode);
+
 /* One more, of zeroes; NULL: b->err. */
 void *tables_add(struct builder *b, struct vec *vec, size_t size);
 void tables_add_range(struct builder *b, uint64_t gva, uint64_t len, uint32_t kind);
@@ -74,6 +79,8 @@ bool inherit_library_is_on(const struct chariot_policy *policy);
 void inherit_collect(struct builder *b);
 /* Those that hide what is to be seen, once all gates are there. */
 void inherit_drop(struct builder *b);
+/* There is no view to run it in: its calls are checked. */
+void inherit_drop_all(struct builder *b);
 void inherit_libraries(struct builder *b);
 void inherit_add(struct builder *b);
 /* Gates of what runs in the library view. */

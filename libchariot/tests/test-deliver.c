@@ -17,6 +17,7 @@
 
 #include "deliver.h"
 #include "fake-guest.h"
+#include "instrument.h"
 #include "place.h"
 #include "tap.h"
 
@@ -542,23 +543,126 @@ static void check_bad_places(const void *image, size_t len, Elf64_Sym *syms, siz
 	       "no image");
 }
 
+/* ---- mode inline --------------------------------------------------------------- */
+
+static uint32_t get_u32(uint64_t gva)
+{
+	return get_u64(gva);
+}
+
+/* Which way do the calls of @name go? */
+static uint32_t goes_to(const struct chariot_inline_layout *l, uint64_t runtime,
+			const char *name)
+{
+	for (size_t i = 0; i < l->nr_gates; i++)
+		if (!strcmp(l->gates[i].name, name))
+			return l->gates[i].slot + 5 +
+			       get_u32(runtime + l->gates[i].slot + 1) - l->gates[i].body;
+	return ~0U;
+}
+
+static void check_create(const struct chariot_domain_create *c,
+			 const struct chariot_inline_layout *l, size_t checks)
+{
+	const struct chariot_range *r = (void *)(uintptr_t)c->ranges;
+	const struct chariot_store *s = (void *)(uintptr_t)c->stores;
+	const uint64_t *fn = (void *)(uintptr_t)c->functions;
+	bool sorted = true, known = true, apart = true;
+
+	for (uint32_t i = 1; i < c->nr_stores; i++)
+		sorted &= s[i - 1].ret < s[i].ret && s[i].rip && s[i].skip && s[i].len;
+	tap_ok(c->mode == CHARIOT_MODE_INLINE && c->nr_stores == checks && sorted,
+	       "%u stores", c->nr_stores);
+	for (uint32_t i = 0; i < c->nr_functions; i++)
+		known &= fn[i] && fn[i] == symbol(l->gates[i].name);
+	tap_ok(c->nr_functions > 50 && known, "%u functions", c->nr_functions);
+	for (uint32_t i = 0; i < c->nr_ranges; i++)
+		apart &= r[i].gva + r[i].len <= c->cache ||
+			 r[i].gva >= c->cache + 8 * c->cache_lines;
+	tap_ok(c->cache == BASE_OF(l->cache) && c->data == BASE_OF(l->data) &&
+	       c->runtime == BASE_OF(l->runtime) && c->left == c->runtime + l->left && apart,
+	       "the runtime and its data");
+}
+
+static void test_instrument(struct chariot_inline *x, struct chariot_driver *d)
+{
+	const struct chariot_inline_layout *l = chariot_inline__layout(x);
+	struct chariot_policy *policy = chariot_policy__load(NULL);
+	struct chariot_inline_params params;
+	uint64_t runtime = BASE_OF(l->runtime);
+	struct chariot_tables *t;
+	struct instrument in;
+	uint8_t hypercall[3];
+	size_t checks;
+
+	for (uint64_t i = 0; i < l->runtime_len; i += PAGE_SIZE)
+		fake_map(&m.guest, runtime + i, (152 << 20) + i, 1);
+	t = tables_build(policy, vm->profile, NULL, d, CHARIOT_MODE_INLINE);
+	t->create.kernel.stack_size = 16384;
+	/* All of the module's data, in one. */
+	((struct chariot_range *)t->ranges.v)[0] = (struct chariot_range){
+		.gva = BASE_OF(l->cache) - 64, .kind = CHARIOT_RANGE_DATA,
+		.len = 8 * l->cache_lines + 128 };
+	tap_ok(!instrument_load(&in, x, vm->profile, &m.guest.space, MODULE, d, t),
+	       "instrumented");
+	chariot_inline__checks(x, &checks);
+	check_create(chariot_tables__create(t), l, checks);
+	chariot_space__read(&m.guest.space, runtime + l->hypercall, hypercall, 3);
+	chariot_space__read(&m.guest.space, runtime + CHARIOT_INLINE_PARAMS, &params,
+			    sizeof(params));
+	tap_ok(hypercall[0] == 0x0f && hypercall[1] == 0x01 &&
+	       params.stack_mask == ~16383ULL && !params.off, "its runtime is filled in");
+	tap_ok(!goes_to(l, runtime, "kfree") || goes_to(l, runtime, "kfree") == 40,
+	       "kfree() is seen");
+	tap_ok(goes_to(l, runtime, "__x_none") == ~0U &&
+	       goes_to(l, runtime, "msleep") > 64, "msleep() is not");
+	tap_ok(!instrument_off(x, vm->profile, &m.guest.space, MODULE), "off");
+	chariot_space__read(&m.guest.space, runtime + CHARIOT_INLINE_PARAMS, &params,
+			    sizeof(params));
+	tap_ok(params.off == 1, "and all is allowed");
+	instrument_free(&in);
+	chariot_tables__free(t);
+	chariot_policy__free(policy);
+}
+
+static void test_kept(const void *ko, size_t len)
+{
+	struct instruments *v = instruments_new();
+	struct chariot_inline *x;
+	size_t new_len = 0;
+	char why[256] = "";
+	void *image;
+
+	image = instruments_make(v, vm->profile, "e1000", ko, len, &new_len, why);
+	tap_ok(image && new_len > len, "an image of %zu bytes: %s", new_len, why);
+	x = instruments_take(v, "e1000");
+	tap_ok(x && !instruments_take(v, "e1000") &&
+	       !memcmp(chariot_inline__image(x, &len), image, new_len), "taken once");
+	chariot_inline__free(x);
+	free(image);
+	image = instruments_make(v, vm->profile, "a", ko, 100, &new_len, why);
+	tap_ok(!image && !instruments_take(v, "a"), "no image of a piece");
+	instruments_free(v);
+}
+
 static void test_places(const char *version, const char *kernels)
 {
 	static Elf64_Sym syms[4096];
+	struct chariot_driver *d;
 	struct chariot_inline *x;
 	const void *image;
 	char path[PATH_MAX];
-	size_t len, nr;
+	size_t len, ko_len, nr;
 	uint8_t *ko;
 
 	snprintf(path, sizeof(path), "%.*s/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko%s",
 		 (int)(strlen(kernels) - strlen("/vmlinuz")), kernels,
 		 strcmp(version, "6.1") ? ".xz" : "");
-	if (file_read_unpacked(path, &ko, &len)) {
+	if (file_read_unpacked(path, &ko, &ko_len)) {
 		tap_skip(version, "no modules");
 		return;
 	}
-	x = chariot_inline__rewrite(ko, len, NULL);
+	x = chariot_inline__rewrite(ko, ko_len, NULL);
 	image = chariot_inline__image(x, &len);
 	nr = load_symbols(image, syms);
 	put(SYMTAB, syms, nr * sizeof(*syms));
@@ -566,8 +670,13 @@ static void test_places(const char *version, const char *kernels)
 	put_member("mod_kallsyms", KALLSYMS, "symtab", SYMTAB);
 	put_member("mod_kallsyms", KALLSYMS, "num_symtab", nr);
 	check_places(x, image, len);
+	d = chariot_driver__from_file(path);
+	chariot_driver__link(d, vm->profile);
+	test_instrument(x, d);
+	chariot_driver__free(d);
 	check_bad_places(image, len, syms, nr);
 	chariot_inline__free(x);
+	test_kept(ko, ko_len);
 	free(ko);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "policy.h"
+#include "tables.h"
 #include "tap.h"
 
 static const char *const versions[] = { "6.1", "6.12", "7.2" };
@@ -206,6 +207,35 @@ static bool none_hidden(const struct view *v)
 	return true;
 }
 
+/* There is no view to run anything in: what is inherited elsewhere is checked. */
+static void test_inline(const struct chariot_policy *policy,
+			const struct chariot_profile *p,
+			const struct chariot_driver *d, const char *what)
+{
+	struct chariot_tables *t = tables_build(policy, p, NULL, d, CHARIOT_MODE_INLINE);
+	uint64_t copy = chariot_profile__symbol(p, "memcpy");
+	uint32_t views = 0, checked = 0;
+	const struct chariot_op *ops;
+	struct view v;
+
+	if (!tap_ok(t, "%s: tables of mode inline", what))
+		return;
+	v = view(t);
+	ops = (void *)(uintptr_t)v.c->ops;
+	for (uint32_t i = 0; i < v.c->nr_ranges; i++)
+		views += v.ranges[i].kind == CHARIOT_RANGE_INHERIT ||
+			 v.ranges[i].kind == CHARIOT_RANGE_LIBRARY;
+	for (uint32_t i = 0; i < v.c->nr_gates; i++) {
+		views += !!(v.gates[i].flags & CHARIOT_GATE_LIBRARY);
+		if (v.gates[i].gva == copy && v.gates[i].nr_ops)
+			checked += ops[v.gates[i].op].op == CHARIOT_OP_CHECK;
+	}
+	tap_ok(v.c->mode == CHARIOT_MODE_INLINE && !views && checked == 1 &&
+	       sane(&v, v.gates, v.c->nr_gates, false),
+	       "%s: nothing runs in a view, and memcpy() is checked", what);
+	chariot_tables__free(t);
+}
+
 static void test_driver(const struct chariot_policy *policy,
 			const struct chariot_profile *p,
 			struct chariot_driver *d, const char *what)
@@ -227,6 +257,7 @@ static void test_driver(const struct chariot_policy *policy,
 	tap_ok(!v.c->flags && !v.c->defer,
 	       "%s: mode strict, and nothing is deferred, by default", what);
 	chariot_tables__free(t);
+	test_inline(policy, p, d, what);
 }
 
 /* ---- e1000, in detail --------------------------------------------------- */

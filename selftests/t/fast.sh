@@ -37,5 +37,5 @@ echo 'mode furious' >"$OUT/bad.policy"
 vm_start a -S || exit 1
 VM_POLICY=$OUT/bad.policy iso_guard a e1000 skip 2>/dev/null
 check "a mode that is none is refused, with its line" \
-	grep -q 'bad.policy:1: mode is strict or fast, not furious' "$OUT/a.guard"
+	grep -q 'bad.policy:1: mode is strict, fast or inline, not furious' "$OUT/a.guard"
 vm_kill a
