@@ -20,6 +20,13 @@ complaints() { vm_run a 'dmesg | grep -cE "WARNING|BUG|Oops|Call Trace"'; }
 
 delivered() { grep -c 'guard: info: e1000: the guest has got an image' "$OUT/a.guard"; }
 
+# A file that the kernel can unpack, where modules are packed.
+PACKED=$(ls ".cache/kernels/$GUEST/modules/kernel/drivers/net/ethernet/intel/e1000/e1000.ko.xz" \
+	2>/dev/null)
+if [ -n "$PACKED" ]; then
+	VM_FILES="$PWD/.build/selftests/finit:/finit $PWD/$PACKED:/e1000.ko.xz"
+fi
+
 serve 1048576
 # shellcheck disable=SC2086 # a list
 vm_start a $NET || exit 1
@@ -53,12 +60,27 @@ is "loaded and unloaded three times" "$(delivered)" 4
 rooms >"$OUT/rooms.2"
 is "nothing of it stays in the guest" "$(diff "$OUT/rooms.1" "$OUT/rooms.2")" ""
 
+if [ -n "$PACKED" ]; then
+	vm_run a '/finit /e1000.ko.xz && rmmod e1000'
+	rooms >"$OUT/rooms.1"
+	vm_run a '/finit /e1000.ko.xz'
+	is "one that the kernel has unpacked is loaded" $? 0
+	is "and delivered" "$(delivered)" 6
+	is "and runs" "$(vm_run a "$NOTE")" "$(marked "$before")"
+	vm_run a 'rmmod e1000'
+	rooms >"$OUT/rooms.2"
+	is "nothing of it stays, either" "$(diff "$OUT/rooms.1" "$OUT/rooms.2")" ""
+else
+	skip "one that the kernel has unpacked" "this kernel's modules are not packed"
+fi
+loads=$(delivered)
+
 # What the guest would not load
 vm_run a "cp $FILE /tmp/bad.ko && printf X | dd of=/tmp/bad.ko bs=1 seek=5000 conv=notrunc" \
 	>/dev/null 2>&1
 vm_run a 'insmod /tmp/bad.ko' >"$OUT/bad" 2>&1
 is "with a wrong signature it is not loaded: EKEYREJECTED" "$?" 129
-is "nor delivered" "$(delivered)" 4
+is "nor delivered" "$(delivered)" "$loads"
 rooms >"$OUT/rooms.3"
 is "and nothing stays" "$(diff "$OUT/rooms.1" "$OUT/rooms.3")" ""
 is "no error" "$(iso_events a error | grep -c .)" 0
