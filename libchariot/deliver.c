@@ -19,6 +19,7 @@
 #define STRINGS_MAX	(1UL << 20)
 #define MODINFO_MAX	(256UL << 10)
 #define JOBS_MAX	64
+#define BYTES_MAX	(256UL << 20)	/* of all that is being exchanged */
 #define INFO_MAX	1024	/* bytes of a struct load_info */
 
 #define VM_MAP		4	/* flag of vmap() */
@@ -56,6 +57,7 @@ struct deliver {
 	int64_t size;		/* of it */
 	struct job *jobs;
 	unsigned int nr_jobs;
+	size_t bytes;		/* of their images */
 };
 
 /* ---- the guest's kernel ---------------------------------------------------- */
@@ -306,6 +308,7 @@ static void drop_job(struct deliver *d, struct job *j)
 {
 	*find_job(d, j->info) = j->next;
 	d->nr_jobs--;
+	d->bytes -= j->image_len;
 	free_job(j);
 }
 
@@ -370,8 +373,15 @@ static void make(struct deliver *d, uint64_t seq, struct job *j)
 		snprintf(why, sizeof(why), "no other image can be made of it");
 		j->image = d->ops->make(d->ctx, j->name, image, r.len, &j->image_len, why);
 		err = j->image ? 0 : -errno ?: -EIO;
+		if (err)
+			j->image_len = 0;
+		d->bytes += j->image_len;
 	}
 	free(image);
+	if (!err && d->bytes > BYTES_MAX) {
+		snprintf(why, sizeof(why), "too much is loaded at once");
+		err = -ENOSPC;
+	}
 	if (!err) {
 		snprintf(why, sizeof(why), "the guest cannot make room");
 		err = call(d, seq, j, STEP_ROOM, d->alloc,
