@@ -12,7 +12,8 @@
 struct chariot_inline;
 struct instruments;
 
-/* Images that were delivered, and are not loaded yet: at most 64, the oldest goes. */
+/* Images that were delivered, and are not loaded yet: at most 64, and 256 MiB; the oldest
+ * goes. */
 struct instruments *instruments_new(void);
 void instruments_free(struct instruments *v);
 /* All that were delivered, to another kernel. */
