@@ -31,6 +31,7 @@
 #define REACH_DEPTH	3		/* pointers in a row */
 #define REACH_ARGUMENT	2		/* the same, for what is no count */
 #define REACH_VEC	2		/* the same, to a vector of pages */
+#define TREE_DEPTH	11		/* nodes of an XArray, one below the other */
 #define VEC_MAX		(1UL << 20)	/* bytes that one entry of it is about */
 #define NR_PAGES	1024		/* of guest memory that are kept, for one question */
 
@@ -180,6 +181,7 @@ struct question {
 	bool through;			/* not itself, but what is in the object */
 	bool from_argument;		/* over two of them */
 	bool from_vec;			/* an entry of a vector of pages: all of it */
+	bool from_tree;			/* an XArray has it */
 	bool had;			/* it was evident before */
 };
 
@@ -712,12 +714,60 @@ static bool vec_reached(struct question *q)
 	return q->from_vec;
 }
 
+/* ---- trees ---------------------------------------------------------------- */
+
+static bool word_in_node(struct question *q, uint64_t at, uint64_t v);
+
+/* The node of an XArray that @v leads to: no other pointer has these two bits. */
+static bool node_leads(struct question *q, uint64_t v)
+{
+	struct object o;
+	bool found;
+
+	if ((v & 3) != 2 || !is_pointer(v) || q->depth == TREE_DEPTH || !q->looks)
+		return false;
+	q->looks--;
+	if (object_at(q->e->x, &q->e->space, v, &o) || o.kind != OBJECT_SLAB ||
+	    o.never)
+		return false;
+	q->depth++;
+	found = scan(q, o.start, o.len, PAGE_SIZE, word_in_node);
+	q->depth--;
+	return found;
+}
+
+static bool word_in_node(struct question *q, uint64_t at, uint64_t v)
+{
+	return word_leads(q, at, v) || node_leads(q, v);
+}
+
+static bool word_is_tree(struct question *q, uint64_t at, uint64_t v)
+{
+	if (!node_leads(q, v))
+		return false;
+	q->at = at;
+	return true;
+}
+
+/*
+ * What it keeps in an XArray, or an IDR, and what the page cache of a file of its own has,
+ * is in nodes that the kernel has allocated.
+ */
+static bool tree_leads(struct question *q)
+{
+	q->depth = 0;
+	q->looks = REACH_LOOKS;
+	q->from_tree = each_owned(q, word_is_tree);
+	q->through |= q->from_tree;
+	return q->from_tree;
+}
+
 /* What points to a stack is of a call that may have ended. */
 static bool has_it(struct question *q)
 {
 	if (q->target.kind == OBJECT_FRAME || read_owned(q))
 		return false;
-	return owned_leads(q) || each_owned(q, word_handed_leads) ||
+	return owned_leads(q) || each_owned(q, word_handed_leads) || tree_leads(q) ||
 	       (q->target.kind == OBJECT_SLAB && argument_reaches(q)) ||
 	       (q->target.kind == OBJECT_PAGES && q->target.page &&
 		vec_reached(q)) ||
@@ -1199,7 +1249,7 @@ static void tell_found(struct question *q, char *buf, size_t len)
  */
 static bool for_call(const struct question *q)
 {
-	return q->narrow || q->had || q->from_vec || q->target.kind == OBJECT_FRAME ||
+	return q->narrow || q->had || q->from_vec || q->from_tree || q->target.kind == OBJECT_FRAME ||
 	       ((q->by || q->from_argument) && (q->target.kind == OBJECT_SLAB ||
 			  q->target.kind == OBJECT_PAGES) &&
 		q->ev->u.violation.why != CHARIOT_WHY_FREE);

@@ -353,6 +353,33 @@ static void test_again(void)
 	tap_ok(lent == 20, "%s: nor what it gave back", version);
 }
 
+/* In nodes that the kernel has allocated. */
+static void test_tree(void)
+{
+	uint64_t node = object(30), below = object(31);
+
+	begin();
+	has_row(DOMAIN, OWN, 0x400, CHARIOT_SRC_ALLOCATION);
+	put(&f, OWN + 64, node + 2, 8);
+	put(&f, node + 16, TARGET, 8);
+	target_lent("what is in a tree of its own");
+	put(&f, OWN + 64, node, 8);
+	no_target("in what is no node");
+	put(&f, OWN + 64, node + 2, 8);
+	put(&f, node + 16, below + 2, 8);
+	put(&f, below + 24, TARGET, 8);
+	target_lent("in a node below");
+	put(&f, node + 16, below, 8);
+	no_target("in what a node leads to");
+	put(&f, node + 16, node + 2, 8);
+	no_target("in a node that leads to itself");
+	put(&f, node + 16, TARGET, 8);
+	put(&f, OWN + 64, object(4) + 2, 8);
+	put(&f, object(4) + 16, TARGET, 8);
+	no_target("in a free one");
+	put_slab(&f);
+}
+
 /* It walks a list, and takes it apart. */
 static void test_list(void)
 {
@@ -1077,6 +1104,7 @@ static void test_all(bool old)
 	test_prototypes();
 	test_had();
 	test_again();
+	test_tree();
 	test_list();
 	test_outputs();
 	test_through();
