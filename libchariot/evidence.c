@@ -52,6 +52,7 @@ struct function {
 	uint8_t args;			/* bit n: argument n is there */
 	uint8_t out[6];			/* words that it may store there */
 	uint8_t in[6];			/* words of what it points to */
+	uint32_t on_stack;		/* bytes of arguments */
 };
 #define NR_FUNCTIONS	256
 
@@ -316,6 +317,13 @@ static uint8_t words_behind(const struct btf *btf, const struct param *p,
 	       p->size >= 8 ? p->size / 8 : 1;
 }
 
+static uint32_t size_on_stack(const struct btf *btf, uint32_t id)
+{
+	int64_t size = id ? btf__resolve_size(btf, id) : 0;
+
+	return size > 0 && size <= 64 ? (size + 7) & ~7U : 0;
+}
+
 static const struct function *look_at(struct evidence *e, uint64_t gva)
 {
 	struct function *f = &e->functions[gva / 16 % NR_FUNCTIONS];
@@ -339,8 +347,10 @@ static const struct function *look_at(struct evidence *e, uint64_t gva)
 	f->args = 0;
 	for (int i = 0; i < btf_vlen(proto); i++) {
 		proto_param(btf, btf_params(proto)[i].type, &reg, &p);
-		if (p.arg < 0 || p.arg > 5)
+		if (p.arg < 0 || p.arg > 5) {
+			f->on_stack += size_on_stack(btf, btf_params(proto)[i].type);
 			continue;
+		}
 		f->args |= 1 << p.arg;
 		/* An array of pointers is written; a pointer to one is read. */
 		f->in[p.arg] = words_behind(btf, &p, 1);
@@ -1068,6 +1078,26 @@ static bool on_stack(struct question *q)
 	return false;
 }
 
+/* Arguments beyond the registers lie in the caller's frame, and are the callee's to change:
+ * behind the return address. */
+static bool is_stack_argument(struct question *q)
+{
+	const struct chariot_value *g;
+	uint64_t fn = 0;
+
+	for (size_t i = 0; i < q->nr_given; i++) {
+		g = &q->e->given[i];
+		if (g->kind == CHARIOT_GIVEN_ARG && !fn)
+			fn = g->fn;
+		if (g->kind != CHARIOT_GIVEN_STACK)
+			continue;
+		if (fn && within(g->value, look_at(q->e, fn)->on_stack, q->gva, q->len))
+			return true;
+		fn = 0;
+	}
+	return false;
+}
+
 /* A kernel without CONFIG_VMAP_STACK has its stacks in pages as any others. */
 static bool is_stack_page(const struct question *q)
 {
@@ -1160,6 +1190,12 @@ static const char *what_is_there(struct question *q)
 
 	if (q->ev->u.violation.why == CHARIOT_WHY_FREE)
 		return what_is_freed(q);
+	if (is_stack_argument(q)) {
+		*o = (struct object){ .kind = OBJECT_FRAME, .start = q->gva,
+				      .len = q->len };
+		q->any = q->narrow = true;
+		return NULL;
+	}
 	if (!on_stack(q) && object_at(q->e->x, &q->e->space, q->gva, o))
 		return "no object is there";
 	if (is_stack_page(q))
@@ -1249,7 +1285,8 @@ static void tell_found(struct question *q, char *buf, size_t len)
  */
 static bool for_call(const struct question *q)
 {
-	return q->narrow || q->had || q->from_vec || q->from_tree || q->target.kind == OBJECT_FRAME ||
+	return q->narrow || q->had || q->from_vec || q->from_tree ||
+	       q->target.kind == OBJECT_FRAME ||
 	       ((q->by || q->from_argument) && (q->target.kind == OBJECT_SLAB ||
 			  q->target.kind == OBJECT_PAGES) &&
 		q->ev->u.violation.why != CHARIOT_WHY_FREE);

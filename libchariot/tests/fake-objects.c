@@ -146,17 +146,19 @@ static int type_of(struct btf *btf, const char *text)
 static void add_functions(struct btf *btf)
 {
 	static const struct {
-		const char *name, *result, *args[2];
+		const char *name, *result, *args[8];
 	} functions[] = {
 		{ "walker", "", { "thing*" } },
 		{ "caller", "thing*", { "const thing*", "thing**" } },
 		{ "pointer", "u32", { "u32", "u64*" } },
+		{ "plain", "", { "u64", "u64", "u64", "u64", "u64", "u64", "u64",
+				 "u32" } },
 	};
-	int args[2], result, nr;
+	int args[8], result, nr;
 
 	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
 		result = type_of(btf, functions[i].result);
-		for (nr = 0; nr < 2 && functions[i].args[nr]; nr++)
+		for (nr = 0; nr < 8 && functions[i].args[nr]; nr++)
 			args[nr] = type_of(btf, functions[i].args[nr]);
 		btf__add_func_proto(btf, result);
 		for (int n = 0; n < nr; n++)

@@ -772,6 +772,25 @@ static void test_vec(void)
 		NO_POINTER);
 }
 
+/* The seventh and the eighth, behind the return address. */
+static void test_stack_arguments(void)
+{
+	uint64_t sp = VMAP_STACK + 0x1000, fn = symbol(&f, "plain");
+
+	begin();
+	given(CHARIOT_GIVEN_ARG, 0, fn, 1);
+	given(CHARIOT_GIVEN_RET, 0, symbol(&f, "caller"), 1);
+	given(CHARIOT_GIVEN_STACK, 0, symbol(&f, "walker") + 100, sp);
+	lent("an argument on the stack", sp, 8, sp, 8);
+	lent("half of the last one", sp + 12, 4, sp + 12, 4);
+	tap_ok(look(sp + 16, 8) == 0 && !m.nr_grants, "%s: what is behind them", version);
+	tap_ok(look(sp + 12, 8) == 0 && !m.nr_grants, "%s: one and more", version);
+	tap_ok(look(sp - 8, 8) == 0 && !m.nr_grants, "%s: the return address", version);
+	m.given[0].fn = symbol(&f, "walker");
+	tap_ok(look(sp, 8) == 0 && !m.nr_grants, "%s: of a function that has none",
+	       version);
+}
+
 static void frames_of(const char *which, uint64_t stack)
 {
 	uint64_t sp = stack + 0x1000, ret = sp + 24 + 0x40 - 8;
@@ -1103,6 +1122,7 @@ static void test_all(bool old)
 	test_arguments();
 	test_prototypes();
 	test_had();
+	test_stack_arguments();
 	test_again();
 	test_tree();
 	test_list();
