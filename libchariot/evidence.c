@@ -249,15 +249,58 @@ static bool word_leads(struct question *q, uint64_t at, uint64_t v)
 	return true;
 }
 
+/* The next one of its cache that the object leads to, at its beginning; 0: none. */
+static uint64_t next_in_ring(struct question *q, const struct object *o,
+			     uint64_t cache)
+{
+	uint64_t words[LISTED_WORDS];
+	size_t nr = o->len / 8 < LISTED_WORDS ? o->len / 8 : LISTED_WORDS;
+	struct object next;
+
+	if (chariot_space__read(&q->e->space, o->start, words, 8 * nr))
+		return 0;
+	for (size_t i = 0; i < nr; i++)
+		if (is_pointer(words[i]) && words[i] != o->start &&
+		    cache_at(q->e->x, &q->e->space, words[i]) == cache &&
+		    !object_at(q->e->x, &q->e->space, words[i], &next) &&
+		    next.start == words[i] && !next.never)
+			return next.start;
+	return 0;
+}
+
+/* What is kept for a page is a ring of small ones if it has several. */
+static bool ring_leads(struct question *q, uint64_t first)
+{
+	uint64_t cache = cache_at(q->e->x, &q->e->space, first), v = first;
+	struct object o;
+
+	if (!cache || q->target.kind != OBJECT_SLAB ||
+	    cache_at(q->e->x, &q->e->space, q->target.start) != cache)
+		return false;
+	for (int i = 0; i < NR_LISTED; i++) {
+		if (object_at(q->e->x, &q->e->space, v, &o) || o.never)
+			return false;
+		v = next_in_ring(q, &o, cache);
+		if (!v || v == first)
+			return false;
+		if (leads(q, v))
+			return true;
+	}
+	return false;
+}
+
 /* A page leads to what is kept for it: its buffers. */
 static bool page_leads(struct question *q, const struct object *page)
 {
 	const struct object_index *x = q->e->x;
 	uint64_t at = page->start + x->field[PAGE_PRIVATE].bit / 8, v;
 
-	return has_member(x, PAGE_PRIVATE) &&
-	       !space_read_uint(&q->e->space, at, sizeof(v), &v) &&
-	       word_leads(q, at, v);
+	if (!has_member(x, PAGE_PRIVATE) ||
+	    space_read_uint(&q->e->space, at, sizeof(v), &v) ||
+	    !(word_leads(q, at, v) || ring_leads(q, v)))
+		return false;
+	q->at = at;
+	return true;
 }
 
 /* The object at @v has a pointer to the target. */

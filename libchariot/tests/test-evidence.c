@@ -493,6 +493,16 @@ static void test_through(void)
 	argument(put_page(&f, P0));
 	put_member(&f, "page", m.given[0].value, "private", TARGET);
 	target_lent("by what is kept for a page");
+	put_member(&f, "page", m.given[0].value, "private", object(22));
+	put(&f, object(22) + 8, object(23), 8);
+	put(&f, object(23) + 8, TARGET, 8);
+	target_lent("in the ring that is kept for a page");
+	put(&f, object(23) + 8, TARGET + 8, 8);
+	no_target("by no ring: the middle of an object");
+	put(&f, object(23) + 8, object(22), 8);
+	no_target("in a ring without it");
+	put(&f, object(23) + 8, object(23), 8);
+	no_target("in a ring that does not come to its begin");
 	put_page(&f, P0);
 }
 
