@@ -162,6 +162,14 @@ void check_plan(const struct insn *i, struct plan *p)
 	p->pushed = p->save_a + p->save_b + p->save_flags;
 }
 
+bool check_has_registers(const struct insn *i)
+{
+	struct plan p;
+
+	check_plan(i, &p);
+	return i->cls == CLS_REP || p.b >= 0;
+}
+
 /* ---- the check ---------------------------------------------------------------- */
 
 static void row(struct emit *e, const struct insn *i, unsigned int pushed)

@@ -319,6 +319,8 @@ struct plan {
 	unsigned int pushed;
 };
 void check_plan(const struct insn *i, struct plan *p);
+/* False: @i reads nearly all of them, or nobody knows which. */
+bool check_has_registers(const struct insn *i);
 /*
  * Where the cache is looked at: in line in loops that call nobody, else by a call of code
  * that checks with the same registers share.  Decided once, with the room that it needs.

@@ -63,7 +63,7 @@ static enum why why_not(const struct module *m, const struct insn *i)
 		return WHY_SITE;
 	if (i->cls == CLS_PLAIN && i->mnemonic == ZYDIS_MNEMONIC_POP)
 		return WHY_FORM;
-	if (needs_check(i->cls) && (int64_t)i->disp + 256 > INT32_MAX)
+	if (needs_check(i->cls) && ((int64_t)i->disp + 256 > INT32_MAX || !check_has_registers(i)))
 		return WHY_FORM;
 	return WHY_NOT;
 }

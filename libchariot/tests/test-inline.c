@@ -257,6 +257,7 @@ static const struct {
 	{ "pop to memory", "8f 07 c3", .why = WHY_FORM },
 	{ "%fs", "64 89 07 c3", .why = WHY_FORM },
 	{ "32-bit addresses", "67 89 07 c3", .why = WHY_FORM },
+	{ "sgdt: nobody knows what it reads", "0f 01 07 c3", .why = WHY_FORM },
 	{ "maskmovdqu", "66 0f f7 c1 c3", .why = WHY_FORM },
 	{ "a jump into one that is refused", "89 07 eb 03 | fd 90 90 fc c3", .why = WHY_LINKED },
 };
