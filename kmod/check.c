@@ -198,6 +198,7 @@ static int check_stores(const struct chariot_cache *img)
 
 	for (i = 0; i < img->nr_stores; i++)
 		if (!s[i].len || s[i].len > CHARIOT_LINE || s[i].pushed > 16 ||
+		    s[i].reserved ||
 		    (i && s[i].ret <= s[i - 1].ret))
 			return -EINVAL;
 	return 0;

@@ -178,7 +178,7 @@ static enum outcome denied(struct hypercall *c, const struct write *w)
 {
 	struct chariot_violation v = {
 		.why = CHARIOT_WHY_WRITE, .gva = w->gva, .gpa = ~0ULL,
-		.len = min_t(u64, w->len, U32_MAX),
+		.len = min_t(u64, w->len, U32_MAX), .origin = w->store->origin,
 	};
 	struct chariot_domain *dom = c->f.dom;
 	struct chariot_walk walk;

@@ -43,6 +43,7 @@ void chariot_violation_fill(struct chariot_event *ev, struct chariot_domain *dom
 	ev->u.violation.len = v->len;
 	ev->u.violation.gva = v->gva;
 	ev->u.violation.gpa = v->gpa;
+	ev->u.violation.origin = v->origin;
 	if (v->bytes)
 		memcpy(ev->u.violation.bytes, v->bytes,
 		       min_t(u32, v->len, sizeof(ev->u.violation.bytes)));

@@ -13,6 +13,7 @@ struct chariot_violation {
 	u64 gva;		/* 0: not known */
 	u64 gpa;		/* ~0: not known */
 	const void *bytes;	/* NULL: not known */
+	u32 origin;		/* 0: not known */
 	bool no_pause;		/* skip it instead */
 	bool no_report;		/* the same */
 };

@@ -264,10 +264,23 @@ static const char *done(uint32_t verdict)
 	return verdict < CHARIOT_NR_VERDICTS ? what[verdict] : "?";
 }
 
+/* In mode inline as the module's file has it. */
+static void put_rip(struct chariot_vm *vm, struct text *t, const struct chariot_event *ev)
+{
+	char name[128];
+
+	chariot_vm__symbolize(vm, ev->u.violation.rip, name, sizeof(name));
+	if (!ev->u.violation.origin || !strncmp(name, "0x", 2))
+		put(t, "%s", name);
+	else
+		put(t, "%.*s+0x%x", (int)strcspn(name, "+"), name,
+		    ev->u.violation.origin - 1);
+}
+
 static void put_where(struct chariot_vm *vm, struct text *t,
 		      const struct chariot_event *ev)
 {
-	put_addr(vm, t, ev->u.violation.rip);
+	put_rip(vm, t, ev);
 	if (ev->u.violation.caller) {
 		put(t, ", called at ");
 		put_addr(vm, t, ev->u.violation.caller);

@@ -132,6 +132,9 @@ static void put_violation(struct json_object *o, struct chariot_vm *vm,
 		put_str(o, "why", why[ev->u.violation.why]);
 	put_str(o, "verdict", chariot_verdict_name(ev->verdict));
 	put_address(o, "rip", vm, ev->u.violation.rip);
+	/* Mode inline: in its function, as the module's file has it. */
+	if (ev->u.violation.origin)
+		put_u64(o, "origin", ev->u.violation.origin - 1);
 	put_address(o, "caller", vm, ev->u.violation.caller);
 	put_address(o, "entry", vm, ev->u.violation.entry);
 	put_address(o, "target", vm, ev->u.violation.gva);

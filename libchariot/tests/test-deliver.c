@@ -561,14 +561,37 @@ static uint32_t goes_to(const struct chariot_inline_layout *l, uint64_t runtime,
 	return ~0U;
 }
 
+/* Of all stores, by going through all functions for each. */
+static uint64_t sum_of_origins(const struct chariot_inline *x)
+{
+	const struct chariot_inline_function *f;
+	const struct chariot_inline_check *k;
+	size_t nr_checks, nr;
+	uint64_t sum = 0;
+
+	k = chariot_inline__checks(x, &nr_checks);
+	f = chariot_inline__functions(x, &nr);
+	for (size_t i = 0; i < nr_checks; i++)
+		for (size_t j = 0; j < nr; j++)
+			if (f[j].sec == k[i].sec && k[i].off >= f[j].off &&
+			    k[i].off < f[j].off + f[j].len)
+				sum += k[i].off - f[j].off + 1;
+	return sum;
+}
+
 static void check_create(const struct chariot_domain_create *c,
-			 const struct chariot_inline_layout *l, size_t checks)
+			 const struct chariot_inline_layout *l, size_t checks,
+			 uint64_t sum)
 {
 	const struct chariot_range *r = (void *)(uintptr_t)c->ranges;
 	const struct chariot_store *s = (void *)(uintptr_t)c->stores;
 	const uint64_t *fn = (void *)(uintptr_t)c->functions;
 	bool sorted = true, known = true, apart = true;
+	uint64_t origins = 0;
 
+	for (uint32_t i = 0; i < c->nr_stores; i++)
+		origins += s[i].origin;
+	tap_ok(origins == sum, "where they were in their functions");
 	for (uint32_t i = 1; i < c->nr_stores; i++)
 		sorted &= s[i - 1].ret < s[i].ret && s[i].rip && s[i].skip && s[i].len;
 	tap_ok(c->mode == CHARIOT_MODE_INLINE && c->nr_stores == checks && sorted,
@@ -606,7 +629,7 @@ static void test_instrument(struct chariot_inline *x, struct chariot_driver *d)
 	tap_ok(!instrument_load(&in, x, vm->profile, &m.guest.space, MODULE, d, t),
 	       "instrumented");
 	chariot_inline__checks(x, &checks);
-	check_create(chariot_tables__create(t), l, checks);
+	check_create(chariot_tables__create(t), l, checks, sum_of_origins(x));
 	chariot_space__read(&m.guest.space, runtime + l->hypercall, hypercall, 3);
 	chariot_space__read(&m.guest.space, runtime + CHARIOT_INLINE_PARAMS, &params,
 			    sizeof(params));

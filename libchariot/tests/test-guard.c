@@ -408,6 +408,8 @@ static void test_describe(void)
 		.source = CHARIOT_SRC_ALLOCATION,
 	};
 	ev.u.violation.len = 1;
+	/* Of what has no name, there is no other place. */
+	ev.u.violation.origin = 0x12;
 	ev.u.violation.caller = 0xffffffffc0005678;
 	expect_text(vm, &ev, "e1000: 0xffffffffc0001234, called at 0xffffffffc0005678, wrote 1 byte at 0xffff888000000043, 3 bytes past the end of a 64-byte allocation by 0x1000: not in its ACT; skipped");
 	ev.u.violation.why = CHARIOT_WHY_FETCH;

@@ -81,7 +81,8 @@ static void create_args(struct guest_inline *x, const char *entry)
 {
 	struct chariot_domain_create *c = &x->d.create;
 	const struct chariot_store rows[] = {
-#define ROW(n, bytes) { AT(inline_ret##n), AT(inline_store##n), AT(inline_skip##n), bytes, 0 }
+#define ROW(n, bytes) { .ret = AT(inline_ret##n), .rip = AT(inline_store##n),		\
+			.skip = AT(inline_skip##n), .len = bytes, .origin = 100 + n }
 		ROW(0, 8), ROW(1, 8), ROW(2, 1), ROW(3, 8), ROW(4, 8), ROW(5, 8), ROW(6, 8),
 #undef ROW
 	};
@@ -224,7 +225,8 @@ void test_inline_store(void)
 	isolate(&x);
 	ok(!writes(&x, OBJECT), "isolated: it is not");
 	ok(violation(&x, &ev) && ev.u.violation.gva == OBJECT && ev.u.violation.len == 8 &&
-	   ev.u.violation.rip == AT(inline_store0) && ev.u.violation.rsp == SLOT,
+	   ev.u.violation.rip == AT(inline_store0) && ev.u.violation.rsp == SLOT &&
+	   ev.u.violation.origin == 100,
 	   "a violation of the store: gva %llx, rip %llx", ev.u.violation.gva,
 	   ev.u.violation.rip);
 	ok(!grant(x.h, OBJECT, 200) && writes(&x, OBJECT) && writes(&x, OBJECT + 128),

@@ -574,6 +574,8 @@ struct chariot_store {
 	__u64 skip;			/* where to go on without it */
 	__u32 len;			/* 1 to 64 bytes; of a string instruction, each time */
 	__u32 pushed;			/* words on the stack, at @ret, that are the check's */
+	__u32 origin;			/* for u.violation.origin */
+	__u32 reserved;
 };
 #define CHARIOT_MAX_DEFER	65536
 enum {
@@ -1094,6 +1096,10 @@ struct chariot_event {
 			__u8  bytes[16];/* what was to be written, as far as known */
 			__u64 cr3;
 			struct chariot_object near[2]; /* grants below and above */
+			__u32 origin;	/* of a store in mode inline: its offset in its
+					 * function as the module's file has it, + 1;
+					 * 0: not known */
+			__u32 reserved;
 		} violation;
 		struct {
 			__u32 what;	/* CHARIOT_REQUEST_* */
