@@ -297,9 +297,19 @@ static bool is_trap(ZydisMnemonic n)
 	       n == ZYDIS_MNEMONIC_UD2 || n == ZYDIS_MNEMONIC_INT3;
 }
 
+/* Of all that only the kernel may do these read and write what their operands tell. */
+static bool stores_system_register(ZydisMnemonic n)
+{
+	return n == ZYDIS_MNEMONIC_SGDT || n == ZYDIS_MNEMONIC_SIDT ||
+	       n == ZYDIS_MNEMONIC_SLDT || n == ZYDIS_MNEMONIC_STR ||
+	       n == ZYDIS_MNEMONIC_SMSW;
+}
+
 /* Who knows what it reads and writes: hypercalls, and what only the kernel may do. */
 static void note_special(struct insn *i, const ZydisDecodedInstruction *z)
 {
+	if (stores_system_register(z->mnemonic))
+		return;
 	switch (z->meta.category) {
 	case ZYDIS_CATEGORY_INTERRUPT:
 	case ZYDIS_CATEGORY_SYSCALL:

@@ -241,6 +241,7 @@ static const struct {
 	{ "the same through two", "65 89 04 37 c3", .checks = 1 },
 	{ "through one, times 8", "65 89 04 fd 10 00 00 00 c3", .checks = 1 },
 	{ "a loop", "e3 04 89 07 eb fa c3", .checks = 1 },
+	{ "sgdt", "0f 01 07 c3", .checks = 1 },
 	{ "a jump over a store", "85 f6 74 02 89 07 c3", .checks = 1 },
 	{ "two functions", "89 07 c3 | 89 07 c3", .checks = 1 },
 	{ "fxsave", "0f ae 07 c3", .why = WHY_SIZE },
@@ -257,7 +258,7 @@ static const struct {
 	{ "pop to memory", "8f 07 c3", .why = WHY_FORM },
 	{ "%fs", "64 89 07 c3", .why = WHY_FORM },
 	{ "32-bit addresses", "67 89 07 c3", .why = WHY_FORM },
-	{ "sgdt: nobody knows what it reads", "0f 01 07 c3", .why = WHY_FORM },
+	{ "vmread: nobody knows what it reads", "0f 78 07 c3", .why = WHY_FORM },
 	{ "maskmovdqu", "66 0f f7 c1 c3", .why = WHY_FORM },
 	{ "a jump into one that is refused", "89 07 eb 03 | fd 90 90 fc c3", .why = WHY_LINKED },
 };
