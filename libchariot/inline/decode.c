@@ -750,26 +750,30 @@ static void resolve(struct module *m, struct insn *i)
 	}
 }
 
-/* Addresses that the text itself takes. */
+static void mark_place(struct module *m, const struct rel *r, int64_t add)
+{
+	struct place p;
+
+	if (inl_place(m, r, add, &p) && m->secs[p.sec].code && m->secs[p.sec].at[p.off])
+		m->insns[m->secs[p.sec].at[p.off] - 1].mark |= MARK_TAKEN;
+}
+
+/* Addresses that the text itself takes: one instruction may take two. */
 static void mark_taken(struct module *m)
 {
 	for (uint32_t k = 0; k < m->nr_insns; k++) {
 		const struct insn *i = &m->insns[k];
 		const struct rel *r = inl_disp_rel(m, i);
-		int64_t add = r ? r->add : 0;
-		struct place p;
 
-		if (!r && i->imm_len == 4 && !(i->flags & (F_CALL | F_JMP | F_JCC))) {
-			r = rel_between(&m->secs[i->sec], i->off + i->imm_at,
-					i->off + i->imm_at + 4);
-			add = r ? r->add : 0;
-		} else if (r && (i->flags & F_RIP)) {
-			add += i->len - i->disp_at;
-		}
-		if (!r || !inl_place(m, r, add, &p) || !m->secs[p.sec].code ||
-		    !m->secs[p.sec].at[p.off])
+		if (r)
+			mark_place(m, r, r->add + (i->flags & F_RIP ?
+						   i->len - i->disp_at : 0));
+		if (i->imm_len != 4 || i->flags & (F_CALL | F_JMP | F_JCC))
 			continue;
-		m->insns[m->secs[p.sec].at[p.off] - 1].mark |= MARK_TAKEN;
+		r = rel_between(&m->secs[i->sec], i->off + i->imm_at,
+				i->off + i->imm_at + 4);
+		if (r)
+			mark_place(m, r, r->add);
 	}
 	for (uint32_t k = 0; k < m->nr_pieces; k++)
 		if (m->pieces[k].nr)

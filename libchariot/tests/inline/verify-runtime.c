@@ -351,17 +351,26 @@ static int by_place(const void *a, const void *b)
 	return x->off < y->off ? -1 : x->off > y->off;
 }
 
-/* What data has the address of, or is exported, is an entry. */
+/* As an immediate: no table of data begins where a function does. */
+static bool is_absolute(const struct ko_rel *r)
+{
+	return r->type == R_X86_64_32S || r->type == R_X86_64_32 || r->type == R_X86_64_64;
+}
+
+/* What data or an instruction has the address of, or is exported, is an entry. */
 static void verify_pointers(struct rt *rt, const struct chariot_inline_function *f, size_t nr)
 {
 	for (uint32_t i = 1; i < rt->old->nr_secs; i++) {
 		const struct ko_section *s = &rt->old->secs[i];
 
-		for (uint32_t n = 0; has_pointers(s) && n < s->nr_rels; n++) {
+		for (uint32_t n = 0; n < s->nr_rels; n++) {
 			struct chariot_inline_function key = { .sec = s->rels[n].sec,
 							       .off = s->rels[n].target }, *g;
 
-			g = s->rels[n].import ? NULL : bsearch(&key, f, nr, sizeof(*f), by_place);
+			if (s->rels[n].import ||
+			    !(has_pointers(s) || (s->code && is_absolute(&s->rels[n]))))
+				continue;
+			g = bsearch(&key, f, nr, sizeof(*f), by_place);
 			if (g && !g->entry)
 				wrong(rt, "%s: section %s has its address, and it is no entry",
 				      g->name, s->name);
