@@ -15,11 +15,6 @@ static const int callee_saved[6] = {
 	VCPU_REGS_R14, VCPU_REGS_R15,
 };
 
-static const int arg_regs[6] = {
-	VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDX, VCPU_REGS_RCX,
-	VCPU_REGS_R8, VCPU_REGS_R9,
-};
-
 void chariot_caller_save(struct chariot_domain *dom, struct kvm_vcpu *vcpu,
 			struct chariot_caller *c)
 {
@@ -104,12 +99,6 @@ void chariot_calls_add(struct chariot_calls *c, u64 fn, u64 arg)
 	chariot_calls_push(c, &(struct chariot_call){ fn, { arg } });
 }
 
-static void set_rflags(struct kvm_vcpu *vcpu, u64 rflags)
-{
-	chariot_x86_ops->set_rflags(vcpu, rflags);
-	kvm_make_request(KVM_REQ_EVENT, vcpu);
-}
-
 static void finish(struct kvm_vcpu *vcpu, struct chariot_calls *c)
 {
 	int i;
@@ -117,12 +106,12 @@ static void finish(struct kvm_vcpu *vcpu, struct chariot_calls *c)
 	restore_preempt_count(vcpu, c);
 	for (i = 0; i < 6; i++) {
 		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
-		chariot_reg_write(vcpu, arg_regs[i], c->args[i]);
+		chariot_reg_write(vcpu, chariot_arg_regs[i], c->args[i]);
 	}
 	chariot_reg_write(vcpu, VCPU_REGS_RAX, c->rax);
 	chariot_reg_write(vcpu, CHARIOT_REG_RIP, c->rip);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->rsp);
-	set_rflags(vcpu, c->caller.rflags);
+	chariot_rflags_write(vcpu, c->caller.rflags);
 }
 
 /* Have the guest run the next one.  -EFAULT. */
@@ -142,12 +131,12 @@ static int call_next(struct chariot_vm *vm, struct kvm_vcpu *vcpu,
 				   sizeof(stack)))
 		return -EFAULT;
 	for (i = 0; i < 6; i++) {
-		chariot_reg_write(vcpu, arg_regs[i], call->arg[i]);
+		chariot_reg_write(vcpu, chariot_arg_regs[i], call->arg[i]);
 		chariot_reg_write(vcpu, callee_saved[i], c->caller.regs[i]);
 	}
 	chariot_reg_write(vcpu, CHARIOT_REG_RIP, call->fn);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, c->slot - 8);
-	set_rflags(vcpu, rflags);
+	chariot_rflags_write(vcpu, rflags);
 	/* The last one again and again. */
 	if (!c->hold || c->next + 1 < c->nr)
 		c->next++;

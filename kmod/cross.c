@@ -57,14 +57,11 @@ static void end_entry(struct chariot_fault *f)
 
 static void read_values(struct chariot_fault *f, struct chariot_values *val)
 {
-	static const int regs[7] = {
-		VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDX, VCPU_REGS_RCX,
-		VCPU_REGS_R8, VCPU_REGS_R9, VCPU_REGS_RAX,
-	};
 	int i;
 
-	for (i = 0; i < 7; i++)
-		val->v[i] = chariot_reg_read(f->vcpu, regs[i]);
+	for (i = 0; i < 6; i++)
+		val->v[i] = chariot_reg_read(f->vcpu, chariot_arg_regs[i]);
+	val->v[CHARIOT_RET] = chariot_reg_read(f->vcpu, VCPU_REGS_RAX);
 }
 
 static void set_pc(struct chariot_fault *f, u64 rip, u64 rsp)

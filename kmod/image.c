@@ -200,16 +200,11 @@ static void set_regs(struct chariot_fault *f, const struct chariot_image *m, u64
 		chariot_reg_write(f->vcpu, i, m->regs[i]);
 	chariot_reg_write(f->vcpu, VCPU_REGS_RSP, rsp);
 	chariot_reg_write(f->vcpu, CHARIOT_REG_RIP, rip);
-	chariot_x86_ops->set_rflags(f->vcpu, m->rflags);
-	kvm_make_request(KVM_REQ_EVENT, f->vcpu);
+	chariot_rflags_write(f->vcpu, m->rflags);
 }
 
 static bool begin_call(struct chariot_fault *f, struct chariot_image *m)
 {
-	static const int regs[6] = {
-		VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDX, VCPU_REGS_RCX,
-		VCPU_REGS_R8, VCPU_REGS_R9,
-	};
 	u64 ret = f->vm->image_ret;
 	int i;
 
@@ -218,7 +213,7 @@ static bool begin_call(struct chariot_fault *f, struct chariot_image *m)
 		return false;
 	set_regs(f, m, m->call.fn, m->rsp - 8);
 	for (i = 0; i < 6; i++)
-		chariot_reg_write(f->vcpu, regs[i], m->call.arg[i]);
+		chariot_reg_write(f->vcpu, chariot_arg_regs[i], m->call.arg[i]);
 	m->state = CALLS;
 	return true;
 }

@@ -25,9 +25,6 @@
 
 #define INSN		3	/* bytes of vmcall, vmmcall */
 #define REGS		16
-#define FLAGS	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF |	\
-		 X86_EFLAGS_SF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_OF |	\
-		 X86_EFLAGS_AC | X86_EFLAGS_ID)
 
 /* What becomes of the vCPU. */
 enum outcome {
@@ -49,12 +46,6 @@ struct hypercall {
 
 /* ---- the driver's registers ------------------------------------------------- */
 
-static void set_rflags(struct kvm_vcpu *vcpu, u64 rflags)
-{
-	chariot_x86_ops->set_rflags(vcpu, rflags);
-	kvm_make_request(KVM_REQ_EVENT, vcpu);
-}
-
 /* The driver is at @rip. */
 static void load(struct hypercall *c, u64 rip, u64 rsp)
 {
@@ -69,7 +60,7 @@ static void load(struct hypercall *c, u64 rip, u64 rsp)
 	c->saved.rflags = kvm_call(kvm_get_rflags)(vcpu);
 	chariot_reg_write(vcpu, VCPU_REGS_RSP, rsp);
 	chariot_reg_write(vcpu, CHARIOT_REG_RIP, rip);
-	set_rflags(vcpu, (c->regs.flags & FLAGS) | X86_EFLAGS_FIXED);
+	chariot_rflags_write(vcpu, (c->regs.flags & CHARIOT_RECORD_FLAGS) | X86_EFLAGS_FIXED);
 	c->f.rip = c->f.vs->inlined.rip = rip;
 	c->f.rsp = c->f.vs->inlined.rsp = rsp;
 }
@@ -82,7 +73,7 @@ static enum outcome unload(struct hypercall *c, enum outcome o)
 	for (i = 0; i < REGS; i++)
 		chariot_reg_write(vcpu, i, c->saved.r[i]);
 	chariot_reg_write(vcpu, CHARIOT_REG_RIP, c->saved.rip);
-	set_rflags(vcpu, c->saved.rflags);
+	chariot_rflags_write(vcpu, c->saved.rflags);
 	return o;
 }
 
@@ -327,7 +318,7 @@ static enum outcome spill(struct hypercall *c)
 	};
 
 	chariot_preempt_count(dom, c->f.vcpu, &count);
-	rec.count = count | (c->regs.flags & FLAGS) << 32;
+	rec.count = count | (c->regs.flags & CHARIOT_RECORD_FLAGS) << 32;
 	dom->stats.spills++;
 	chariot_record_rest_all(dom, c->f.vs, rec.rsp + 8);
 	chariot_record_rest(dom, chariot_record_keep(dom, c->f.vs, &rec));

@@ -15,6 +15,11 @@ struct kvm_x86_ops *chariot_x86_ops;
 bool *chariot_tdp_enabled;
 static int *nx_huge_pages;
 
+const int chariot_arg_regs[6] = {
+	VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDX, VCPU_REGS_RCX,
+	VCPU_REGS_R8, VCPU_REGS_R9,
+};
+
 #define DEFINE_CALL(ret, name, args...)					\
 	DEFINE_STATIC_CALL_NULL(chariot_##name, chariot_proto_##name);
 CHARIOT_KVM_ORIGINALS(DEFINE_CALL)

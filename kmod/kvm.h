@@ -62,6 +62,16 @@ static inline void chariot_reg_write(struct kvm_vcpu *vcpu, int reg,
 	__set_bit(reg, (unsigned long *)&vcpu->arch.regs_dirty);
 }
 
+static inline void chariot_rflags_write(struct kvm_vcpu *vcpu, u64 rflags)
+{
+	chariot_x86_ops->set_rflags(vcpu, rflags);
+	/* An interrupt may be let in. */
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
+}
+
+/* Where a function has its arguments. */
+extern const int chariot_arg_regs[6];
+
 /* The view of tables with this role. */
 static inline unsigned int chariot_role_view(u32 role)
 {

@@ -125,10 +125,6 @@ static void read_all(struct chariot_domain *dom, struct stack *s, u64 rsp)
 
 /* ---- entries --------------------------------------------------------------- */
 
-#define FLAGS	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF |	\
-		 X86_EFLAGS_SF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_OF |	\
-		 X86_EFLAGS_AC | X86_EFLAGS_ID)
-
 static struct chariot_entry *make_entry(struct chariot_domain *dom,
 					struct chariot_vcpu *vs,
 					const struct chariot_inline_record *r)
@@ -147,7 +143,7 @@ static struct chariot_entry *make_entry(struct chariot_domain *dom,
 	memcpy(e->args, r->args, sizeof(e->args));
 	memcpy(e->caller.regs, r->saved, sizeof(e->caller.regs));
 	e->caller.preempt_count = r->count;
-	e->caller.rflags = (r->count >> 32 & FLAGS) | X86_EFLAGS_FIXED;
+	e->caller.rflags = (r->count >> 32 & CHARIOT_RECORD_FLAGS) | X86_EFLAGS_FIXED;
 	e->caller.known = chariot_recovers(dom);
 	chariot_recover_enter(dom, vs->vcpu, e);
 	/* It began before it could be told that it must not. */

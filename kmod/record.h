@@ -11,6 +11,14 @@
 
 #include "domain.h"
 
+#include <asm/processor-flags.h>
+
+/* Of RFLAGS as the guest has saved them: what code of the kernel may have set. */
+#define CHARIOT_RECORD_FLAGS						\
+	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF |	\
+	 X86_EFLAGS_SF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_OF |	\
+	 X86_EFLAGS_AC | X86_EFLAGS_ID)
+
 /* The entry of the driver code that runs on @vs with that stack pointer; it is the
  * caller's then.  Those further up on the stack wait in frames.  NULL: there is none. */
 struct chariot_entry *chariot_record_take(struct chariot_domain *dom,
