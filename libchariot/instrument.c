@@ -220,30 +220,8 @@ static int by_ret(const void *a, const void *b)
 	return x->ret < y->ret ? -1 : x->ret > y->ret;
 }
 
-static int by_place(const void *a, const void *b)
-{
-	const struct chariot_inline_function *const *x = a, *const *y = b;
-
-	return (*x)->sec != (*y)->sec ? ((*x)->sec < (*y)->sec ? -1 : 1) :
-	       (*x)->off < (*y)->off ? -1 : (*x)->off > (*y)->off;
-}
-
-/* All functions by where they were; NULL: no memory. */
-static const struct chariot_inline_function **functions_of(const struct chariot_inline *x,
-							   size_t *nr)
-{
-	const struct chariot_inline_function *v = chariot_inline__functions(x, nr), **by;
-
-	by = calloc(*nr + 1, sizeof(*by));
-	for (size_t i = 0; by && i < *nr; i++)
-		by[i] = &v[i];
-	if (by)
-		qsort(by, *nr, sizeof(*by), by_place);
-	return by;
-}
-
 /* Where a store was in its function, + 1; 0: in none. */
-static uint32_t origin(const struct chariot_inline_function **by, size_t nr,
+static uint32_t origin(const struct chariot_inline_function *f, size_t nr,
 		       const struct chariot_inline_check *k)
 {
 	size_t low = 0, high = nr, mid;
@@ -251,33 +229,31 @@ static uint32_t origin(const struct chariot_inline_function **by, size_t nr,
 	/* The last one that does not begin behind it. */
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		if (by[mid]->sec < k->sec ||
-		    (by[mid]->sec == k->sec && by[mid]->off <= k->off))
+		if (f[mid].sec < k->sec ||
+		    (f[mid].sec == k->sec && f[mid].off <= k->off))
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (!low || by[low - 1]->sec != k->sec || k->off - by[low - 1]->off >= by[low - 1]->len)
+	if (!low || f[low - 1].sec != k->sec || k->off - f[low - 1].off >= f[low - 1].len)
 		return 0;
-	return k->off - by[low - 1]->off + 1;
+	return k->off - f[low - 1].off + 1;
 }
 
 static int add_stores(struct instrument *out, const struct places *places,
 		      struct chariot_domain_create *c)
 {
-	const struct chariot_inline_function **by;
+	const struct chariot_inline_function *f;
 	const struct chariot_inline_check *k;
-	size_t nr, nr_by;
+	size_t nr, nr_functions;
 
 	k = chariot_inline__checks(out->x, &nr);
 	if (nr > CHARIOT_MAX_STORES)
 		return -E2BIG;
 	out->stores = calloc(nr + 1, sizeof(*out->stores));
-	by = functions_of(out->x, &nr_by);
-	if (!out->stores || !by) {
-		free(by);
+	if (!out->stores)
 		return -ENOMEM;
-	}
+	f = chariot_inline__functions(out->x, &nr_functions);
 	for (size_t i = 0; i < nr; i++) {
 		uint64_t ret = places_at(places, k[i].new_sec, k[i].slow);
 
@@ -288,10 +264,9 @@ static int add_stores(struct instrument *out, const struct places *places,
 			.rip = places_at(places, k[i].new_sec, k[i].store),
 			.skip = places_at(places, k[i].new_sec, k[i].skip),
 			.len = k[i].size, .pushed = k[i].pushed,
-			.origin = origin(by, nr_by, &k[i]),
+			.origin = origin(f, nr_functions, &k[i]),
 		};
 	}
-	free(by);
 	qsort(out->stores, c->nr_stores, sizeof(*out->stores), by_ret);
 	c->stores = (uintptr_t)out->stores;
 	return 0;

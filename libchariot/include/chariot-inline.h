@@ -95,6 +95,7 @@ struct chariot_inline_function {
 	bool entry;		/* its address is taken, or it is exported */
 };
 
+/* By sec and off. */
 CHARIOT_API const struct chariot_inline_function *
 chariot_inline__functions(const struct chariot_inline *x, size_t *nr);
 
