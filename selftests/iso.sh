@@ -168,6 +168,17 @@ fetch()
 		cut -d' ' -f1
 }
 
+# Another time, with the sum of its file in SUM; it was isolated once.
+reload_e1000()
+{
+	vm_run "$1" 'ip link set eth0 down; rmmod e1000'
+	is "unload" $? 0
+	came "the domain is gone" "$1" domain-gone 1
+	net_up "$1" >/dev/null
+	came "reload: isolated again" "$1" domain-new 2
+	is "reload: receive" "$(fetch "$1")" "$SUM"
+}
+
 boot_id() { vm_run "$1" -t 20 'cat /proc/sys/kernel/random/boot_id' 2>/dev/null; }
 
 # Who boots does not answer.

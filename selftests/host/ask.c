@@ -6,7 +6,6 @@
 #include "vm.h"
 #include "hostile.h"
 
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -50,15 +49,7 @@ static struct task *run(struct guest *g)
 
 static bool asked(int h, struct chariot_event *ev)
 {
-	struct pollfd p = { .fd = h, .events = POLLIN };
-	unsigned int i;
-
-	for (i = 0; i < patience * 10; i++) {
-		if (event_find(h, CHARIOT_EV_ASK, 0, ev))
-			return true;
-		poll(&p, 1, 100);
-	}
-	return false;
+	return event_wait(h, CHARIOT_EV_ASK, patience, ev);
 }
 
 static int lend(int h, const struct chariot_event *ev, uint64_t gva,

@@ -7,7 +7,6 @@
 #include "hostile.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -65,15 +64,7 @@ static struct task *run(struct guest *g)
 
 static bool asked(int h, struct chariot_event *ev)
 {
-	struct pollfd p = { .fd = h, .events = POLLIN };
-	unsigned int i;
-
-	for (i = 0; i < patience * 10; i++) {
-		if (event_find(h, CHARIOT_EV_IMAGE, 0, ev))
-			return true;
-		poll(&p, 1, 100);
-	}
-	return false;
+	return event_wait(h, CHARIOT_EV_IMAGE, patience, ev);
 }
 
 static int call(int h, const struct chariot_event *ev, uint64_t fn)

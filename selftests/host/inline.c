@@ -443,15 +443,7 @@ void test_inline_argument(void)
 
 static bool asked(int h, struct chariot_event *ev)
 {
-	struct pollfd p = { .fd = h, .events = POLLIN };
-	unsigned int i;
-
-	for (i = 0; i < patience * 10; i++) {
-		if (event_find(h, CHARIOT_EV_ASK, 0, ev))
-			return true;
-		poll(&p, 1, 100);
-	}
-	return false;
+	return event_wait(h, CHARIOT_EV_ASK, patience, ev);
 }
 
 static struct task *start(struct guest_inline *x)

@@ -363,6 +363,20 @@ bool event_find(int handle, unsigned int type, unsigned int domain,
 	return false;
 }
 
+bool event_wait(int handle, unsigned int type, unsigned int seconds,
+		struct chariot_event *ev)
+{
+	struct pollfd p = { .fd = handle, .events = POLLIN };
+	unsigned int i;
+
+	for (i = 0; i < seconds * 10; i++) {
+		if (event_find(handle, type, 0, ev))
+			return true;
+		poll(&p, 1, 100);
+	}
+	return false;
+}
+
 /* ---- pages that do not come --------------------------------------------- */
 
 void stall_begin(struct stall *s, void *at, size_t len)

@@ -120,6 +120,9 @@ int grant(int handle, uint64_t gva, uint64_t len);
 /* Read events until one of that type, of that domain (0: any). */
 bool event_find(int handle, unsigned int type, unsigned int domain,
 		struct chariot_event *ev);
+/* Until one of that type comes; false: none does in @seconds. */
+bool event_wait(int handle, unsigned int type, unsigned int seconds,
+		struct chariot_event *ev);
 
 /* Pages that come when they are given, and not before (userfaultfd). */
 struct stall {

@@ -13,12 +13,7 @@ wait
 is "transmit 300 kB" "$(sha256sum </tmp/up)" "$(cat /tmp/up.sum)"
 vm_run a "ip link set eth0 down; ip link set eth0 mtu 1400; ip link set eth0 up; ip route add default via 10.0.2.2; $ANSWERS" >/dev/null
 is "down, MTU, up: receive" "$(fetch a)" "$SUM"
-vm_run a 'ip link set eth0 down; rmmod e1000'
-is "unload" $? 0
-came "the domain is gone" a domain-gone 1
-net_up a >/dev/null
-came "reload: isolated again" a domain-new 2
-is "reload: receive" "$(fetch a)" "$SUM"
+reload_e1000 a
 is "no violation" "$(iso_stat a violations)" 0
 iso_events a violation | head -n 20 | sed 's/^/# /'
 is "nothing unemulated" "$(iso_stat a unemulated_grants)" 0

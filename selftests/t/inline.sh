@@ -15,12 +15,7 @@ echo "# exits for 1 MiB: $(($(iso_stat a exits) - before))"
 is "down, MTU, up: receive" "$(vm_run a "ip link set eth0 down; ip link set eth0 mtu 1400; ip link set eth0 up; ip route add default via 10.0.2.2; $ANSWERS" >/dev/null; fetch a)" "$SUM"
 is "no violation" "$(iso_stat a violations)" 0
 iso_events a violation | sort | uniq -c | sort -rn | head -n 20 | sed 's/^/# /'
-vm_run a 'ip link set eth0 down; rmmod e1000'
-is "unload" $? 0
-came "the domain is gone" a domain-gone 1
-net_up a >/dev/null
-came "reload: isolated again" a domain-new 2
-is "reload: receive" "$(fetch a)" "$SUM"
+reload_e1000 a
 is "no error" "$(iso_events a error | grep -c .)" 0
 iso_events a error | sed 's/^/# /'
 is "the guest has complained about nothing" \
